@@ -90,3 +90,9 @@ pub struct FlowFilter {
     /// CEL expressions over the flow.
     pub cel_expression: Vec<String>,
 }
+
+mod selection;
+mod set;
+
+pub use selection::{Selection, SelectionError};
+pub use set::{FilterError, FilterSet};

@@ -1,4 +1,5 @@
-//! Generates the Rust code of the wire: messages (prost), services (tonic) and their JSON form (pbjson).
+//! Generates the Rust code of the wire: messages (prost) and services (tonic). Their JSON form needs no generated code:
+//! `proto::json` reads the descriptors that are written beside them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,18 +41,11 @@ fn generate(include: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut config = prost_build::Config::new();
     config
         .out_dir(&out)
-        .compile_well_known_types()
-        .extern_path(".google.protobuf", "::pbjson_types")
-        .bytes(["."])
+        .enable_type_names()
+        .type_name_domain(["."], "type.googleapis.com")
         .boxed(".flow.Flow.l7")
         .boxed(".flow.Flow.tunnel");
     tonic_prost_build::configure().out_dir(&out).compile_fds_with_config(descriptors, config)?;
-    pbjson_build::Builder::new()
-        .register_descriptors(&encoded)?
-        .out_dir(&out)
-        .preserve_proto_field_names()
-        .ignore_unknown_fields()
-        .build(&[".flow", ".observer", ".peer", ".relay", ".weir.v1"])?;
 
     let mut files = BTreeMap::from([("descriptors.bin".to_owned(), encoded)]);
     for entry in fs::read_dir(&out)? {

@@ -1,6 +1,7 @@
 //! Automation of the project, in Rust; `./dev` is its door.
 
 mod codegen;
+mod ui;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -20,11 +21,21 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Build the web UI into ui/dist, from where the relay embeds it.
+    Ui {
+        /// Small and compressed, and refused when the module is over its budget (the default).
+        #[arg(long, conflicts_with = "dev")]
+        release: bool,
+        /// Fast to build: larger, with names in stack traces.
+        #[arg(long)]
+        dev: bool,
+    },
 }
 
 fn main() -> Result<()> {
     match Args::parse().task {
         Task::Codegen { check } => codegen::run(check),
+        Task::Ui { dev, .. } => ui::run(!dev),
     }
 }
 

@@ -3,7 +3,7 @@
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Flow {
     #[prost(message, optional, tag = "1")]
-    pub time: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
     /// Identifies this flow among all flows.
     #[prost(string, tag = "34")]
     pub uuid: ::prost::alloc::string::String,
@@ -69,7 +69,7 @@ pub struct Flow {
     pub drop_reason_desc: i32,
     /// Absent where the direction of the connection is not known.
     #[prost(message, optional, tag = "26")]
-    pub is_reply: ::core::option::Option<::pbjson_types::BoolValue>,
+    pub is_reply: ::core::option::Option<bool>,
     #[prost(enumeration = "DebugCapturePoint", tag = "27")]
     pub debug_capture_point: i32,
     #[prost(message, optional, tag = "28")]
@@ -90,7 +90,7 @@ pub struct Flow {
     pub summary: ::prost::alloc::string::String,
     /// What this API has no field for.
     #[prost(message, optional, tag = "150000")]
-    pub extensions: ::core::option::Option<::pbjson_types::Any>,
+    pub extensions: ::core::option::Option<::prost_types::Any>,
     #[prost(message, repeated, tag = "21001")]
     pub egress_allowed_by: ::prost::alloc::vec::Vec<Policy>,
     #[prost(message, repeated, tag = "21002")]
@@ -104,6 +104,16 @@ pub struct Flow {
     #[prost(message, optional, tag = "21007")]
     pub aggregate: ::core::option::Option<Aggregate>,
 }
+impl ::prost::Name for Flow {
+    const NAME: &'static str = "Flow";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Flow".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Flow".into()
+    }
+}
 /// The program that produced a flow.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Emitter {
@@ -112,6 +122,16 @@ pub struct Emitter {
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Emitter {
+    const NAME: &'static str = "Emitter";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Emitter".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Emitter".into()
+    }
+}
 /// Place in the datapath source that dropped the packet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FileInfo {
@@ -119,6 +139,16 @@ pub struct FileInfo {
     pub name: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
     pub line: u32,
+}
+impl ::prost::Name for FileInfo {
+    const NAME: &'static str = "FileInfo";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.FileInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.FileInfo".into()
+    }
 }
 /// Transport header; at most one protocol is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -146,6 +176,16 @@ pub mod layer4 {
         Igmp(super::Igmp),
     }
 }
+impl ::prost::Name for Layer4 {
+    const NAME: &'static str = "Layer4";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Layer4".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Layer4".into()
+    }
+}
 /// Application record carried by the flow.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Layer7 {
@@ -170,17 +210,47 @@ pub mod layer7 {
         Kafka(super::Kafka),
     }
 }
+impl ::prost::Name for Layer7 {
+    const NAME: &'static str = "Layer7";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Layer7".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Layer7".into()
+    }
+}
 /// Distributed tracing context found in the request.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TraceContext {
     #[prost(message, optional, tag = "1")]
     pub parent: ::core::option::Option<TraceParent>,
 }
+impl ::prost::Name for TraceContext {
+    const NAME: &'static str = "TraceContext";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.TraceContext".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.TraceContext".into()
+    }
+}
 /// The caller's span.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TraceParent {
     #[prost(string, tag = "1")]
     pub trace_id: ::prost::alloc::string::String,
+}
+impl ::prost::Name for TraceParent {
+    const NAME: &'static str = "TraceParent";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.TraceParent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.TraceParent".into()
+    }
 }
 /// One side of a flow as the observing node knew it at that moment.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -200,6 +270,16 @@ pub struct Endpoint {
     #[prost(message, repeated, tag = "6")]
     pub workloads: ::prost::alloc::vec::Vec<Workload>,
 }
+impl ::prost::Name for Endpoint {
+    const NAME: &'static str = "Endpoint";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Endpoint".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Endpoint".into()
+    }
+}
 /// Controller that owns a pod, such as a Deployment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Workload {
@@ -207,6 +287,16 @@ pub struct Workload {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Workload {
+    const NAME: &'static str = "Workload";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Workload".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Workload".into()
+    }
 }
 /// TCP ports and flags.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -217,6 +307,16 @@ pub struct Tcp {
     pub destination_port: u32,
     #[prost(message, optional, tag = "3")]
     pub flags: ::core::option::Option<TcpFlags>,
+}
+impl ::prost::Name for Tcp {
+    const NAME: &'static str = "TCP";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.TCP".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.TCP".into()
+    }
 }
 /// Network header.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -232,6 +332,16 @@ pub struct Ip {
     #[prost(bool, tag = "4")]
     pub encrypted: bool,
 }
+impl ::prost::Name for Ip {
+    const NAME: &'static str = "IP";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.IP".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.IP".into()
+    }
+}
 /// Link header: MAC addresses in colon form.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ethernet {
@@ -239,6 +349,16 @@ pub struct Ethernet {
     pub source: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub destination: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Ethernet {
+    const NAME: &'static str = "Ethernet";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Ethernet".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Ethernet".into()
+    }
 }
 /// Flags set in the TCP header.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -262,6 +382,16 @@ pub struct TcpFlags {
     #[prost(bool, tag = "9")]
     pub ns: bool,
 }
+impl ::prost::Name for TcpFlags {
+    const NAME: &'static str = "TCPFlags";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.TCPFlags".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.TCPFlags".into()
+    }
+}
 /// UDP ports.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Udp {
@@ -269,6 +399,16 @@ pub struct Udp {
     pub source_port: u32,
     #[prost(uint32, tag = "2")]
     pub destination_port: u32,
+}
+impl ::prost::Name for Udp {
+    const NAME: &'static str = "UDP";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.UDP".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.UDP".into()
+    }
 }
 /// SCTP ports.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -278,6 +418,16 @@ pub struct Sctp {
     #[prost(uint32, tag = "2")]
     pub destination_port: u32,
 }
+impl ::prost::Name for Sctp {
+    const NAME: &'static str = "SCTP";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.SCTP".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.SCTP".into()
+    }
+}
 /// ICMP type and code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IcmPv4 {
@@ -286,6 +436,16 @@ pub struct IcmPv4 {
     #[prost(uint32, tag = "2")]
     pub code: u32,
 }
+impl ::prost::Name for IcmPv4 {
+    const NAME: &'static str = "ICMPv4";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.ICMPv4".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.ICMPv4".into()
+    }
+}
 /// ICMPv6 type and code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IcmPv6 {
@@ -293,6 +453,16 @@ pub struct IcmPv6 {
     pub r#type: u32,
     #[prost(uint32, tag = "2")]
     pub code: u32,
+}
+impl ::prost::Name for IcmPv6 {
+    const NAME: &'static str = "ICMPv6";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.ICMPv6".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.ICMPv6".into()
+    }
 }
 /// VRRP advertisement.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -304,6 +474,16 @@ pub struct Vrrp {
     #[prost(uint32, tag = "3")]
     pub priority: u32,
 }
+impl ::prost::Name for Vrrp {
+    const NAME: &'static str = "VRRP";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.VRRP".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.VRRP".into()
+    }
+}
 /// IGMP message.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Igmp {
@@ -311,6 +491,16 @@ pub struct Igmp {
     pub r#type: u32,
     #[prost(string, tag = "2")]
     pub group_address: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Igmp {
+    const NAME: &'static str = "IGMP";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.IGMP".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.IGMP".into()
+    }
 }
 /// Outer headers of an encapsulated packet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -367,6 +557,16 @@ pub mod tunnel {
         }
     }
 }
+impl ::prost::Name for Tunnel {
+    const NAME: &'static str = "Tunnel";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Tunnel".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Tunnel".into()
+    }
+}
 /// Network policy that allowed or denied the flow.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Policy {
@@ -381,6 +581,16 @@ pub struct Policy {
     #[prost(string, tag = "5")]
     pub kind: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Policy {
+    const NAME: &'static str = "Policy";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Policy".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Policy".into()
+    }
+}
 /// Selects flows by monitor event type and, optionally, sub type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EventTypeFilter {
@@ -391,6 +601,16 @@ pub struct EventTypeFilter {
     #[prost(int32, tag = "3")]
     pub sub_type: i32,
 }
+impl ::prost::Name for EventTypeFilter {
+    const NAME: &'static str = "EventTypeFilter";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.EventTypeFilter".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.EventTypeFilter".into()
+    }
+}
 /// Monitor message type and sub type the flow was decoded from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CiliumEventType {
@@ -398,6 +618,16 @@ pub struct CiliumEventType {
     pub r#type: i32,
     #[prost(int32, tag = "2")]
     pub sub_type: i32,
+}
+impl ::prost::Name for CiliumEventType {
+    const NAME: &'static str = "CiliumEventType";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.CiliumEventType".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.CiliumEventType".into()
+    }
 }
 /// Values of one field are alternatives; all fields that are set must match.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -495,6 +725,26 @@ pub mod flow_filter {
         #[prost(string, repeated, tag = "1")]
         pub cel_expression: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     }
+    impl ::prost::Name for Experimental {
+        const NAME: &'static str = "Experimental";
+        const PACKAGE: &'static str = "flow";
+        fn full_name() -> ::prost::alloc::string::String {
+            "flow.FlowFilter.Experimental".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/flow.FlowFilter.Experimental".into()
+        }
+    }
+}
+impl ::prost::Name for FlowFilter {
+    const NAME: &'static str = "FlowFilter";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.FlowFilter".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.FlowFilter".into()
+    }
 }
 /// DNS query or answer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -516,6 +766,16 @@ pub struct Dns {
     #[prost(string, repeated, tag = "8")]
     pub rrtypes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+impl ::prost::Name for Dns {
+    const NAME: &'static str = "DNS";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.DNS".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.DNS".into()
+    }
+}
 /// One header line.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HttpHeader {
@@ -523,6 +783,16 @@ pub struct HttpHeader {
     pub key: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
+}
+impl ::prost::Name for HttpHeader {
+    const NAME: &'static str = "HTTPHeader";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.HTTPHeader".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.HTTPHeader".into()
+    }
 }
 /// HTTP request or response.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -538,6 +808,16 @@ pub struct Http {
     #[prost(message, repeated, tag = "5")]
     pub headers: ::prost::alloc::vec::Vec<HttpHeader>,
 }
+impl ::prost::Name for Http {
+    const NAME: &'static str = "HTTP";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.HTTP".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.HTTP".into()
+    }
+}
 /// Kafka request or response.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Kafka {
@@ -552,6 +832,16 @@ pub struct Kafka {
     #[prost(string, tag = "5")]
     pub topic: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Kafka {
+    const NAME: &'static str = "Kafka";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Kafka".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Kafka".into()
+    }
+}
 /// Service the address belongs to.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Service {
@@ -559,6 +849,16 @@ pub struct Service {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub namespace: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Service {
+    const NAME: &'static str = "Service";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Service".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Service".into()
+    }
 }
 /// Trace id carried in an IP option.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -568,6 +868,16 @@ pub struct IpTraceId {
     #[prost(uint32, tag = "2")]
     pub ip_option_type: u32,
 }
+impl ::prost::Name for IpTraceId {
+    const NAME: &'static str = "IPTraceID";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.IPTraceID".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.IPTraceID".into()
+    }
+}
 /// Events that were lost before they could be delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LostEvent {
@@ -576,11 +886,21 @@ pub struct LostEvent {
     #[prost(uint64, tag = "2")]
     pub num_events_lost: u64,
     #[prost(message, optional, tag = "3")]
-    pub cpu: ::core::option::Option<::pbjson_types::Int32Value>,
+    pub cpu: ::core::option::Option<i32>,
     #[prost(message, optional, tag = "4")]
-    pub first: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub first: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "5")]
-    pub last: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub last: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for LostEvent {
+    const NAME: &'static str = "LostEvent";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.LostEvent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.LostEvent".into()
+    }
 }
 /// Something that happened to the agent itself.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -617,6 +937,16 @@ pub mod agent_event {
         ServiceDelete(super::ServiceDeleteNotification),
     }
 }
+impl ::prost::Name for AgentEvent {
+    const NAME: &'static str = "AgentEvent";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.AgentEvent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.AgentEvent".into()
+    }
+}
 /// Notification of a kind this API does not know.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AgentEventUnknown {
@@ -625,11 +955,31 @@ pub struct AgentEventUnknown {
     #[prost(string, tag = "2")]
     pub notification: ::prost::alloc::string::String,
 }
+impl ::prost::Name for AgentEventUnknown {
+    const NAME: &'static str = "AgentEventUnknown";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.AgentEventUnknown".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.AgentEventUnknown".into()
+    }
+}
 /// A moment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TimeNotification {
     #[prost(message, optional, tag = "1")]
-    pub time: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for TimeNotification {
+    const NAME: &'static str = "TimeNotification";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.TimeNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.TimeNotification".into()
+    }
 }
 /// Policies changed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -641,6 +991,16 @@ pub struct PolicyUpdateNotification {
     #[prost(int64, tag = "3")]
     pub rule_count: i64,
 }
+impl ::prost::Name for PolicyUpdateNotification {
+    const NAME: &'static str = "PolicyUpdateNotification";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.PolicyUpdateNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.PolicyUpdateNotification".into()
+    }
+}
 /// An endpoint was regenerated.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EndpointRegenNotification {
@@ -650,6 +1010,16 @@ pub struct EndpointRegenNotification {
     pub labels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, tag = "3")]
     pub error: ::prost::alloc::string::String,
+}
+impl ::prost::Name for EndpointRegenNotification {
+    const NAME: &'static str = "EndpointRegenNotification";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.EndpointRegenNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.EndpointRegenNotification".into()
+    }
 }
 /// An endpoint came or went.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -665,6 +1035,16 @@ pub struct EndpointUpdateNotification {
     #[prost(string, tag = "5")]
     pub namespace: ::prost::alloc::string::String,
 }
+impl ::prost::Name for EndpointUpdateNotification {
+    const NAME: &'static str = "EndpointUpdateNotification";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.EndpointUpdateNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.EndpointUpdateNotification".into()
+    }
+}
 /// The identity of a prefix changed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IpCacheNotification {
@@ -673,7 +1053,7 @@ pub struct IpCacheNotification {
     #[prost(uint32, tag = "2")]
     pub identity: u32,
     #[prost(message, optional, tag = "3")]
-    pub old_identity: ::core::option::Option<::pbjson_types::UInt32Value>,
+    pub old_identity: ::core::option::Option<u32>,
     #[prost(string, tag = "4")]
     pub host_ip: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
@@ -685,6 +1065,16 @@ pub struct IpCacheNotification {
     #[prost(string, tag = "8")]
     pub pod_name: ::prost::alloc::string::String,
 }
+impl ::prost::Name for IpCacheNotification {
+    const NAME: &'static str = "IPCacheNotification";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.IPCacheNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.IPCacheNotification".into()
+    }
+}
 /// Address of a service.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServiceUpsertNotificationAddr {
@@ -692,6 +1082,16 @@ pub struct ServiceUpsertNotificationAddr {
     pub ip: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
     pub port: u32,
+}
+impl ::prost::Name for ServiceUpsertNotificationAddr {
+    const NAME: &'static str = "ServiceUpsertNotificationAddr";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.ServiceUpsertNotificationAddr".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.ServiceUpsertNotificationAddr".into()
+    }
 }
 /// A service was written.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -716,11 +1116,31 @@ pub struct ServiceUpsertNotification {
     #[prost(string, tag = "9")]
     pub int_traffic_policy: ::prost::alloc::string::String,
 }
+impl ::prost::Name for ServiceUpsertNotification {
+    const NAME: &'static str = "ServiceUpsertNotification";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.ServiceUpsertNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.ServiceUpsertNotification".into()
+    }
+}
 /// A service was removed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServiceDeleteNotification {
     #[prost(uint32, tag = "1")]
     pub id: u32,
+}
+impl ::prost::Name for ServiceDeleteNotification {
+    const NAME: &'static str = "ServiceDeleteNotification";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.ServiceDeleteNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.ServiceDeleteNotification".into()
+    }
 }
 /// Network device on the node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -730,6 +1150,16 @@ pub struct NetworkInterface {
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
 }
+impl ::prost::Name for NetworkInterface {
+    const NAME: &'static str = "NetworkInterface";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.NetworkInterface".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.NetworkInterface".into()
+    }
+}
 /// Datapath debug message.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DebugEvent {
@@ -738,17 +1168,27 @@ pub struct DebugEvent {
     #[prost(message, optional, tag = "2")]
     pub source: ::core::option::Option<Endpoint>,
     #[prost(message, optional, tag = "3")]
-    pub hash: ::core::option::Option<::pbjson_types::UInt32Value>,
+    pub hash: ::core::option::Option<u32>,
     #[prost(message, optional, tag = "4")]
-    pub arg1: ::core::option::Option<::pbjson_types::UInt32Value>,
+    pub arg1: ::core::option::Option<u32>,
     #[prost(message, optional, tag = "5")]
-    pub arg2: ::core::option::Option<::pbjson_types::UInt32Value>,
+    pub arg2: ::core::option::Option<u32>,
     #[prost(message, optional, tag = "6")]
-    pub arg3: ::core::option::Option<::pbjson_types::UInt32Value>,
+    pub arg3: ::core::option::Option<u32>,
     #[prost(string, tag = "7")]
     pub message: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "8")]
-    pub cpu: ::core::option::Option<::pbjson_types::Int32Value>,
+    pub cpu: ::core::option::Option<i32>,
+}
+impl ::prost::Name for DebugEvent {
+    const NAME: &'static str = "DebugEvent";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.DebugEvent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.DebugEvent".into()
+    }
 }
 /// How many flows one aggregated flow stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -759,6 +1199,16 @@ pub struct Aggregate {
     pub egress_flow_count: u32,
     #[prost(uint32, tag = "3")]
     pub unknown_direction_flow_count: u32,
+}
+impl ::prost::Name for Aggregate {
+    const NAME: &'static str = "Aggregate";
+    const PACKAGE: &'static str = "flow";
+    fn full_name() -> ::prost::alloc::string::String {
+        "flow.Aggregate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/flow.Aggregate".into()
+    }
 }
 /// Layer a flow was seen at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

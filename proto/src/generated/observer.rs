@@ -12,9 +12,9 @@ pub struct ServerStatusResponse {
     #[prost(uint64, tag = "4")]
     pub uptime_ns: u64,
     #[prost(message, optional, tag = "5")]
-    pub num_connected_nodes: ::core::option::Option<::pbjson_types::UInt32Value>,
+    pub num_connected_nodes: ::core::option::Option<u32>,
     #[prost(message, optional, tag = "6")]
-    pub num_unavailable_nodes: ::core::option::Option<::pbjson_types::UInt32Value>,
+    pub num_unavailable_nodes: ::core::option::Option<u32>,
     #[prost(string, repeated, tag = "7")]
     pub unavailable_nodes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, tag = "8")]
@@ -22,6 +22,16 @@ pub struct ServerStatusResponse {
     /// Flows a second over the last minute.
     #[prost(double, tag = "9")]
     pub flows_rate: f64,
+}
+impl ::prost::Name for ServerStatusResponse {
+    const NAME: &'static str = "ServerStatusResponse";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.ServerStatusResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.ServerStatusResponse".into()
+    }
 }
 /// Asks for past flows, future flows or both.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -42,22 +52,42 @@ pub struct GetFlowsRequest {
     #[prost(message, repeated, tag = "6")]
     pub whitelist: ::prost::alloc::vec::Vec<super::flow::FlowFilter>,
     #[prost(message, optional, tag = "7")]
-    pub since: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "8")]
-    pub until: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
     /// Paths of Flow to fill in; unknown paths are ignored.
     #[prost(message, optional, tag = "10")]
-    pub field_mask: ::core::option::Option<::pbjson_types::FieldMask>,
+    pub field_mask: ::core::option::Option<::prost_types::FieldMask>,
     #[prost(message, optional, tag = "999")]
     pub experimental: ::core::option::Option<get_flows_request::Experimental>,
     #[prost(message, optional, tag = "150000")]
-    pub extensions: ::core::option::Option<::pbjson_types::Any>,
+    pub extensions: ::core::option::Option<::prost_types::Any>,
 }
 /// Nested message and enum types in `GetFlowsRequest`.
 pub mod get_flows_request {
     /// Fields without a promise of stability.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Experimental {}
+    impl ::prost::Name for Experimental {
+        const NAME: &'static str = "Experimental";
+        const PACKAGE: &'static str = "observer";
+        fn full_name() -> ::prost::alloc::string::String {
+            "observer.GetFlowsRequest.Experimental".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/observer.GetFlowsRequest.Experimental".into()
+        }
+    }
+}
+impl ::prost::Name for GetFlowsRequest {
+    const NAME: &'static str = "GetFlowsRequest";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetFlowsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetFlowsRequest".into()
+    }
 }
 /// One flow, or news about the stream itself.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -65,7 +95,7 @@ pub struct GetFlowsResponse {
     #[prost(string, tag = "1000")]
     pub node_name: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "1001")]
-    pub time: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(oneof = "get_flows_response::ResponseTypes", tags = "1, 2, 3")]
     pub response_types: ::core::option::Option<get_flows_response::ResponseTypes>,
 }
@@ -81,6 +111,16 @@ pub mod get_flows_response {
         LostEvents(super::super::flow::LostEvent),
     }
 }
+impl ::prost::Name for GetFlowsResponse {
+    const NAME: &'static str = "GetFlowsResponse";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetFlowsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetFlowsResponse".into()
+    }
+}
 /// Asks for agent events.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetAgentEventsRequest {
@@ -91,9 +131,19 @@ pub struct GetAgentEventsRequest {
     #[prost(bool, tag = "2")]
     pub follow: bool,
     #[prost(message, optional, tag = "7")]
-    pub since: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "8")]
-    pub until: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for GetAgentEventsRequest {
+    const NAME: &'static str = "GetAgentEventsRequest";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetAgentEventsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetAgentEventsRequest".into()
+    }
 }
 /// One agent event.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -103,7 +153,17 @@ pub struct GetAgentEventsResponse {
     #[prost(string, tag = "1000")]
     pub node_name: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "1001")]
-    pub time: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for GetAgentEventsResponse {
+    const NAME: &'static str = "GetAgentEventsResponse";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetAgentEventsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetAgentEventsResponse".into()
+    }
 }
 /// Asks for debug events.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -115,9 +175,19 @@ pub struct GetDebugEventsRequest {
     #[prost(bool, tag = "2")]
     pub follow: bool,
     #[prost(message, optional, tag = "7")]
-    pub since: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "8")]
-    pub until: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for GetDebugEventsRequest {
+    const NAME: &'static str = "GetDebugEventsRequest";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetDebugEventsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetDebugEventsRequest".into()
+    }
 }
 /// One debug event.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -127,13 +197,33 @@ pub struct GetDebugEventsResponse {
     #[prost(string, tag = "1000")]
     pub node_name: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "1001")]
-    pub time: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for GetDebugEventsResponse {
+    const NAME: &'static str = "GetDebugEventsResponse";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetDebugEventsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetDebugEventsResponse".into()
+    }
 }
 /// The nodes behind a relay.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetNodesResponse {
     #[prost(message, repeated, tag = "1")]
     pub nodes: ::prost::alloc::vec::Vec<Node>,
+}
+impl ::prost::Name for GetNodesResponse {
+    const NAME: &'static str = "GetNodesResponse";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetNodesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetNodesResponse".into()
+    }
 }
 /// One node and its observer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -157,6 +247,16 @@ pub struct Node {
     #[prost(uint64, tag = "9")]
     pub seen_flows: u64,
 }
+impl ::prost::Name for Node {
+    const NAME: &'static str = "Node";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.Node".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.Node".into()
+    }
+}
 /// Transport security of a connection.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tls {
@@ -165,11 +265,31 @@ pub struct Tls {
     #[prost(string, tag = "2")]
     pub server_name: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Tls {
+    const NAME: &'static str = "TLS";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.TLS".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.TLS".into()
+    }
+}
 /// Namespaces seen in flows of the last hour.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetNamespacesResponse {
     #[prost(message, repeated, tag = "1")]
     pub namespaces: ::prost::alloc::vec::Vec<Namespace>,
+}
+impl ::prost::Name for GetNamespacesResponse {
+    const NAME: &'static str = "GetNamespacesResponse";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetNamespacesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetNamespacesResponse".into()
+    }
 }
 /// A namespace and its cluster.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -179,13 +299,23 @@ pub struct Namespace {
     #[prost(string, tag = "2")]
     pub namespace: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Namespace {
+    const NAME: &'static str = "Namespace";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.Namespace".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.Namespace".into()
+    }
+}
 /// One line of an exported flow log.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportEvent {
     #[prost(string, tag = "1000")]
     pub node_name: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "1001")]
-    pub time: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(oneof = "export_event::ResponseTypes", tags = "1, 2, 3, 4, 5")]
     pub response_types: ::core::option::Option<export_event::ResponseTypes>,
 }
@@ -205,15 +335,55 @@ pub mod export_event {
         DebugEvent(super::super::flow::DebugEvent),
     }
 }
+impl ::prost::Name for ExportEvent {
+    const NAME: &'static str = "ExportEvent";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.ExportEvent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.ExportEvent".into()
+    }
+}
 /// Asks for the namespaces seen lately.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetNamespacesRequest {}
+impl ::prost::Name for GetNamespacesRequest {
+    const NAME: &'static str = "GetNamespacesRequest";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetNamespacesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetNamespacesRequest".into()
+    }
+}
 /// Asks for the nodes behind a relay.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetNodesRequest {}
+impl ::prost::Name for GetNodesRequest {
+    const NAME: &'static str = "GetNodesRequest";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.GetNodesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.GetNodesRequest".into()
+    }
+}
 /// Asks for the state of the server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServerStatusRequest {}
+impl ::prost::Name for ServerStatusRequest {
+    const NAME: &'static str = "ServerStatusRequest";
+    const PACKAGE: &'static str = "observer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "observer.ServerStatusRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/observer.ServerStatusRequest".into()
+    }
+}
 /// Generated client implementations.
 pub mod observer_client {
     #![allow(

@@ -11,15 +11,45 @@ pub struct ChangeNotification {
     #[prost(message, optional, tag = "4")]
     pub tls: ::core::option::Option<Tls>,
 }
+impl ::prost::Name for ChangeNotification {
+    const NAME: &'static str = "ChangeNotification";
+    const PACKAGE: &'static str = "peer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "peer.ChangeNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/peer.ChangeNotification".into()
+    }
+}
 /// Transport security of a connection.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tls {
     #[prost(string, tag = "1")]
     pub server_name: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Tls {
+    const NAME: &'static str = "TLS";
+    const PACKAGE: &'static str = "peer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "peer.TLS".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/peer.TLS".into()
+    }
+}
 /// Asks for the peers and all later changes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NotifyRequest {}
+impl ::prost::Name for NotifyRequest {
+    const NAME: &'static str = "NotifyRequest";
+    const PACKAGE: &'static str = "peer";
+    fn full_name() -> ::prost::alloc::string::String {
+        "peer.NotifyRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/peer.NotifyRequest".into()
+    }
+}
 /// Kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -9,6 +9,16 @@ pub struct NodeStatusEvent {
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
 }
+impl ::prost::Name for NodeStatusEvent {
+    const NAME: &'static str = "NodeStatusEvent";
+    const PACKAGE: &'static str = "relay";
+    fn full_name() -> ::prost::alloc::string::String {
+        "relay.NodeStatusEvent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/relay.NodeStatusEvent".into()
+    }
+}
 /// State of a node as a relay sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

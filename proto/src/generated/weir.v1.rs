@@ -29,6 +29,16 @@ pub struct FlowDetails {
     #[prost(message, optional, tag = "10")]
     pub kernel_drop: ::core::option::Option<KernelDrop>,
 }
+impl ::prost::Name for FlowDetails {
+    const NAME: &'static str = "FlowDetails";
+    const PACKAGE: &'static str = "weir.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "weir.v1.FlowDetails".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/weir.v1.FlowDetails".into()
+    }
+}
 /// Process that owns a socket.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Process {
@@ -52,6 +62,16 @@ pub struct Process {
     #[prost(string, tag = "7")]
     pub netns: ::prost::alloc::string::String,
 }
+impl ::prost::Name for Process {
+    const NAME: &'static str = "Process";
+    const PACKAGE: &'static str = "weir.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "weir.v1.Process".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/weir.v1.Process".into()
+    }
+}
 /// The kernel's own account of a drop.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KernelDrop {
@@ -65,12 +85,32 @@ pub struct KernelDrop {
     #[prost(string, tag = "3")]
     pub netns: ::prost::alloc::string::String,
 }
+impl ::prost::Name for KernelDrop {
+    const NAME: &'static str = "KernelDrop";
+    const PACKAGE: &'static str = "weir.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "weir.v1.KernelDrop".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/weir.v1.KernelDrop".into()
+    }
+}
 /// Packed into observer.GetFlowsRequest.extensions by clients that know Weir.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetFlowsOptions {
     /// Send flow.Flow.extensions. Stock clients cannot print an extension they do not know, so they never get one.
     #[prost(bool, tag = "1")]
     pub details: bool,
+}
+impl ::prost::Name for GetFlowsOptions {
+    const NAME: &'static str = "GetFlowsOptions";
+    const PACKAGE: &'static str = "weir.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "weir.v1.GetFlowsOptions".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/weir.v1.GetFlowsOptions".into()
+    }
 }
 /// Travels with every record batch from a collector to a relay, in app_metadata of the Flight message.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -94,12 +134,22 @@ pub struct BatchHeader {
     #[prost(uint64, tag = "6")]
     pub rows: u64,
 }
+impl ::prost::Name for BatchHeader {
+    const NAME: &'static str = "BatchHeader";
+    const PACKAGE: &'static str = "weir.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "weir.v1.BatchHeader".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/weir.v1.BatchHeader".into()
+    }
+}
 /// One line of the loss ledger.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Loss {
     /// Start of the window of ten seconds.
     #[prost(message, optional, tag = "1")]
-    pub window: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub window: ::core::option::Option<::prost_types::Timestamp>,
     /// Stage of the path of a flow.
     #[prost(string, tag = "2")]
     pub stage: ::prost::alloc::string::String,
@@ -109,6 +159,16 @@ pub struct Loss {
     pub seen: u64,
     #[prost(uint64, tag = "5")]
     pub lost: u64,
+}
+impl ::prost::Name for Loss {
+    const NAME: &'static str = "Loss";
+    const PACKAGE: &'static str = "weir.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "weir.v1.Loss".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/weir.v1.Loss".into()
+    }
 }
 /// Answers a batch, in app_metadata of the Flight result, once the relay owns it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -121,6 +181,16 @@ pub struct BatchAck {
     /// The relay had the batch already.
     #[prost(bool, tag = "3")]
     pub repeated_batch: bool,
+}
+impl ::prost::Name for BatchAck {
+    const NAME: &'static str = "BatchAck";
+    const PACKAGE: &'static str = "weir.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "weir.v1.BatchAck".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/weir.v1.BatchAck".into()
+    }
 }
 /// What in the life of a connection a flow reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

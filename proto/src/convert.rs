@@ -1,0 +1,62 @@
+//! The only conversions between the vocabulary of `flow` and the wire.
+//!
+//! They are total: what a peer sends and the vocabulary has no place for (an address that is not one, a port above
+//! 65535) is left out field by field and counted, and numbers of newer enumerations pass through unharmed.
+
+mod details;
+mod filter;
+mod flow_in;
+mod flow_out;
+
+use flow::{LostEvent, LostEventSource, Timestamp};
+
+pub use details::{details_from_wire, details_to_wire};
+pub use filter::{filter_from_wire, filter_to_wire};
+pub use flow_in::{flow_from_wire, flow_from_wire_counted};
+pub use flow_out::flow_to_wire;
+
+/// Whether [`flow::FlowDetails`] travel with a flow, as its `extensions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Details {
+    /// To clients that asked for them. They take the place of a foreign extension.
+    Send,
+    /// To stock clients, which cannot print an extension they do not know.
+    Omit,
+}
+
+/// Time on the wire.
+#[must_use]
+pub fn time_to_wire(time: Timestamp) -> prost_types::Timestamp {
+    let (seconds, nanos) = time.parts();
+    prost_types::Timestamp { seconds, nanos }
+}
+
+/// Time from the wire; times outside of the years 1677 to 2262 saturate.
+#[must_use]
+pub fn time_from_wire(time: prost_types::Timestamp) -> Timestamp {
+    Timestamp::from_parts(time.seconds, time.nanos)
+}
+
+/// Lost events on the wire.
+#[must_use]
+pub fn lost_to_wire(lost: &LostEvent) -> crate::flow::LostEvent {
+    crate::flow::LostEvent {
+        source: lost.source.0,
+        num_events_lost: lost.count,
+        cpu: lost.cpu,
+        first: lost.first.map(time_to_wire),
+        last: lost.last.map(time_to_wire),
+    }
+}
+
+/// Lost events from the wire.
+#[must_use]
+pub fn lost_from_wire(lost: &crate::flow::LostEvent) -> LostEvent {
+    LostEvent {
+        source: LostEventSource(lost.source),
+        count: lost.num_events_lost,
+        cpu: lost.cpu,
+        first: lost.first.map(time_from_wire),
+        last: lost.last.map(time_from_wire),
+    }
+}
