@@ -1,3 +1,14 @@
 //! The per-node agent: takes what the kernel (or a file) says about traffic and makes named flows of it.
+//!
+//! Modules in the order a flow passes them: a [`source`] gives records, `decode` makes flows of them, [`l7`] reads
+//! requests and responses out of payload, `enrich` says who is behind an address, [`ring`] keeps the history. From
+//! there readers go on by themselves: the Observer API, the shipper to the relay. [`start`] joins the parts.
 
+pub mod config;
 pub mod l7;
+pub mod ring;
+mod running;
+pub mod source;
+
+pub use config::Config;
+pub use running::{RunError, Running, StartError, start};

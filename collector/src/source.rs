@@ -1,0 +1,79 @@
+//! Where records come from: the kernel, a replay file or a packet capture file.
+
+use std::time::Duration;
+
+use flow::{Flow, LostEvent, Timestamp};
+
+/// One thing a source hands over.
+#[derive(Debug)]
+pub enum Captured<'a> {
+    /// A kernel record as `ebpf_abi` lays it out, its clock being nanoseconds since boot.
+    Record(&'a [u8]),
+    /// A finished flow, as replay files hold them.
+    Flow(Box<Flow>),
+    /// Events that were lost before the source could hand them over.
+    Lost(LostEvent),
+}
+
+/// How far a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing came within the timeout.
+    Idle,
+    /// There may be more at once.
+    More,
+    /// There will never be more: the file has ended.
+    Finished,
+}
+
+/// The source failed for good.
+#[derive(Debug, thiserror::Error)]
+#[error("reading from the {source_name} failed")]
+pub struct SourceError {
+    /// What was being read, such as `kernel` or a path.
+    pub source_name: String,
+    /// Why it failed.
+    #[source]
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// What a source saw and lost since its start. Counters only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceStats {
+    /// Events the source met, those it lost included.
+    pub seen: u64,
+    /// Events lost because a buffer was full.
+    pub lost_ring_full: u64,
+    /// Entries the kernel's flow map pushed out before they were read.
+    pub lost_map_full: u64,
+    /// Events that could not be read at all, such as damaged lines of a file.
+    pub lost_unreadable: u64,
+}
+
+/// Something that gives records, read by the one pipeline thread.
+pub trait Source: Send {
+    /// Name in logs, such as `kernel`.
+    fn name(&self) -> String;
+
+    /// Hands what is there to `take`, waiting at most `timeout` for the first; returns after a bounded number of
+    /// records, so that the caller can publish.
+    ///
+    /// # Errors
+    /// The source failed for good.
+    fn poll(&mut self, timeout: Duration, take: &mut dyn FnMut(Captured<'_>)) -> Result<Progress, SourceError>;
+
+    /// Hands over what the source still holds back, such as counters in kernel maps, before it is dropped.
+    ///
+    /// # Errors
+    /// The source failed.
+    fn drain(&mut self, take: &mut dyn FnMut(Captured<'_>)) -> Result<(), SourceError> {
+        let _nothing_held_back = take;
+        Ok(())
+    }
+
+    /// Counters since the start.
+    fn stats(&mut self) -> SourceStats;
+
+    /// Turns nanoseconds since boot, as records carry them, into wall-clock time.
+    fn wall_clock(&self, boot_ns: u64) -> Timestamp;
+}
