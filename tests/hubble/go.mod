@@ -1,0 +1,3 @@
+module weir/tests/hubble
+
+go 1.25
