@@ -1,14 +1,34 @@
 //! Where records come from: the kernel, a replay file or a packet capture file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use flow::{Flow, LostEvent, Timestamp};
+use ebpf_abi::{DropKey, DropVal, FlowKey, FlowVal};
+use flow::{Flow, LostEvent};
 
 /// One thing a source hands over.
 #[derive(Debug)]
 pub enum Captured<'a> {
-    /// A kernel record as `ebpf_abi` lays it out, its clock being nanoseconds since boot.
+    /// One entry of a kernel ring, to be read with [`ebpf_abi::Record::parse`]; its clock is nanoseconds since boot.
     Record(&'a [u8]),
+    /// Running totals from a sweep of the flow map.
+    FlowTotals {
+        /// Which flow.
+        key: FlowKey,
+        /// What was counted so far.
+        val: FlowVal,
+        /// Whether the entry was taken out of the map, because it was closed or silent for too long.
+        gone: bool,
+    },
+    /// Running totals from a sweep of the drop map.
+    DropTotals {
+        /// What was dropped, where and why.
+        key: DropKey,
+        /// What was counted so far.
+        val: DropVal,
+        /// Whether the entry was taken out of the map.
+        gone: bool,
+    },
     /// A finished flow, as replay files hold them.
     Flow(Box<Flow>),
     /// Events that were lost before the source could hand them over.
@@ -74,6 +94,26 @@ pub trait Source: Send {
     /// Counters since the start.
     fn stats(&mut self) -> SourceStats;
 
-    /// Turns nanoseconds since boot, as records carry them, into wall-clock time.
-    fn wall_clock(&self, boot_ns: u64) -> Timestamp;
+    /// What to add to nanoseconds since boot, as records carry them, for nanoseconds since the Unix epoch. Measured
+    /// anew from time to time, because the wall clock is corrected while the machine runs.
+    fn wall_clock_offset_ns(&self) -> i64;
+
+    /// Names of numbers that differ from kernel to kernel; `None` for sources that are no kernel.
+    fn kernel_names(&self) -> Option<Arc<dyn KernelNames>> {
+        None
+    }
+
+    /// Tells that more payload of this socket is of no use.
+    fn stop_payload(&mut self, cookie: u64) {
+        let _payload_is_not_captured_per_socket = cookie;
+    }
+}
+
+/// Names of numbers that differ from kernel to kernel.
+pub trait KernelNames: Send + Sync {
+    /// Name of an `enum skb_drop_reason` without its prefix, such as `NETFILTER_DROP`.
+    fn drop_reason(&self, reason: u32) -> Option<Arc<str>>;
+
+    /// Function that holds this address, such as `nf_hook_slow`; `None` where symbols are hidden.
+    fn function(&self, address: u64) -> Option<Arc<str>>;
 }
