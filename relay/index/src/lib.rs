@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The relay's hot index: the newest flows of all nodes in memory, bounded, searchable while they arrive.
+//!
+//! One writer appends batches; readers take an immutable [`Snapshot`] and never block it. Every row has a sequence
+//! number in order of arrival, so that following after a snapshot has neither gap nor repeat. What does not fit is
+//! evicted oldest first and counted.
+
+mod config;
+mod drops;
+mod follow;
+mod index;
+mod ledger;
+mod map;
+mod nodes;
+mod scan;
+mod snapshot;
+
+pub use config::{Config, ConfigError};
+pub use follow::{Followed, Follower};
+pub use index::{AppendError, Appended, BatchOrigin, Index, Stats};
+pub use ledger::LedgerLine;
+pub use map::MapBy;
+pub use nodes::Node;
+pub use scan::{Hit, Order, Scan, Search};
+pub use snapshot::{Segment, Snapshot};

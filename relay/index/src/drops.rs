@@ -1,0 +1,1 @@
+//! What was dropped, why and where.
