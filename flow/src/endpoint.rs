@@ -1,6 +1,52 @@
 //! The two sides of a flow.
 
-use crate::Identity;
+use crate::{Flow, Identity};
+
+/// Which side of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The sender.
+    Source,
+    /// The receiver.
+    Destination,
+}
+
+impl Side {
+    /// Both sides, the source first.
+    pub const BOTH: [Self; 2] = [Self::Source, Self::Destination];
+
+    /// `source` or `destination`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        }
+    }
+
+    /// The one of two values that belongs to this side.
+    #[must_use]
+    pub const fn of<'a, T: ?Sized>(self, source: &'a T, destination: &'a T) -> &'a T {
+        match self {
+            Self::Source => source,
+            Self::Destination => destination,
+        }
+    }
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Flow {
+    /// One side as the observing node knew it.
+    #[must_use]
+    pub fn endpoint(&self, side: Side) -> Option<&Endpoint> {
+        side.of(&self.source, &self.destination).as_deref()
+    }
+}
 
 /// One side of a flow as the observing node knew it at that moment.
 ///

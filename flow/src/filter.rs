@@ -1,5 +1,30 @@
 //! Selecting flows: Hubble's `FlowFilter`, compiled once and run on each flow.
 
+mod address;
+mod compile;
+mod error;
+mod http;
+mod label;
+mod name;
+mod pattern;
+mod protocol;
+mod regexes;
+mod rule;
+mod selection;
+mod set;
+
+pub use address::Addresses;
+pub use error::{FilterError, LabelError, PatternProblem};
+pub use http::StatusCodes;
+pub use label::LabelSelectors;
+pub use name::NamePrefixes;
+pub use pattern::{NamePatterns, NodePatterns};
+pub use protocol::Protocols;
+pub use regexes::Regexes;
+pub use rule::Rule;
+pub use selection::{Selection, SelectionError};
+pub use set::{Filter, FilterSet};
+
 use crate::{DropReason, Identity, Interface, IpVersion, TcpFlags, TrafficDirection, Verdict, Workload};
 
 /// One filter: values of a field are alternatives, all fields that are set must match. An empty filter matches all.
@@ -90,9 +115,3 @@ pub struct FlowFilter {
     /// CEL expressions over the flow.
     pub cel_expression: Vec<String>,
 }
-
-mod selection;
-mod set;
-
-pub use selection::{Selection, SelectionError};
-pub use set::{FilterError, FilterSet};

@@ -19,7 +19,7 @@ pub mod view;
 mod wire_enum;
 
 pub use details::{FlowDetails, FlowPhase, KernelDrop, Process};
-pub use endpoint::{Endpoint, Service, Workload};
+pub use endpoint::{Endpoint, Service, Side, Workload};
 pub use filter::FlowFilter;
 pub use flow_record::{
     Emitter, Ethernet, EventType, FileInfo, Flow, FlowId, ForeignExtension, Interface, Ip, IpTraceId, MacAddr, Policy,

@@ -2,16 +2,8 @@
 
 use std::borrow::Cow;
 
+pub use crate::Side;
 use crate::{DropReason, Flow, Identity};
-
-/// Which side of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The sender.
-    Source,
-    /// The receiver.
-    Destination,
-}
 
 /// Whether addresses are shown by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,24 +1,20 @@
 //! Filters prepared for matching.
 
-use super::FlowFilter;
+use super::compile::compile;
+use super::{FilterError, FlowFilter, Rule};
 use crate::Flow;
 
 /// A whitelist and a blacklist, checked and prepared: regular expressions compiled, addresses parsed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FilterSet {
-    whitelist: Vec<FlowFilter>,
-    blacklist: Vec<FlowFilter>,
+    whitelist: Vec<Filter>,
+    blacklist: Vec<Filter>,
 }
 
-/// A filter holds a value that cannot be understood.
-#[derive(Debug, thiserror::Error)]
-pub enum FilterError {
-    /// Expressions are not supported.
-    #[error("CEL expressions are not supported yet: use the other fields of the filter instead of {expression:?}")]
-    Cel {
-        /// The expression.
-        expression: String,
-    },
+/// One filter, checked and prepared.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    rules: Vec<Rule>,
 }
 
 impl FilterSet {
@@ -27,20 +23,55 @@ impl FilterSet {
     /// # Errors
     /// A value of any filter cannot be understood; nothing is ignored.
     pub fn compile(whitelist: &[FlowFilter], blacklist: &[FlowFilter]) -> Result<Self, FilterError> {
-        Ok(Self { whitelist: whitelist.to_vec(), blacklist: blacklist.to_vec() })
+        let all = |filters: &[FlowFilter]| filters.iter().map(Filter::compile).collect::<Result<Vec<_>, _>>();
+        Ok(Self { whitelist: all(whitelist)?, blacklist: all(blacklist)? })
     }
 
     /// Whether the flow is asked for: it matches one filter of the whitelist (or that is empty) and none of the
     /// blacklist.
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {
-        let _ = flow;
-        self.passes_everything()
+        (self.whitelist.is_empty() || self.whitelist.iter().any(|f| f.matches(flow)))
+            && !self.blacklist.iter().any(|f| f.matches(flow))
     }
 
     /// Whether every flow passes, so that matching can be left out.
     #[must_use]
     pub fn passes_everything(&self) -> bool {
-        self.whitelist.is_empty() && self.blacklist.is_empty()
+        self.blacklist.is_empty() && (self.whitelist.is_empty() || self.whitelist.iter().any(|f| f.rules.is_empty()))
+    }
+
+    /// Filters of which one must match; empty lets everything pass.
+    #[must_use]
+    pub fn whitelist(&self) -> &[Filter] {
+        &self.whitelist
+    }
+
+    /// Filters of which none may match.
+    #[must_use]
+    pub fn blacklist(&self) -> &[Filter] {
+        &self.blacklist
+    }
+}
+
+impl Filter {
+    /// Checks and prepares one filter.
+    ///
+    /// # Errors
+    /// A value cannot be understood.
+    pub fn compile(filter: &FlowFilter) -> Result<Self, FilterError> {
+        Ok(Self { rules: compile(filter)? })
+    }
+
+    /// Whether every rule matches; a filter without rules matches every flow.
+    #[must_use]
+    pub fn matches(&self, flow: &Flow) -> bool {
+        self.rules.iter().all(|rule| rule.matches(flow))
+    }
+
+    /// The rules, in Hubble's order of evaluation: one for each field that was set.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 }
