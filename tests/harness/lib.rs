@@ -1,0 +1,15 @@
+//! Whole-system tests through public doors: the built programs, real namespaces, real servers, real clients.
+//!
+//! A test starts [`Weir`] as a user would, sends traffic from a [`demo::topology::Topology`], and asks `flowctl`, SQL,
+//! the stock client or Prometheus what happened.
+
+mod require;
+mod weir;
+
+pub use require::{hubble, installed, root};
+pub use weir::{Place, Weir, binary, fixture};
+
+use std::time::Duration;
+
+/// Longest wait for something that usually takes well under a second.
+pub const SOON: Duration = Duration::from_secs(20);

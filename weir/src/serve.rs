@@ -1,0 +1,139 @@
+//! Running the parts until a signal asks them to stop, and stopping them in order.
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::cli::Part;
+use crate::settings::Settings;
+
+/// Runs `part` until SIGINT or SIGTERM, or until it fails.
+///
+/// # Errors
+/// A part could not start, failed, or did not stop in time.
+pub(crate) async fn run(part: Part, settings: Settings) -> Result<()> {
+    let shutdown = CancellationToken::new();
+    let signals = tokio::spawn(cancel_on_signal(shutdown.clone()));
+    let ended = match part {
+        Part::Collector => run_collector(settings.collector, shutdown).await,
+        Part::Relay => run_relay(settings.relay, shutdown).await,
+        Part::Both => run_both(settings, shutdown).await,
+    };
+    signals.abort();
+    ended
+}
+
+async fn run_collector(config: collector::Config, shutdown: CancellationToken) -> Result<()> {
+    let running = collector::start(config, shutdown).await?;
+    Ok(running.wait().await?)
+}
+
+async fn run_relay(config: relay_server::Config, shutdown: CancellationToken) -> Result<()> {
+    let running = relay_server::start(config, shutdown).await?;
+    Ok(running.wait().await?)
+}
+
+/// The relay starts first and stops last, so that the collector's last flows still find it.
+async fn run_both(mut settings: Settings, shutdown: CancellationToken) -> Result<()> {
+    let relay_shutdown = CancellationToken::new();
+    let relay = relay_server::start(settings.relay, relay_shutdown.clone()).await?;
+    let (grpc, http, metrics) = (relay.grpc_addr(), relay.http_addr(), relay.metrics_addr());
+    settings.collector.relay.address = Some(format!("http://{}", reachable(grpc)));
+    let collector = match collector::start(settings.collector, shutdown.clone()).await {
+        Ok(collector) => collector,
+        Err(error) => {
+            relay_shutdown.cancel();
+            relay.wait().await?;
+            return Err(offer_files(error));
+        }
+    };
+    greet(&Greeting {
+        ui: reachable(http),
+        grpc: reachable(grpc),
+        observer: collector.observer.map(reachable),
+        metrics: [collector.metrics.map(reachable), metrics.map(reachable)],
+    });
+
+    // A relay that fails takes the collector with it; a collector that ends lets the relay finish what it has.
+    let mut relay = tokio::spawn(relay.wait());
+    let mut collector = tokio::spawn(collector.wait());
+    let collected = tokio::select! {
+        ended = &mut collector => ended,
+        ended = &mut relay => {
+            shutdown.cancel();
+            let collected = collector.await;
+            ended.context("the relay ended by a panic, which is a bug")??;
+            return Ok(collected.context("the collector ended by a panic, which is a bug")??);
+        }
+    };
+    relay_shutdown.cancel();
+    let relayed = relay.await;
+    collected.context("the collector ended by a panic, which is a bug")??;
+    relayed.context("the relay ended by a panic, which is a bug")??;
+    info!("stopped");
+    Ok(())
+}
+
+/// Where the kernel cannot be observed, files still can.
+fn offer_files(error: collector::StartError) -> anyhow::Error {
+    let unprivileged = matches!(error, collector::StartError::Source(_));
+    let error = anyhow::Error::new(error);
+    if unprivileged {
+        error.context(
+            "the collector could not start; without privileges try `weir up --replay FILE` (Hubble JSON lines, - for \
+             standard input) or `weir up --pcap FILE`, and `weir doctor` to see what is missing",
+        )
+    } else {
+        error
+    }
+}
+
+struct Greeting {
+    ui: std::net::SocketAddr,
+    grpc: std::net::SocketAddr,
+    observer: Option<std::net::SocketAddr>,
+    metrics: [Option<std::net::SocketAddr>; 2],
+}
+
+#[expect(clippy::print_stdout, reason = "what a person who typed `weir up` wants to know")]
+fn greet(at: &Greeting) {
+    let port = at.ui.port();
+    let http = if port == 12000 { String::new() } else { format!(" --http-server http://{}", at.ui) };
+    let server = if at.grpc.port() == 4245 { String::new() } else { format!(" --server {}", at.grpc) };
+    println!("\n  Weir is up.\n");
+    println!("  Web UI              http://{}", at.ui);
+    println!("  Hubble API (relay)  {}", at.grpc);
+    if let Some(observer) = at.observer {
+        println!("  Hubble API (node)   {observer}");
+    }
+    for (name, address) in ["collector", "relay"].iter().zip(at.metrics) {
+        if let Some(address) = address {
+            println!("  Metrics             http://{address}/metrics ({name})");
+        }
+    }
+    println!("\n  Try:");
+    println!("    flowctl observe --follow{server}");
+    println!("    flowctl observe --verdict DROPPED --last 20 -o wide{server}");
+    println!("    flowctl sql \"SELECT src_workload, dst_workload, count(*) AS flows FROM flows GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 10\"{http}\n");
+}
+
+/// An address that can be called: a listener on all addresses is reached over loopback.
+fn reachable(address: std::net::SocketAddr) -> std::net::SocketAddr {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
+    }
+}
+
+async fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => info!("SIGINT: stopping"),
+        _ = terminate.recv() => info!("SIGTERM: stopping"),
+    }
+    shutdown.cancel();
+    Ok(())
+}
