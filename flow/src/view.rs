@@ -305,9 +305,3 @@ pub struct Problem {
     /// What to do about it; empty where there is nothing to say.
     pub remedy: String,
 }
-
-impl From<&crate::Flow> for FlowRow {
-    fn from(flow: &crate::Flow) -> Self {
-        Self { id: flow.id.to_string(), time: flow.time.to_string(), ..Self::default() }
-    }
-}

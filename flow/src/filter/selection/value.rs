@@ -1,0 +1,129 @@
+//! Reading the values of conditions.
+
+use super::SelectionError;
+use crate::{Identity, IpVersion, TcpFlags, TrafficDirection, Workload, event_type};
+
+/// Event types by name.
+const TYPES: [(&str, i32); 8] = [
+    ("capture", event_type::CAPTURE),
+    ("drop", event_type::DROP),
+    ("l7", event_type::L7),
+    ("policy-verdict", event_type::POLICY_VERDICT),
+    ("trace", event_type::TRACE),
+    ("trace-sock", event_type::TRACE_SOCK),
+    ("debug", event_type::DEBUG),
+    ("agent", event_type::AGENT),
+];
+
+/// Sub types of agent events by name.
+const AGENT_SUB_TYPES: [(&str, i32); 11] = [
+    ("unspecified", 0),
+    ("message", 1),
+    ("agent-started", 2),
+    ("endpoint-regenerate-success", 3),
+    ("endpoint-regenerate-failure", 4),
+    ("policy-updated", 5),
+    ("policy-deleted", 6),
+    ("endpoint-created", 7),
+    ("endpoint-deleted", 8),
+    ("ipcache-upserted", 9),
+    ("ipcache-deleted", 10),
+];
+
+/// `TYPE[:SUBTYPE]`, each a name or a number.
+pub(super) fn event_type(value: &str) -> Result<(i32, Option<i32>), SelectionError> {
+    let (name, sub) = value.split_once(':').map_or((value, None), |(name, sub)| (name, Some(sub)));
+    let kind = by_name(&TYPES, name)
+        .or_else(|| number(name))
+        .ok_or_else(|| SelectionError::Type { value: name.to_owned() })?;
+    let Some(sub) = sub else { return Ok((kind, None)) };
+    let named = match kind {
+        event_type::TRACE => by_name(&crate::text::TRACE_SUB_TYPES, sub),
+        event_type::AGENT => by_name(&AGENT_SUB_TYPES, sub),
+        _ => None,
+    };
+    named
+        .or_else(|| number(sub))
+        .map(|sub| (kind, Some(sub)))
+        .ok_or_else(|| SelectionError::SubType { value: sub.to_owned() })
+}
+
+fn by_name(names: &[(&str, i32)], name: &str) -> Option<i32> {
+    names.iter().find(|(n, _)| *n == name).map(|(_, number)| *number)
+}
+
+fn number(text: &str) -> Option<i32> {
+    decimal(text).and_then(|n| i32::try_from(n).ok())
+}
+
+/// Unsigned decimal, without a sign.
+fn decimal(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A reserved name, a decimal number, or a hexadecimal one with `0x`.
+pub(super) fn identity(value: &str) -> Result<Identity, SelectionError> {
+    let number = || match value.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => decimal(value).and_then(|n| u32::try_from(n).ok()),
+    };
+    Identity::from_reserved_name(value).or_else(|| number().map(Identity)).ok_or_else(|| {
+        let names: Vec<&str> = (1..).map_while(|n| Identity(n).reserved_name()).collect();
+        SelectionError::Identity { value: value.to_owned(), names: format!("[{}]", names.join(" ")) }
+    })
+}
+
+/// `[Kind/]name`; what is left out matches any.
+pub(super) fn workload(value: &str) -> Workload {
+    let (kind, name) = value.split_once('/').unwrap_or(("", value));
+    Workload { name: name.to_owned(), kind: kind.to_owned() }
+}
+
+/// Flags joined by commas.
+pub(super) fn tcp_flags(value: &str) -> Result<TcpFlags, SelectionError> {
+    value.split(',').try_fold(TcpFlags::default(), |all, name| {
+        let flag = TcpFlags::from_name(name).ok_or_else(|| SelectionError::TcpFlag { value: name.to_owned() })?;
+        Ok(all.union(flag))
+    })
+}
+
+pub(super) fn direction(value: &str) -> Result<TrafficDirection, SelectionError> {
+    match value.to_lowercase().as_str() {
+        "ingress" => Ok(TrafficDirection::INGRESS),
+        "egress" => Ok(TrafficDirection::EGRESS),
+        _ => Err(SelectionError::Direction { value: value.to_owned() }),
+    }
+}
+
+pub(super) fn ip_version(value: &str) -> Result<IpVersion, SelectionError> {
+    match value.to_lowercase().as_str() {
+        "4" | "v4" | "ipv4" | "ip4" => Ok(IpVersion::IPv4),
+        "6" | "v6" | "ipv6" | "ip6" => Ok(IpVersion::IPv6),
+        "none" => Ok(IpVersion::IP_NOT_USED),
+        _ => Err(SelectionError::Value { name: "ip-version", value: value.to_owned() }),
+    }
+}
+
+pub(super) fn ip_trace_id(value: &str) -> Result<u64, SelectionError> {
+    match decimal(value) {
+        Some(0) => Err(SelectionError::ZeroTraceId),
+        Some(id) => Ok(id),
+        None => Err(SelectionError::Value { name: "ip-trace-id", value: value.to_owned() }),
+    }
+}
+
+pub(super) fn header(value: &str) -> Result<(String, String), SelectionError> {
+    value
+        .split_once(':')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| SelectionError::Header { value: value.to_owned() })
+}
+
+/// `true` or `false`; the short forms of Hubble's switches (`-4`, `-6`) give the version as value.
+pub(super) fn switch(name: &'static str, value: &str) -> Result<bool, SelectionError> {
+    match value {
+        "true" | "1" | "v4" | "v6" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(SelectionError::Value { name, value: value.to_owned() }),
+    }
+}
