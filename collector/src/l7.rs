@@ -8,9 +8,18 @@ use std::net::SocketAddr;
 use flow::Timestamp;
 
 mod config;
+mod context;
+mod detect;
+mod dns;
+mod engine;
+mod http1;
 mod stats;
+mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use config::L7Config;
+pub use engine::Engine;
 pub use stats::L7Stats;
 
 /// The two ends of a connection as the owner of the socket sees them.
@@ -132,59 +141,3 @@ pub enum Interest {
 
 /// Receiver of events.
 pub type Sink<'a> = &'a mut dyn FnMut(L7Event);
-
-/// Parses the payload of all connections of a node.
-#[derive(Debug)]
-pub struct Engine {
-    config: L7Config,
-    stats: L7Stats,
-}
-
-impl Engine {
-    /// An engine without connections.
-    #[must_use]
-    pub fn new(config: L7Config) -> Self {
-        Self { config, stats: L7Stats::default() }
-    }
-
-    /// Tells of a connection before its first chunk.
-    ///
-    /// Not needed for parsing. When both sockets of a connection are on this node, it lets the engine know of the
-    /// server's one in time, so that the records are counted at the server; without it they are counted at the side
-    /// whose chunk comes first. Either way they are counted once.
-    pub fn open(&mut self, conn: u64, pair: SocketPair, local_is_server: bool, time: Timestamp) {
-        let _unused = (conn, pair, local_is_server, time);
-        self.stats.opened += 1;
-    }
-
-    /// Takes a chunk of a TCP connection and emits what it completes.
-    pub fn chunk(&mut self, chunk: Chunk<'_>, out: Sink<'_>) -> Interest {
-        self.stats.chunks += 1;
-        let _unused = (chunk, out, &self.config);
-        Interest::More
-    }
-
-    /// Takes a DNS message over UDP and emits its record.
-    pub fn datagram(&mut self, datagram: Datagram<'_>, out: Sink<'_>) {
-        self.stats.datagrams += 1;
-        let _unused = (datagram, out);
-    }
-
-    /// Ends a connection: emits what its end completes and forgets it.
-    pub fn close(&mut self, conn: u64, time: Timestamp, out: Sink<'_>) {
-        let _unused = (conn, time, out);
-        self.stats.closed += 1;
-    }
-
-    /// Forgets connections that have been silent for too long and counts queries without an answer. Call about once a
-    /// second.
-    pub fn expire(&mut self, now: Timestamp, out: Sink<'_>) {
-        let _unused = (now, out);
-    }
-
-    /// What the engine did since its start, and what it holds.
-    #[must_use]
-    pub const fn stats(&self) -> L7Stats {
-        self.stats
-    }
-}

@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod l7;
+mod recent;
 pub mod ring;
 mod running;
 pub mod source;
