@@ -1,0 +1,5 @@
+//! What the relay gives out: gRPC for Hubble clients, HTTP for browsers and scripts, metrics for Prometheus.
+
+pub(crate) mod grpc;
+pub(crate) mod http;
+pub(crate) mod metrics;

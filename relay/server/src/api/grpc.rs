@@ -1,0 +1,72 @@
+//! The gRPC port: Hubble's Observer, Arrow Flight for collectors, health and reflection.
+
+mod observer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use axum::http::{HeaderName, HeaderValue};
+use futures::StreamExt as _;
+use proto::observer::observer_server::ObserverServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use self::observer::RelayObserver;
+use crate::connections::connections;
+use crate::ingest::FlightIngest;
+use crate::relay::{HUBBLE_API_VERSION, Relay};
+
+/// Silence after which a peer is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// Time it has to answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Streams one connection may have open.
+const STREAMS_PER_CONNECTION_MAX: u32 = 1000;
+/// Bytes that one stream may send ahead, so that batches from far away do not wait for acknowledgments of packets.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// Bytes that all streams of one connection may send ahead.
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// Header by which a stock client learns the version of a relay's API.
+const RELAY_VERSION_HEADER: HeaderName = HeaderName::from_static("hubble-relay-version");
+/// Header by which a stock client learns the version of an observer's API.
+const SERVER_VERSION_HEADER: HeaderName = HeaderName::from_static("hubble-server-version");
+
+/// Serves the gRPC port until `stop`, then waits for the calls under way.
+///
+/// # Errors
+/// The server could not go on.
+pub(crate) async fn serve(
+    relay: Arc<Relay>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let version = HeaderValue::from_static(HUBBLE_API_VERSION);
+    let incoming = connections(listener, relay.config.grpc.connections_max).map(Ok::<_, std::io::Error>);
+    let message_bytes_max = relay.config.ingest.message_bytes_max;
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_service_status(proto::HEALTH_SERVICE, tonic_health::ServingStatus::Serving).await;
+    Server::builder()
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .max_concurrent_streams(Some(STREAMS_PER_CONNECTION_MAX))
+        .layer(SetResponseHeaderLayer::overriding(RELAY_VERSION_HEADER, version.clone()))
+        .layer(SetResponseHeaderLayer::overriding(SERVER_VERSION_HEADER, version))
+        .initial_stream_window_size(Some(STREAM_WINDOW_BYTES))
+        .initial_connection_window_size(Some(CONNECTION_WINDOW_BYTES))
+        .add_service(health)
+        .add_service(reflection().build_v1().expect("the descriptors are generated and tested"))
+        .add_service(reflection().build_v1alpha().expect("the descriptors are generated and tested"))
+        .add_service(ObserverServer::new(RelayObserver::new(Arc::clone(&relay))))
+        .add_service(FlightServiceServer::new(FlightIngest::new(relay)).max_decoding_message_size(message_bytes_max))
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

@@ -1,0 +1,256 @@
+//! One stream of `GetFlows`: state of the nodes, then the past, then what follows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow::{LostEvent, LostEventSource, NodeState, Timestamp};
+use proto::observer::GetFlowsResponse;
+use relay_index::{Followed, Hit, Order, Snapshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tracing::debug;
+
+use super::ask::Ask;
+use super::respond;
+use crate::losses::{LossWatch, NodeLoss, past_losses};
+use crate::metrics::{Counted, StageLabels};
+use crate::nodes::names_in;
+use crate::relay::Relay;
+
+/// Flows read and converted at a time.
+const CHUNK: usize = 256;
+/// Rows that are looked through on the spot; more go to a thread that may block, because they take over half a
+/// millisecond.
+const INLINE_ROWS_MAX: u64 = 64;
+/// Time that flows from before `until` may take to arrive.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Serves one request.
+pub(super) struct FlowStream {
+    relay: Arc<Relay>,
+    ask: Ask,
+    answers: mpsc::Sender<Result<GetFlowsResponse, Status>>,
+    losses: LossWatch,
+    stall: Duration,
+    _place: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+/// Why a stream ends before its time.
+#[derive(Debug)]
+enum End {
+    /// The client went away.
+    Gone,
+    /// The client stopped reading.
+    Stalled,
+    /// A bug.
+    Failed,
+}
+
+type Hits = Box<dyn Iterator<Item = Hit> + Send>;
+
+impl FlowStream {
+    /// A stream that is not running yet.
+    pub(super) fn new(
+        relay: Arc<Relay>,
+        ask: Ask,
+        answers: mpsc::Sender<Result<GetFlowsResponse, Status>>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let stall = Duration::from_millis(relay.config.grpc.stall_ms);
+        let (losses, counted) = (relay.losses.watch(), Counted::new(&relay.metrics.streams));
+        Self { relay, ask, answers, losses, stall, _place: place, _counted: counted }
+    }
+
+    /// Serves until everything is told, the client goes, or the relay stops.
+    pub(super) async fn run(mut self) {
+        let begun = Instant::now();
+        let relay = Arc::clone(&self.relay);
+        let answers = self.answers.clone();
+        let kind = if self.ask.follow { "follow" } else { "flows" };
+        let ended = tokio::select! {
+            ended = self.serve() => ended,
+            () = answers.closed() => Err(End::Gone),
+            () = relay.stages.streams.stop.cancelled() => {
+                // Where the client is so slow that this does not fit, the end of the stream must say it.
+                drop(answers.try_send(Err(Status::unavailable("the relay is stopping"))));
+                relay.metrics.query_ended(kind, "stopped", begun.elapsed());
+                return;
+            }
+        };
+        let (outcome, status) = match ended {
+            Ok(()) => ("ok", None),
+            Err(End::Gone) => ("cancelled", None),
+            Err(End::Stalled) => {
+                let problem = format!("the client read nothing for {:?}, the rest of the past was let go", self.stall);
+                ("stalled", Some(Status::new(Code::ResourceExhausted, problem)))
+            }
+            Err(End::Failed) => ("failed", Some(Status::internal("reading the index failed"))),
+        };
+        relay.metrics.query_ended(kind, outcome, begun.elapsed());
+        if let Some(status) = status {
+            // Nothing of the index is held any more, so waiting for the client costs only the place it has.
+            drop(self);
+            let sent = relay.stages.streams.stop.run_until_cancelled(answers.send(Err(status))).await;
+            debug!(told = matches!(sent, Some(Ok(()))), outcome, "a stream of flows ended early");
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), End> {
+        self.tell_nodes().await?;
+        let snapshot = self.relay.index.snapshot();
+        let end_seq = snapshot.end_seq();
+        if let Some((count, order)) = self.ask.past.walk() {
+            self.tell_past(snapshot, count, order).await?;
+        } else {
+            drop(snapshot);
+        }
+        if self.ask.follow { self.tell_news(end_seq).await } else { Ok(()) }
+    }
+
+    /// Which nodes flows may be expected of, as `hubble-relay` says first of all.
+    async fn tell_nodes(&self) -> Result<(), End> {
+        let (nodes, now) = (self.relay.nodes(), self.relay.now());
+        for state in [NodeState::NODE_CONNECTED, NodeState::NODE_UNAVAILABLE] {
+            let names = names_in(&nodes, state);
+            if !names.is_empty() {
+                self.send(respond::node_status(state, names, now)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_past(&mut self, snapshot: Arc<Snapshot>, count: usize, order: Order) -> Result<(), End> {
+        let (search, oldest) = (self.ask.search.clone(), snapshot.oldest());
+        let finding = self.relay.work(move || find(&snapshot, search, count, order));
+        let (from, hits) = finding.await.map_err(|_| End::Failed)?;
+        if let Some(from) = from.or(self.ask.search.since).or(oldest) {
+            let lines = self.relay.index.losses();
+            for loss in past_losses(&lines, from, self.ask.search.until) {
+                self.send(respond::lost(&loss, self.relay.now())).await?;
+            }
+        }
+        // What the ledger told is not news. A loss reported between the two may be told twice; none is left out.
+        drop(self.losses.take());
+        self.tell(hits).await.map(|_| ()).map_err(|(end, _)| end)
+    }
+
+    async fn tell_news(&mut self, from_seq: u64) -> Result<(), End> {
+        let relay = Arc::clone(&self.relay);
+        let mut follower = relay.index.follow(from_seq).lag_max(relay.config.grpc.lag_flows_max);
+        let end = self.ask.search.until.map(|until| until.after(LATE).since(relay.now()));
+        let end = end.map(|wait| Instant::now() + wait);
+        loop {
+            tokio::select! {
+                followed = follower.next() => match followed {
+                    Some(followed) => {
+                        if self.tell_followed(followed).await? {
+                            return Ok(());
+                        }
+                    }
+                    None => return Ok(()),
+                },
+                () = self.losses.changed() => {}
+                () = wait_for(end) => return Ok(()),
+            }
+            for loss in self.losses.take() {
+                self.send_patiently(respond::lost(&loss, self.relay.now())).await?;
+            }
+        }
+    }
+
+    /// Tells rows that arrived; whether one of them was beyond the end.
+    async fn tell_followed(&mut self, followed: Followed) -> Result<bool, End> {
+        if followed.missed > 0 {
+            self.tell_missed(followed.missed).await?;
+        }
+        let filter = Arc::clone(&self.ask.search.filter);
+        let mut hits = if followed.rows() <= INLINE_ROWS_MAX {
+            followed.matching(&filter)
+        } else {
+            self.relay.work(move || followed.matching(&filter)).await.map_err(|_| End::Failed)?
+        };
+        let matched = hits.len();
+        hits.retain(|hit| !self.ask.is_over(hit.time()));
+        let is_over = hits.len() < matched;
+        let matched = hits.len() as u64;
+        match self.tell(Box::new(hits.into_iter())).await {
+            Ok(_) => Ok(is_over),
+            Err((End::Stalled, told)) => self.tell_missed(matched - told).await.map(|()| is_over),
+            Err((end, _)) => Err(end),
+        }
+    }
+
+    /// Tells flows that could not be told in time.
+    async fn tell_missed(&self, count: u64) -> Result<(), End> {
+        self.relay.metrics.lost.get_or_create(&StageLabels { stage: flow::LossStage::Serve.name() }).inc_by(count);
+        let event = LostEvent { source: LostEventSource::HUBBLE_RING_BUFFER, count, ..LostEvent::default() };
+        self.send_patiently(respond::lost(&NodeLoss { node: String::new(), event }, self.relay.now())).await
+    }
+
+    /// Tells flows; gives how many, on failure too.
+    async fn tell(&self, mut hits: Hits) -> Result<u64, (End, u64)> {
+        let mut told = 0;
+        loop {
+            let form = Arc::clone(&self.ask.form);
+            let reading = self.relay.work(move || {
+                let chunk: Vec<_> = hits.by_ref().take(CHUNK).map(|hit| respond::flow(&hit.flow(), &form)).collect();
+                (hits, chunk)
+            });
+            let (rest, chunk) = reading.await.map_err(|_| (End::Failed, told))?;
+            if chunk.is_empty() {
+                return Ok(told);
+            }
+            hits = rest;
+            for response in chunk {
+                self.send(response).await.map_err(|end| (end, told))?;
+                told += 1;
+            }
+        }
+    }
+
+    /// Sends one response; a client that takes none for too long has stalled.
+    async fn send(&self, response: GetFlowsResponse) -> Result<(), End> {
+        match self.answers.try_send(Ok(response)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(End::Gone),
+            Err(TrySendError::Full(response)) => match self.answers.send_timeout(response, self.stall).await {
+                Ok(()) => Ok(()),
+                Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(End::Stalled),
+                Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(End::Gone),
+            },
+        }
+    }
+
+    /// Sends one response however long the client takes: nothing of the index is held meanwhile.
+    async fn send_patiently(&self, response: GetFlowsResponse) -> Result<(), End> {
+        self.answers.send(Ok(response)).await.map_err(|_| End::Gone)
+    }
+}
+
+/// Finds the flows to tell, oldest first, and the time of the first where that is known before it is told.
+fn find(
+    snapshot: &Arc<Snapshot>,
+    search: relay_index::Search,
+    count: usize,
+    order: Order,
+) -> (Option<Timestamp>, Hits) {
+    let found = snapshot.scan(search, order).take(count);
+    match order {
+        Order::OldestFirst => (None, Box::new(found)),
+        Order::NewestFirst => {
+            let mut hits: Vec<Hit> = found.collect();
+            hits.reverse();
+            (hits.first().map(Hit::time), Box::new(hits.into_iter()))
+        }
+    }
+}
+
+async fn wait_for(end: Option<Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,279 @@
+//! Settings of the relay, each with its unit and the reason for its default.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+mod check;
+
+pub use check::ConfigError;
+
+/// Settings of the relay. An unknown key is an error; a missing one has its default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The gRPC port: collectors push to it, Hubble clients ask it.
+    pub grpc: GrpcConfig,
+    /// The HTTP port: web UI and JSON API.
+    pub http: HttpConfig,
+    /// Live streams of the web UI.
+    pub live: LiveConfig,
+    /// The Prometheus endpoint.
+    pub metrics: MetricsConfig,
+    /// What is taken in.
+    pub ingest: IngestConfig,
+    /// Hubble observers to pull flows from: Cilium agents, other relays, collectors that do not push. Default none.
+    pub peers: Vec<PeerConfig>,
+    /// The index of flows in memory.
+    pub index: IndexConfig,
+    /// SQL.
+    pub sql: SqlConfig,
+    /// Milliseconds that stopping may take before what is left is cut off. Default 10,000: Kubernetes kills after 30
+    /// seconds.
+    pub shutdown_deadline_ms: u64,
+}
+
+/// The gRPC port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrpcConfig {
+    /// Address to listen on. Default `127.0.0.1:4245`, the port of `hubble-relay`, for this machine only: there is no
+    /// authentication yet. Collectors on other machines need `0.0.0.0:4245` or `[::]:4245`.
+    pub listen: SocketAddr,
+    /// Open connections; more wait in the kernel's queue. Default 4,096.
+    pub connections_max: usize,
+    /// `GetFlows` answers that may be streaming at the same time; more are refused with `RESOURCE_EXHAUSTED`. Default
+    /// 1,024.
+    pub streams_max: usize,
+    /// Flows that wait for one client that reads slowly; when they are full its stream stands still. Default 256.
+    pub stream_buffer_flows: usize,
+    /// Flows a following client may lag behind the newest; beyond that it jumps ahead and is told what it lost.
+    /// Default 100,000.
+    pub lag_flows_max: u64,
+    /// Milliseconds a stream may stand still before what it holds of the index is let go: an answer about the past ends
+    /// with an error, a following client is told what it lost. Default 30,000: flows that have left the index stay in
+    /// memory for as long as somebody reads them.
+    pub stall_ms: u64,
+}
+
+/// The HTTP port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address to listen on. Default `127.0.0.1:12000`, for this machine only: there is no authentication yet.
+    pub listen: SocketAddr,
+    /// Names by which browsers may reach the port besides addresses and `localhost`. Default none. Others are refused
+    /// while the port is on a loopback address, so that a web page which points its own name at this machine cannot
+    /// read the flows.
+    pub hosts: Vec<String>,
+    /// Folder to serve the web UI from instead of the built-in one, for work on the UI. Default none.
+    pub ui_dir: Option<PathBuf>,
+    /// Open connections; more wait in the kernel's queue. Default 4,096.
+    pub connections_max: usize,
+    /// Bytes of one request body; larger ones are refused with 413. Default 1 MiB, room for a long SQL statement.
+    pub request_bytes_max: usize,
+    /// Flows of one answer. Default 10,000: some 10 MiB of JSON, more than a person reads.
+    pub answer_flows_max: usize,
+}
+
+/// Live streams of the web UI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LiveConfig {
+    /// Streams at the same time; more are refused with 503. Default 256.
+    pub streams_max: usize,
+    /// Milliseconds between two batches. Default 100: ten repaints a second look smooth to a reader.
+    pub batch_ms: u64,
+    /// Flows of one batch. Default 1,000: with ten batches a second what a browser can draw.
+    pub batch_flows: usize,
+    /// Flows a stream may lag behind the newest; beyond that it jumps ahead and counts the rest as lost. Default
+    /// 20,000: two seconds of the fullest batches.
+    pub lag_flows_max: u64,
+    /// Milliseconds between two heartbeats of a quiet stream. Default 10,000, below the idle time of common proxies.
+    pub heartbeat_ms: u64,
+}
+
+/// The Prometheus endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Address of `/metrics`; `null` for none. Default `0.0.0.0:9966`, the port of `hubble-relay`: counts only, and
+    /// Prometheus is rarely on the same machine.
+    pub listen: Option<SocketAddr>,
+}
+
+/// What is taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestConfig {
+    /// Collectors that may push at the same time; more are refused with `RESOURCE_EXHAUSTED`. Default 1,024.
+    pub collectors_max: usize,
+    /// Rows of one batch; larger ones are refused. Default 32,768, the most a batch of the flow table can have.
+    pub batch_rows_max: usize,
+    /// Encoded bytes of one message; larger ones are refused. Default 16 MiB: 32,768 flows of plain traffic take a
+    /// quarter of it.
+    pub message_bytes_max: usize,
+    /// Batches that wait to be indexed; when they are full the relay stops reading from collectors. Default 16.
+    pub queue_batches: usize,
+    /// Milliseconds without a connection after which a node is gone and not listed as unavailable any more. Default
+    /// 3,600,000, an hour, as long as namespaces are listed for.
+    pub node_gone_ms: u64,
+    /// Milliseconds that flows pulled from a peer wait for company before they become a batch. Default 100.
+    pub peer_batch_ms: u64,
+    /// Rows at which flows pulled from a peer become a batch at once. Default 4,096.
+    pub peer_batch_rows: usize,
+}
+
+/// A Hubble observer to pull flows from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Name shown for it. Empty (the default) takes the address.
+    pub name: String,
+    /// Its gRPC address, as `host:port` or `unix:///path`, without TLS. No default.
+    pub address: String,
+}
+
+/// The index of flows in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IndexConfig {
+    /// Flows held; the oldest leave first. Default 5,000,000: 8 minutes of 10,000 flows a second.
+    pub flows_max: usize,
+    /// Bytes held; the oldest flows leave first. Default 1 GiB, which five million flows fit in.
+    pub memory_bytes_max: usize,
+    /// Lines of the loss ledger (node, ten seconds, stage, cause); the oldest are folded together. Default 100,000.
+    pub losses_max: usize,
+    /// Nodes remembered, connected or not; the one silent for longest is forgotten. Default 10,000.
+    pub nodes_max: usize,
+}
+
+/// SQL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SqlConfig {
+    /// Bytes that all running queries may occupy together; one that needs more fails. Default 256 MiB.
+    pub memory_bytes_max: usize,
+    /// Queries that may run at the same time; more are refused with 503. Default 4.
+    pub queries_max: usize,
+    /// Milliseconds a query may run. Default 30,000.
+    pub deadline_ms: u64,
+    /// Rows of one answer; the rest is cut off and the answer says so. Default 10,000.
+    pub rows_max: usize,
+}
+
+const MIB: usize = 1024 * 1024;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            grpc: GrpcConfig::default(),
+            http: HttpConfig::default(),
+            live: LiveConfig::default(),
+            metrics: MetricsConfig::default(),
+            ingest: IngestConfig::default(),
+            peers: Vec::new(),
+            index: IndexConfig::default(),
+            sql: SqlConfig::default(),
+            shutdown_deadline_ms: 10_000,
+        }
+    }
+}
+
+impl Default for GrpcConfig {
+    fn default() -> Self {
+        Self {
+            listen: loopback(4245),
+            connections_max: 4096,
+            streams_max: 1024,
+            stream_buffer_flows: 256,
+            lag_flows_max: 100_000,
+            stall_ms: 30_000,
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: loopback(12000),
+            hosts: Vec::new(),
+            ui_dir: None,
+            connections_max: 4096,
+            request_bytes_max: MIB,
+            answer_flows_max: 10_000,
+        }
+    }
+}
+
+impl Default for LiveConfig {
+    fn default() -> Self {
+        Self { streams_max: 256, batch_ms: 100, batch_flows: 1000, lag_flows_max: 20_000, heartbeat_ms: 10_000 }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 9966))) }
+    }
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self {
+            collectors_max: 1024,
+            batch_rows_max: table::MAX_BATCH_ROWS,
+            message_bytes_max: 16 * MIB,
+            queue_batches: 16,
+            node_gone_ms: 3_600_000,
+            peer_batch_ms: 100,
+            peer_batch_rows: 4096,
+        }
+    }
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        Self { flows_max: 5_000_000, memory_bytes_max: 1024 * MIB, losses_max: 100_000, nodes_max: 10_000 }
+    }
+}
+
+impl Default for SqlConfig {
+    fn default() -> Self {
+        Self { memory_bytes_max: 256 * MIB, queries_max: 4, deadline_ms: 30_000, rows_max: 10_000 }
+    }
+}
+
+impl Config {
+    /// Time that stopping may take.
+    #[must_use]
+    pub const fn shutdown_deadline(&self) -> Duration {
+        Duration::from_millis(self.shutdown_deadline_ms)
+    }
+}
+
+impl PeerConfig {
+    /// Name shown for the peer.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        if self.name.is_empty() { &self.address } else { &self.name }
+    }
+
+    /// The address as the URI a gRPC channel takes; `None` where it is neither `host:port` nor `unix:///path`.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<String> {
+        if self.address.starts_with("unix:///") {
+            return Some(self.address.clone());
+        }
+        let (host, port) = self.address.rsplit_once(':')?;
+        let port: u16 = port.parse().ok()?;
+        let plain = !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
+        (plain && port != 0).then(|| format!("http://{host}:{port}"))
+    }
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}

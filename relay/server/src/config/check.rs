@@ -1,0 +1,153 @@
+//! Checking what types cannot express.
+
+use super::Config;
+
+/// Bytes without which the index cannot work.
+const INDEX_BYTES_MIN: usize = 1 << 20;
+
+/// A value that cannot be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("relay setting {key}: {problem}")]
+pub struct ConfigError {
+    /// Key with its section, such as `sql.rows_max`.
+    pub key: String,
+    /// What is wrong with the value, and what would be right.
+    pub problem: String,
+}
+
+impl Config {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// Names the first key whose value cannot work, with what would.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_limits()?;
+        if self.ingest.batch_rows_max > table::MAX_BATCH_ROWS {
+            let problem =
+                format!("must be at most {}, which a batch of the flow table can hold", table::MAX_BATCH_ROWS);
+            return Err(ConfigError { key: "ingest.batch_rows_max".to_owned(), problem });
+        }
+        if self.ingest.peer_batch_rows > self.ingest.batch_rows_max {
+            let problem = "must not be above ingest.batch_rows_max".to_owned();
+            return Err(ConfigError { key: "ingest.peer_batch_rows".to_owned(), problem });
+        }
+        if self.index.memory_bytes_max < INDEX_BYTES_MIN {
+            let problem = format!("must be at least {INDEX_BYTES_MIN}");
+            return Err(ConfigError { key: "index.memory_bytes_max".to_owned(), problem });
+        }
+        self.validate_peers()
+    }
+
+    fn validate_limits(&self) -> Result<(), ConfigError> {
+        let (grpc, http, live, ingest, sql) = (&self.grpc, &self.http, &self.live, &self.ingest, &self.sql);
+        let limits = [
+            ("grpc.connections_max", grpc.connections_max),
+            ("grpc.streams_max", grpc.streams_max),
+            ("grpc.stream_buffer_flows", grpc.stream_buffer_flows),
+            ("http.connections_max", http.connections_max),
+            ("http.request_bytes_max", http.request_bytes_max),
+            ("http.answer_flows_max", http.answer_flows_max),
+            ("live.streams_max", live.streams_max),
+            ("live.batch_flows", live.batch_flows),
+            ("ingest.collectors_max", ingest.collectors_max),
+            ("ingest.batch_rows_max", ingest.batch_rows_max),
+            ("ingest.message_bytes_max", ingest.message_bytes_max),
+            ("ingest.queue_batches", ingest.queue_batches),
+            ("ingest.peer_batch_rows", ingest.peer_batch_rows),
+            ("index.flows_max", self.index.flows_max),
+            ("index.losses_max", self.index.losses_max),
+            ("index.nodes_max", self.index.nodes_max),
+            ("sql.memory_bytes_max", sql.memory_bytes_max),
+            ("sql.queries_max", sql.queries_max),
+            ("sql.rows_max", sql.rows_max),
+        ];
+        let times = [
+            ("live.batch_ms", live.batch_ms),
+            ("live.lag_flows_max", live.lag_flows_max),
+            ("live.heartbeat_ms", live.heartbeat_ms),
+            ("ingest.node_gone_ms", ingest.node_gone_ms),
+            ("ingest.peer_batch_ms", ingest.peer_batch_ms),
+            ("grpc.lag_flows_max", grpc.lag_flows_max),
+            ("grpc.stall_ms", grpc.stall_ms),
+            ("sql.deadline_ms", sql.deadline_ms),
+            ("shutdown_deadline_ms", self.shutdown_deadline_ms),
+        ];
+        let zero = limits.iter().filter(|(_, v)| *v == 0).map(|(k, _)| *k);
+        let zero = zero.chain(times.iter().filter(|(_, v)| *v == 0).map(|(k, _)| *k)).next();
+        zero.map_or(Ok(()), |key| Err(ConfigError { key: key.to_owned(), problem: "must be at least 1".to_owned() }))
+    }
+
+    fn validate_peers(&self) -> Result<(), ConfigError> {
+        for (i, peer) in self.peers.iter().enumerate() {
+            if peer.endpoint().is_none() {
+                return Err(ConfigError {
+                    key: format!("peers[{i}].address"),
+                    problem: format!("{:?} is neither host:port nor unix:///path", peer.address),
+                });
+            }
+            if let Some(first) = self.peers[..i].iter().position(|p| p.display_name() == peer.display_name()) {
+                return Err(ConfigError {
+                    key: format!("peers[{i}].name"),
+                    problem: format!("{:?} is the name of peers[{first}] too; give each its own", peer.display_name()),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PeerConfig;
+
+    #[test]
+    fn defaults_are_valid_and_survive_the_file() {
+        let config = Config::default();
+        config.validate().unwrap();
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
+        assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = serde_json::from_str::<Config>(r#"{"sql":{"rows":1}}"#).unwrap_err().to_string();
+        assert!(error.contains("unknown field `rows`") && error.contains("rows_max"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_names_its_key() {
+        let mut config = Config::default();
+        config.sql.rows_max = 0;
+        assert_eq!(config.validate().unwrap_err().to_string(), "relay setting sql.rows_max: must be at least 1");
+        let mut config = Config::default();
+        config.ingest.batch_rows_max = 1 << 20;
+        assert_eq!(config.validate().unwrap_err().key, "ingest.batch_rows_max");
+    }
+
+    #[test]
+    fn addresses_of_peers_are_checked() {
+        for (address, ok) in [
+            ("10.0.0.5:4244", true),
+            ("[fd00::5]:4244", true),
+            ("node-1.example:4244", true),
+            ("unix:///run/weir/observer.sock", true),
+            ("node-1", false),
+            ("http://node-1:4244", false),
+            (":4244", false),
+            ("node-1:0", false),
+            ("", false),
+        ] {
+            let peers = vec![PeerConfig { name: String::new(), address: address.to_owned() }];
+            assert_eq!(Config { peers, ..Config::default() }.validate().is_ok(), ok, "{address}");
+        }
+    }
+
+    #[test]
+    fn two_peers_of_one_name_are_refused() {
+        let peer = PeerConfig { name: "a".to_owned(), address: "h:1".to_owned() };
+        let config = Config { peers: vec![peer.clone(), peer], ..Config::default() };
+        assert!(config.validate().unwrap_err().problem.contains("peers[0]"));
+    }
+}

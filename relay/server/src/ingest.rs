@@ -1,0 +1,12 @@
+//! What comes in: batches pushed by collectors, streams pulled from Hubble observers, one queue into the index.
+
+mod flight;
+mod header;
+mod peer;
+mod tally;
+mod writer;
+
+pub(crate) use flight::FlightIngest;
+pub(crate) use peer::pull;
+pub(crate) use writer::{Ingest, Queue, write};
+use writer::{Job, Rejected, record_losses};

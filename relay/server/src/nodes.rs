@@ -1,0 +1,202 @@
+//! Which nodes there are: who is connected, joined with what the index knows of each.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flow::{NodeState, Timestamp};
+use relay_index::Index;
+
+/// Connections of nodes, at most a fixed number of nodes.
+///
+/// When full, the node that has been disconnected for longest is forgotten; where all are connected a new one is not
+/// listed, but its flows are taken in all the same.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    nodes: Mutex<HashMap<String, Entry>>,
+    nodes_max: usize,
+    gone_after: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    connections: u32,
+    address: String,
+    message: String,
+    known_since: Timestamp,
+    last_change: Timestamp,
+}
+
+/// One node.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// Name, `cluster/node` outside of the default cluster.
+    pub(crate) name: String,
+    /// Connected, unavailable or gone.
+    pub(crate) state: NodeState,
+    /// What went wrong last, for people; empty where nothing did.
+    pub(crate) message: String,
+    /// Address it pushes from or is pulled at.
+    pub(crate) address: String,
+    /// Version of its collector, empty where it is not known.
+    pub(crate) version: String,
+    /// Flows taken in from it.
+    pub(crate) flows_seen: u64,
+    /// Flows that it reported as lost on the way here.
+    pub(crate) lost: u64,
+    /// When it was first heard of.
+    pub(crate) known_since: Timestamp,
+    /// When its last batch came.
+    pub(crate) last_batch: Option<Timestamp>,
+}
+
+impl Presence {
+    /// No nodes, room for `nodes_max`; one that is disconnected for `gone_after` is gone.
+    pub(crate) fn new(nodes_max: usize, gone_after: Duration) -> Self {
+        Self { nodes: Mutex::default(), nodes_max, gone_after }
+    }
+
+    /// Notes a connection of `name`. Undone by [`Presence::disconnected`].
+    pub(crate) fn connected(&self, name: &str, address: &str, now: Timestamp) {
+        self.change(name, now, |node| {
+            node.connections += 1;
+            node.message.clear();
+            address.clone_into(&mut node.address);
+        });
+    }
+
+    /// Notes the end of a connection, with what went wrong or an empty text.
+    pub(crate) fn disconnected(&self, name: &str, message: &str, now: Timestamp) {
+        self.change(name, now, |node| {
+            node.connections = node.connections.saturating_sub(1);
+            message.clone_into(&mut node.message);
+        });
+    }
+
+    /// Notes a peer that is not connected yet, or could not be reached.
+    pub(crate) fn unreachable(&self, name: &str, address: &str, message: &str, now: Timestamp) {
+        self.change(name, now, |node| {
+            message.clone_into(&mut node.message);
+            address.clone_into(&mut node.address);
+        });
+    }
+
+    /// All nodes by name, with what the index knows of them.
+    pub(crate) fn list(&self, index: &Index, now: Timestamp) -> Vec<Node> {
+        let mut nodes: HashMap<String, Node> =
+            self.lock().iter().map(|(name, entry)| (name.clone(), self.describe(name, entry, now))).collect();
+        for known in index.nodes() {
+            let node = nodes.entry(known.name.clone()).or_insert_with(|| Node {
+                name: known.name.clone(),
+                state: NodeState::NODE_GONE,
+                message: String::new(),
+                address: known.address.clone(),
+                version: String::new(),
+                flows_seen: 0,
+                lost: 0,
+                known_since: known.last_batch.unwrap_or(now),
+                last_batch: None,
+            });
+            node.version = known.version;
+            node.flows_seen = known.flows_seen;
+            node.lost = known.lost;
+            node.last_batch = known.last_batch;
+        }
+        let mut nodes: Vec<Node> = nodes.into_values().collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        nodes
+    }
+
+    fn describe(&self, name: &str, entry: &Entry, now: Timestamp) -> Node {
+        let state = if entry.connections > 0 {
+            NodeState::NODE_CONNECTED
+        } else if now.since(entry.last_change) > self.gone_after {
+            NodeState::NODE_GONE
+        } else {
+            NodeState::NODE_UNAVAILABLE
+        };
+        Node {
+            name: name.to_owned(),
+            state,
+            message: entry.message.clone(),
+            address: entry.address.clone(),
+            version: String::new(),
+            flows_seen: 0,
+            lost: 0,
+            known_since: entry.known_since,
+            last_batch: None,
+        }
+    }
+
+    fn change(&self, name: &str, now: Timestamp, change: impl FnOnce(&mut Entry)) {
+        let mut nodes = self.lock();
+        if let Some(node) = nodes.get_mut(name) {
+            node.last_change = now;
+            change(node);
+            return;
+        }
+        if nodes.len() >= self.nodes_max && !forget_one(&mut nodes) {
+            return;
+        }
+        let mut node = Entry {
+            connections: 0,
+            address: String::new(),
+            message: String::new(),
+            known_since: now,
+            last_change: now,
+        };
+        change(&mut node);
+        nodes.insert(name.to_owned(), node);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn forget_one(nodes: &mut HashMap<String, Entry>) -> bool {
+    let silent = nodes.iter().filter(|(_, n)| n.connections == 0).min_by_key(|(_, n)| n.last_change);
+    let Some(name) = silent.map(|(name, _)| name.clone()) else { return false };
+    nodes.remove(&name).is_some()
+}
+
+/// Names of the nodes in `state`.
+pub(crate) fn names_in(nodes: &[Node], state: NodeState) -> Vec<String> {
+    nodes.iter().filter(|n| n.state == state).map(|n| n.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000_000_000);
+
+    fn states(presence: &Presence, now: Timestamp) -> Vec<(String, NodeState)> {
+        let index = Index::new(relay_index::Config::default()).unwrap();
+        presence.list(&index, now).into_iter().map(|n| (n.name, n.state)).collect()
+    }
+
+    #[test]
+    fn a_node_is_connected_until_its_last_connection_ends() {
+        let presence = Presence::new(10, Duration::from_secs(60));
+        presence.connected("a", "10.0.0.1:999", NOW);
+        presence.connected("a", "10.0.0.1:1000", NOW);
+        presence.disconnected("a", "reset", NOW);
+        assert_eq!(states(&presence, NOW), [("a".to_owned(), NodeState::NODE_CONNECTED)]);
+        presence.disconnected("a", "reset", NOW);
+        assert_eq!(states(&presence, NOW), [("a".to_owned(), NodeState::NODE_UNAVAILABLE)]);
+        let later = NOW.after(Duration::from_secs(61));
+        assert_eq!(states(&presence, later), [("a".to_owned(), NodeState::NODE_GONE)]);
+    }
+
+    #[test]
+    fn the_silent_one_is_forgotten_and_a_connected_one_never() {
+        let presence = Presence::new(2, Duration::from_secs(60));
+        presence.connected("a", "", NOW);
+        presence.unreachable("b", "", "refused", NOW);
+        presence.connected("c", "", NOW);
+        presence.connected("d", "", NOW);
+        let names: Vec<_> = states(&presence, NOW).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "c"]);
+    }
+}

@@ -1,0 +1,192 @@
+//! What every door of the relay works on.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use flow::{Clock, NodeState, SystemClock, Timestamp};
+use relay_index::Index;
+use relay_query::{Engine, Limits};
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::ingest::{Ingest, Queue};
+use crate::losses::Losses;
+use crate::metrics::{Metrics, StateLabels};
+use crate::nodes::{Node, Presence};
+use crate::rate::Rate;
+use crate::start::StartError;
+
+/// Version that the relay says of itself.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Version of the Hubble API that is spoken; stock clients warn where it is newer than their own.
+pub(crate) const HUBBLE_API_VERSION: &str = "1.19.4";
+/// Longest wait of a query for another one to end.
+const SQL_WAIT: Duration = Duration::from_secs(2);
+
+/// State shared by the doors.
+pub(crate) struct Relay {
+    /// Settings, valid.
+    pub(crate) config: Config,
+    /// When the relay started.
+    pub(crate) started: Timestamp,
+    /// Address of the HTTP port.
+    pub(crate) http_addr: SocketAddr,
+    /// The flows.
+    pub(crate) index: Index,
+    /// SQL over the flows.
+    pub(crate) engine: Engine,
+    /// Way into the index.
+    pub(crate) ingest: Ingest,
+    /// Who is connected.
+    pub(crate) presence: Presence,
+    /// Losses for followers.
+    pub(crate) losses: Losses,
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// What ends, in the order it ends.
+    pub(crate) stages: Stages,
+    clock: Box<dyn Clock>,
+    rate: Mutex<Rate>,
+    workers: Semaphore,
+}
+
+/// The parts of a relay in the order they stop.
+#[derive(Default)]
+pub(crate) struct Stages {
+    /// What takes in: streams of collectors, connections to peers.
+    pub(crate) sources: Stage,
+    /// The writer of the index.
+    pub(crate) writer: Stage,
+    /// What gives out: streams of clients.
+    pub(crate) streams: Stage,
+    /// The ports.
+    pub(crate) doors: Stage,
+}
+
+/// Tasks that stop together.
+#[derive(Default)]
+pub(crate) struct Stage {
+    /// Told to stop by this.
+    pub(crate) stop: CancellationToken,
+    /// The tasks.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Stage {
+    /// Tells the tasks to stop and waits until they have.
+    pub(crate) async fn end(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Relay {
+    /// An empty relay, and the queue that its writer is to read.
+    pub(crate) fn new(config: Config, http_addr: SocketAddr) -> Result<(Arc<Self>, Queue), StartError> {
+        let clock = Box::new(SystemClock);
+        let (ingest, queue) = Ingest::new(config.ingest.queue_batches);
+        let gone_after = Duration::from_millis(config.ingest.node_gone_ms);
+        let relay = Self {
+            started: clock.now(),
+            index: Index::new(index_limits(&config))?,
+            engine: Engine::new(query_limits(&config))?,
+            ingest,
+            presence: Presence::new(config.index.nodes_max, gone_after),
+            losses: Losses::new(),
+            metrics: Metrics::new(),
+            stages: Stages::default(),
+            rate: Mutex::default(),
+            workers: Semaphore::new(available_parallelism().map_or(2, |n| n.get())),
+            clock,
+            http_addr,
+            config,
+        };
+        Ok((Arc::new(relay), queue))
+    }
+
+    /// The present moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// All nodes by name.
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        self.presence.list(&self.index, self.now())
+    }
+
+    /// Flows a second over the last minute.
+    pub(crate) fn flows_per_second(&self) -> f64 {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).per_second()
+    }
+
+    /// Notes how many flows there have been; called about once a second.
+    pub(crate) fn sample_rate(&self, now: Timestamp) {
+        let seen = self.index.stats().rows_seen;
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).sample(now, seen);
+    }
+
+    /// Runs `work` on a thread that may block, at most one per processor at a time; the others wait their turn.
+    ///
+    /// # Errors
+    /// The work panicked.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let _turn = self.workers.acquire().await.expect("the semaphore is never closed");
+        tokio::task::spawn_blocking(work).await
+    }
+
+    /// Brings gauges up to date that nothing else keeps.
+    pub(crate) fn refresh_gauges(&self) {
+        let stats = self.index.stats();
+        let gauges = &self.metrics.index;
+        gauges.rows.set(signed(stats.rows));
+        gauges.bytes.set(signed(stats.bytes));
+        gauges.bytes_max.set(signed(self.config.index.memory_bytes_max as u64));
+        gauges.evicted.inc_by(stats.rows_evicted.saturating_sub(gauges.evicted.get()));
+        let nodes = self.nodes();
+        for (state, label) in NODE_STATES {
+            let count = nodes.iter().filter(|n| n.state == state).count();
+            self.metrics.nodes.get_or_create(&StateLabels { state: label }).set(signed(count as u64));
+        }
+    }
+}
+
+/// States of nodes and their names in JSON and metrics.
+pub(crate) const NODE_STATES: [(NodeState, &str); 4] = [
+    (NodeState::NODE_CONNECTED, "connected"),
+    (NodeState::NODE_UNAVAILABLE, "unavailable"),
+    (NodeState::NODE_GONE, "gone"),
+    (NodeState::NODE_ERROR, "error"),
+];
+
+fn index_limits(config: &Config) -> relay_index::Config {
+    relay_index::Config {
+        rows_max: config.index.flows_max,
+        bytes_max: config.index.memory_bytes_max,
+        ledger_lines_max: config.index.losses_max,
+        nodes_max: config.index.nodes_max,
+        ..relay_index::Config::default()
+    }
+}
+
+fn query_limits(config: &Config) -> Limits {
+    Limits {
+        memory_bytes: config.sql.memory_bytes_max,
+        concurrent: config.sql.queries_max,
+        wait: SQL_WAIT,
+        deadline: Duration::from_millis(config.sql.deadline_ms),
+        rows_max: config.sql.rows_max,
+    }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

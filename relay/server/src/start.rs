@@ -1,0 +1,199 @@
+//! Opening a relay's doors and closing them in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::api;
+use crate::config::{Config, ConfigError};
+use crate::http_server;
+use crate::ingest::{self, Queue};
+use crate::listen::{ListenError, listen};
+use crate::relay::Relay;
+
+/// Connections of scrapers; more wait in the kernel's queue.
+const METRICS_CONNECTIONS_MAX: usize = 64;
+
+/// A relay that could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A port could not be opened.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The index refuses its limits.
+    #[error("relay setting index")]
+    Index(#[from] relay_index::ConfigError),
+    /// SQL refuses its limits.
+    #[error("relay setting sql")]
+    Sql(#[from] relay_query::LimitsError),
+}
+
+/// A relay that ended other than asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A server ended although nobody asked it to.
+    #[error("the {door} server of the relay ended")]
+    Door {
+        /// Which one.
+        door: &'static str,
+        /// Why.
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A part of the relay panicked, which is a bug.
+    #[error("a part of the relay panicked")]
+    Panicked(#[source] JoinError),
+    /// The shutdown took longer than allowed; what was left was cut off.
+    #[error("relay did not stop within {deadline:?}, cut off: {pending}")]
+    Deadline {
+        /// Time it had.
+        deadline: Duration,
+        /// What was still open.
+        pending: String,
+    },
+}
+
+/// A relay whose doors are open.
+#[derive(Debug)]
+pub struct Running {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    metrics: Option<SocketAddr>,
+    supervisor: JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    /// Address of the gRPC port.
+    #[must_use]
+    pub const fn grpc_addr(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Address of the HTTP port.
+    #[must_use]
+    pub const fn http_addr(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Address of the metrics port; `None` where it is switched off.
+    #[must_use]
+    pub const fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// Waits until the relay has stopped.
+    ///
+    /// # Errors
+    /// A part of it failed, or the shutdown missed its deadline.
+    pub async fn wait(self) -> Result<(), RunError> {
+        self.supervisor.await.map_err(RunError::Panicked)?
+    }
+}
+
+/// Opens the relay's doors. It runs until `shutdown`, then stops in order: what takes in, what streams out, the ports.
+///
+/// # Errors
+/// A setting cannot be, or a port cannot be opened; nothing is left running then.
+pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Running, StartError> {
+    config.validate()?;
+    let grpc = listen("gRPC", "relay.grpc.listen", config.grpc.listen).await?;
+    let http = listen("HTTP", "relay.http.listen", config.http.listen).await?;
+    let metrics = match config.metrics.listen {
+        Some(address) => Some(listen("metrics", "relay.metrics.listen", address).await?),
+        None => None,
+    };
+    let grpc_addr = local(&grpc, config.grpc.listen);
+    let http_addr = local(&http, config.http.listen);
+    let metrics_addr = metrics.as_ref().zip(config.metrics.listen).map(|(l, wanted)| local(l, wanted));
+    let (relay, queue) = Relay::new(config, http_addr)?;
+    open_sources(&relay, queue);
+    let doors = open_doors(&relay, grpc, http, metrics);
+    info!(grpc = %grpc_addr, http = %http_addr, metrics = ?metrics_addr, "relay is open");
+    let supervisor = tokio::spawn(supervise(relay, doors, shutdown));
+    Ok(Running { grpc: grpc_addr, http: http_addr, metrics: metrics_addr, supervisor })
+}
+
+fn local(listener: &TcpListener, wanted: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(wanted)
+}
+
+/// Starts the writer of the index and the connections to peers; collectors come by themselves.
+fn open_sources(relay: &Arc<Relay>, queue: Queue) {
+    let stages = &relay.stages;
+    stages.writer.tasks.spawn(ingest::write(Arc::clone(relay), queue, stages.writer.stop.clone()));
+    for peer in &relay.config.peers {
+        stages.sources.tasks.spawn(ingest::pull(Arc::clone(relay), peer.clone()));
+    }
+}
+
+/// Servers of the ports: each gives its name and how it ended.
+type Doors = JoinSet<(&'static str, Result<(), DoorError>)>;
+type DoorError = Box<dyn std::error::Error + Send + Sync>;
+
+fn open_doors(relay: &Arc<Relay>, grpc: TcpListener, http: TcpListener, metrics: Option<TcpListener>) -> Doors {
+    let mut doors = JoinSet::new();
+    let (server, stop) = (Arc::clone(relay), relay.stages.doors.stop.clone());
+    doors.spawn(async move { ("gRPC", api::grpc::serve(server, grpc, stop).await.map_err(Into::into)) });
+    let (router, stop) = (api::http::router(relay), relay.stages.doors.stop.clone());
+    let connections_max = relay.config.http.connections_max;
+    doors.spawn(async move {
+        http_server::serve(http, router, connections_max, stop).await;
+        ("HTTP", Ok(()))
+    });
+    if let Some(listener) = metrics {
+        let (router, stop) = (api::metrics::router(relay), relay.stages.doors.stop.clone());
+        doors.spawn(async move {
+            http_server::serve(listener, router, METRICS_CONNECTIONS_MAX, stop).await;
+            ("metrics", Ok(()))
+        });
+    }
+    doors
+}
+
+/// Waits for `shutdown` or for a door that fails, then stops everything in order.
+async fn supervise(relay: Arc<Relay>, mut doors: Doors, shutdown: CancellationToken) -> Result<(), RunError> {
+    let failed = tokio::select! {
+        () = shutdown.cancelled() => None,
+        ended = doors.join_next() => ended.map(early_end),
+    };
+    let deadline = relay.config.shutdown_deadline();
+    if tokio::time::timeout(deadline, stop_in_order(&relay, &mut doors)).await.is_err() {
+        let (inbound, outbound) = (relay.stages.sources.tasks.len(), relay.stages.streams.tasks.len());
+        let pending = format!("{inbound} inbound and {outbound} outbound streams, {} ports", doors.len());
+        doors.shutdown().await;
+        warn!(pending, "relay was cut off at the deadline");
+        return Err(RunError::Deadline { deadline, pending });
+    }
+    info!("relay stopped");
+    failed.map_or(Ok(()), Err)
+}
+
+async fn stop_in_order(relay: &Relay, doors: &mut Doors) {
+    relay.stages.sources.end().await;
+    relay.stages.writer.end().await;
+    relay.stages.streams.end().await;
+    relay.stages.doors.end().await;
+    while let Some(ended) = doors.join_next().await {
+        match ended {
+            Ok((_, Ok(()))) => {}
+            Ok((door, Err(error))) => warn!(door, error, "a port of the relay did not close well"),
+            Err(error) => warn!(%error, "a port of the relay did not close well"),
+        }
+    }
+}
+
+/// A door that ended before it was asked to.
+fn early_end(ended: Result<(&'static str, Result<(), DoorError>), JoinError>) -> RunError {
+    match ended {
+        Ok((door, outcome)) => RunError::Door { door, cause: outcome.err() },
+        Err(error) => RunError::Panicked(error),
+    }
+}
