@@ -37,6 +37,17 @@ pub fn time_from_wire(time: prost_types::Timestamp) -> Timestamp {
     Timestamp::from_parts(time.seconds, time.nanos)
 }
 
+/// A flow as an answer. As with Hubble, node and time are those of the flow: where a field mask has cleared them, the
+/// answer has none either.
+#[must_use]
+pub fn flow_response(flow: crate::flow::Flow) -> crate::observer::GetFlowsResponse {
+    crate::observer::GetFlowsResponse {
+        node_name: flow.node_name.clone(),
+        time: flow.time,
+        response_types: Some(crate::observer::get_flows_response::ResponseTypes::Flow(flow)),
+    }
+}
+
 /// Lost events on the wire.
 #[must_use]
 pub fn lost_to_wire(lost: &LostEvent) -> crate::flow::LostEvent {

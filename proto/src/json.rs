@@ -1,27 +1,95 @@
-//! The JSON form of the wire, exactly as Hubble prints it: one object a line.
+//! The JSON form of the wire, exactly as Hubble prints it.
+//!
+//! Field names are those of the .proto files, 64-bit integers are strings, enumerations names, times RFC 3339 with 0, 3,
+//! 6 or 9 digits, and scalars that have their default are left out; `<`, `>` and `&` are escaped, as Go's encoder does.
+//! Nothing of this is generated: messages are turned by their descriptors, so every message of the API has the form.
 
+mod base64;
+mod read;
+mod schema;
+mod time;
+mod write;
+
+use prost::{Message, Name};
+use serde_json::{Map, Value};
+
+use crate::flow::{Flow, FlowFilter};
 use crate::observer::GetFlowsResponse;
 
-/// A line is not what was expected.
-#[derive(Debug, thiserror::Error)]
-pub enum JsonError {
-    /// Not JSON at all.
-    #[error("not a JSON object")]
-    Syntax(#[source] serde_json::Error),
-}
+pub use read::JsonError;
 
 /// One line, without a line end.
 #[must_use]
 pub fn to_line(response: &GetFlowsResponse) -> String {
-    let _ = response;
-    String::new()
+    to_json(response)
 }
 
-/// Reads a line: a response, a bare flow, or a line of an exported flow log. Unknown fields are ignored.
+/// Reads a line of `hubble observe -o json`, of an exported flow log, or a bare flow. Unknown fields and enumeration
+/// names are left out; a line that holds an agent or debug event gives a response without content.
 ///
 /// # Errors
-/// The line is not JSON, or a known field has a value of another type.
+/// The line is not a JSON object, or a known field has a value of another type.
 pub fn from_line(line: &str) -> Result<GetFlowsResponse, JsonError> {
-    let _: serde_json::Value = serde_json::from_str(line).map_err(JsonError::Syntax)?;
-    Ok(GetFlowsResponse::default())
+    let object: Map<String, Value> = serde_json::from_str(line).map_err(JsonError::Syntax)?;
+    if is_bare_flow(&object) {
+        return read::from_object(&object).map(crate::convert::flow_response);
+    }
+    read::from_object(&object)
+}
+
+/// A response says what it holds; a bare flow has none of these fields, but others than the two they share.
+fn is_bare_flow(object: &Map<String, Value>) -> bool {
+    const CONTENT: [&str; 9] = [
+        "flow",
+        "node_status",
+        "nodeStatus",
+        "lost_events",
+        "lostEvents",
+        "agent_event",
+        "agentEvent",
+        "debug_event",
+        "debugEvent",
+    ];
+    const SHARED: [&str; 3] = ["node_name", "nodeName", "time"];
+    !CONTENT.iter().any(|name| object.contains_key(*name))
+        && object.keys().any(|key| !SHARED.contains(&key.as_str()) && schema::is_field::<Flow>(key))
+}
+
+/// Any message of the API as JSON.
+#[must_use]
+pub fn to_json<M: Message + Name>(message: &M) -> String {
+    write::to_json(&M::full_name(), &message.encode_to_vec())
+}
+
+/// Reads any message of the API. Unknown fields and enumeration names are left out.
+///
+/// # Errors
+/// The text is not a JSON object, or a known field has a value of another type.
+pub fn from_json<M: Message + Name + Default>(text: &str) -> Result<M, JsonError> {
+    let object: Map<String, Value> = serde_json::from_str(text).map_err(JsonError::Syntax)?;
+    read::from_object(&object)
+}
+
+/// A filter on one line, without a line end.
+#[must_use]
+pub fn filter_to_line(filter: &FlowFilter) -> String {
+    to_json(filter)
+}
+
+/// Reads filters, as many as the text holds one after the other. A field that a filter does not have is an error, for
+/// what it was meant to leave out would be shown.
+///
+/// # Errors
+/// The text is not JSON, a field is unknown or has a value of another type.
+pub fn filters_from_text(text: &str) -> Result<Vec<FlowFilter>, JsonError> {
+    serde_json::Deserializer::from_str(text)
+        .into_iter::<Map<String, Value>>()
+        .map(|object| {
+            let object = object.map_err(JsonError::Syntax)?;
+            match object.keys().find(|name| !schema::is_field::<FlowFilter>(name)) {
+                Some(name) => Err(JsonError::Field { path: name.clone(), expected: "a field of FlowFilter" }),
+                None => read::from_object(&object),
+            }
+        })
+        .collect()
 }

@@ -8,30 +8,44 @@ mod options;
 pub use convert::Details;
 pub use options::wants_details;
 
-/// Messages and enumerations of Hubble's `flow` package.
-#[allow(missing_docs, clippy::all, clippy::unwrap_used, deprecated, reason = "generated code")]
-pub mod flow {
-    include!("generated/flow.rs");
+/// Declares a module of generated code, which our lints are not for.
+macro_rules! generated {
+    ($(#[$doc:meta])* $name:ident, $file:literal) => {
+        $(#[$doc])*
+        #[allow(
+            missing_docs,
+            deprecated,
+            clippy::all,
+            clippy::allow_attributes_without_reason,
+            clippy::too_many_lines,
+            clippy::unwrap_used,
+            reason = "generated code"
+        )]
+        pub mod $name {
+            include!(concat!("generated/", $file));
+        }
+    };
 }
-/// Messages and service of Hubble's `observer` package.
-#[allow(missing_docs, clippy::all, clippy::unwrap_used, deprecated, reason = "generated code")]
-pub mod observer {
-    include!("generated/observer.rs");
+
+generated! {
+    /// Messages and enumerations of Hubble's `flow` package.
+    flow, "flow.rs"
 }
-/// Messages and service of Hubble's `peer` package.
-#[allow(missing_docs, clippy::all, clippy::unwrap_used, deprecated, reason = "generated code")]
-pub mod peer {
-    include!("generated/peer.rs");
+generated! {
+    /// Messages and service of Hubble's `observer` package.
+    observer, "observer.rs"
 }
-/// Messages of Hubble's `relay` package.
-#[allow(missing_docs, clippy::all, clippy::unwrap_used, deprecated, reason = "generated code")]
-pub mod relay {
-    include!("generated/relay.rs");
+generated! {
+    /// Messages and service of Hubble's `peer` package.
+    peer, "peer.rs"
 }
-/// Messages of Weir's own package, `weir.v1`.
-#[allow(missing_docs, clippy::all, clippy::unwrap_used, deprecated, reason = "generated code")]
-pub mod weir {
-    include!("generated/weir.v1.rs");
+generated! {
+    /// Messages of Hubble's `relay` package.
+    relay, "relay.rs"
+}
+generated! {
+    /// Messages of Weir's own package, `weir.v1`.
+    weir, "weir.v1.rs"
 }
 
 /// Encoded `FileDescriptorSet` of every file above, for the reflection service.

@@ -144,6 +144,12 @@ impl Selection {
         self.add(plain, &values, negated)
     }
 
+    /// Whether a comma may be part of one value of this condition, so that a parameter holds a single value.
+    #[must_use]
+    pub fn may_hold_commas(name: &str) -> bool {
+        names::may_hold_commas(name)
+    }
+
     /// The filters: whitelist, blacklist.
     ///
     /// # Errors

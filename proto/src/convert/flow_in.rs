@@ -21,7 +21,6 @@ pub fn flow_from_wire(flow: wire::Flow) -> Flow {
 
 /// A flow from the wire, and how many of its fields could not be understood and were left out.
 #[must_use]
-#[expect(clippy::too_many_lines, reason = "one line for each field of the API")]
 #[expect(deprecated, reason = "old observers fill the deprecated fields only")]
 pub fn flow_from_wire_counted(wire: wire::Flow) -> (Flow, u32) {
     let mut reader = Reader { left_out: 0 };
@@ -145,7 +144,6 @@ fn l4(protocol: wire::layer4::Protocol) -> Option<L4> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "named as a function in `map`")]
 pub(super) fn tcp_flags(wire: wire::TcpFlags) -> TcpFlags {
     [
         (wire.fin, TcpFlags::FIN),

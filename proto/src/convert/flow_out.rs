@@ -9,7 +9,6 @@ use crate::flow as wire;
 
 /// A flow on the wire. The deprecated fields that old clients read (`reply`, `drop_reason`) are filled in.
 #[must_use]
-#[expect(clippy::too_many_lines, reason = "one line for each field of the API")]
 #[expect(deprecated, reason = "old clients read the deprecated fields")]
 pub fn flow_to_wire(flow: &Flow, details: Details) -> wire::Flow {
     wire::Flow {

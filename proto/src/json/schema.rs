@@ -1,0 +1,184 @@
+//! Messages and enumerations of the API, as their descriptors tell.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use prost::{Message as _, Name};
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+
+/// All messages by full name, such as `flow.Flow`.
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let files =
+        FileDescriptorSet::decode(crate::DESCRIPTORS).expect("the descriptors were encoded by the same codegen");
+    Schema::new(&files)
+});
+
+#[derive(Default)]
+struct Schema {
+    messages: HashMap<String, MessageShape>,
+    enums: HashMap<String, EnumShape>,
+}
+
+/// Fields of a message.
+#[derive(Default)]
+pub(super) struct MessageShape {
+    /// In the order of declaration, which is the order of printing.
+    pub(super) fields: Vec<FieldShape>,
+    by_number: HashMap<u32, usize>,
+    /// By the name of the .proto file and by its camelCase form.
+    by_name: HashMap<String, usize>,
+}
+
+pub(super) struct FieldShape {
+    pub(super) name: String,
+    pub(super) number: u32,
+    pub(super) repeated: bool,
+    pub(super) kind: Kind,
+}
+
+/// Type of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Fixed64,
+    Double,
+    String,
+    Bytes,
+    /// Full name of the enumeration.
+    Enum(String),
+    /// Full name of the message.
+    Message(String),
+    Timestamp,
+    Any,
+    /// A message around one scalar, printed as that scalar.
+    Wrapper(Box<Kind>),
+}
+
+#[derive(Default)]
+pub(super) struct EnumShape {
+    names: HashMap<i32, String>,
+    numbers: HashMap<String, i32>,
+}
+
+impl MessageShape {
+    /// The field with this number and its place in the order of declaration.
+    pub(super) fn by_number(&self, number: u32) -> Option<(usize, &FieldShape)> {
+        self.by_number.get(&number).map(|at| (*at, &self.fields[*at]))
+    }
+
+    pub(super) fn by_name(&self, name: &str) -> Option<&FieldShape> {
+        self.by_name.get(name).map(|at| &self.fields[*at])
+    }
+}
+
+impl EnumShape {
+    pub(super) fn name(&self, number: i32) -> Option<&str> {
+        self.names.get(&number).map(String::as_str)
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<i32> {
+        self.numbers.get(name).copied()
+    }
+}
+
+/// Finds a message by full name.
+pub(super) fn message(full_name: &str) -> Option<&'static MessageShape> {
+    SCHEMA.messages.get(full_name)
+}
+
+/// Finds an enumeration by full name.
+pub(super) fn enumeration(full_name: &str) -> Option<&'static EnumShape> {
+    SCHEMA.enums.get(full_name)
+}
+
+/// Whether the message has a field of this name.
+pub(super) fn is_field<M: Name>(name: &str) -> bool {
+    message(&M::full_name()).is_some_and(|shape| shape.by_name.contains_key(name))
+}
+
+impl Schema {
+    fn new(files: &FileDescriptorSet) -> Self {
+        let mut schema = Self::default();
+        for file in &files.file {
+            for message in &file.message_type {
+                schema.add_message(file.package(), message);
+            }
+            for enumeration in &file.enum_type {
+                schema.add_enum(file.package(), enumeration);
+            }
+        }
+        schema
+    }
+
+    fn add_message(&mut self, scope: &str, message: &DescriptorProto) {
+        let full_name = format!("{scope}.{}", message.name());
+        for nested in &message.nested_type {
+            self.add_message(&full_name, nested);
+        }
+        for enumeration in &message.enum_type {
+            self.add_enum(&full_name, enumeration);
+        }
+        let mut shape = MessageShape::default();
+        for (at, field) in message.field.iter().enumerate() {
+            shape.by_name.insert(field.name().to_owned(), at);
+            shape.by_name.insert(field.json_name().to_owned(), at);
+            let shaped = field_shape(field);
+            shape.by_number.insert(shaped.number, at);
+            shape.fields.push(shaped);
+        }
+        self.messages.insert(full_name, shape);
+    }
+
+    fn add_enum(&mut self, scope: &str, enumeration: &EnumDescriptorProto) {
+        let mut shape = EnumShape::default();
+        for value in &enumeration.value {
+            shape.names.insert(value.number(), value.name().to_owned());
+            shape.numbers.insert(value.name().to_owned(), value.number());
+        }
+        self.enums.insert(format!("{scope}.{}", enumeration.name()), shape);
+    }
+}
+
+fn field_shape(field: &FieldDescriptorProto) -> FieldShape {
+    FieldShape {
+        name: field.name().to_owned(),
+        number: u32::try_from(field.number()).expect("field numbers are positive"),
+        repeated: field.label() == Label::Repeated,
+        kind: kind(field),
+    }
+}
+
+fn kind(field: &FieldDescriptorProto) -> Kind {
+    let type_name = field.type_name().trim_start_matches('.').to_owned();
+    match field.r#type() {
+        Type::Bool => Kind::Bool,
+        Type::Int32 => Kind::Int32,
+        Type::Int64 => Kind::Int64,
+        Type::Uint32 => Kind::Uint32,
+        Type::Uint64 => Kind::Uint64,
+        Type::Fixed64 => Kind::Fixed64,
+        Type::Double => Kind::Double,
+        Type::String => Kind::String,
+        Type::Bytes => Kind::Bytes,
+        Type::Enum => Kind::Enum(type_name),
+        Type::Message => message_kind(type_name),
+        other => unreachable!("no field of the API is a {other:?}: a test reads every descriptor"),
+    }
+}
+
+fn message_kind(type_name: String) -> Kind {
+    let wrapper = |kind| Kind::Wrapper(Box::new(kind));
+    match type_name.as_str() {
+        "google.protobuf.Timestamp" => Kind::Timestamp,
+        "google.protobuf.Any" => Kind::Any,
+        "google.protobuf.BoolValue" => wrapper(Kind::Bool),
+        "google.protobuf.Int32Value" => wrapper(Kind::Int32),
+        "google.protobuf.UInt32Value" => wrapper(Kind::Uint32),
+        _ => Kind::Message(type_name),
+    }
+}

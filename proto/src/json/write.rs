@@ -1,0 +1,266 @@
+//! From the encoded message to JSON.
+
+use std::fmt::Write;
+
+use prost::encoding::{WireType, decode_key, decode_varint};
+
+use super::schema::{self, Kind, MessageShape};
+use super::time;
+
+/// Writes an encoded message.
+pub(super) fn to_json(full_name: &str, encoded: &[u8]) -> String {
+    let shape = schema::message(full_name).expect("every generated message has a descriptor");
+    let mut writer = Writer { out: String::with_capacity(encoded.len() * 3), inside_any: false };
+    writer.out.push('{');
+    writer.fields(shape, encoded).expect("prost encodes what the descriptors describe");
+    writer.out.push('}');
+    writer.out
+}
+
+struct Writer {
+    out: String,
+    /// An `Any` inside an `Any` is not opened: a chain of them could be as deep as a request is long.
+    inside_any: bool,
+}
+
+/// A value as it stands on the wire.
+#[derive(Clone, Copy)]
+enum Raw<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Bytes(&'a [u8]),
+}
+
+const TEXT: &str = "writing to a String cannot fail";
+
+impl Writer {
+    /// Writes the fields without the braces; `None` where the bytes are not such a message, which happens only inside of
+    /// a foreign `Any`.
+    fn fields(&mut self, shape: &MessageShape, encoded: &[u8]) -> Option<()> {
+        let mut values = read_fields(shape, encoded)?;
+        // The wire is in the order of numbers, print is in the order of declaration.
+        values.sort_by_key(|(at, _)| *at);
+        let mut first = true;
+        for group in values.chunk_by(|(a, _), (b, _)| a == b) {
+            let field = &shape.fields[group[0].0];
+            if !first {
+                self.out.push(',');
+            }
+            first = false;
+            write!(self.out, "\"{}\":", field.name).expect(TEXT);
+            if field.repeated {
+                self.list(&field.kind, group)?;
+            } else {
+                // Of a scalar sent twice the last one counts.
+                self.value(&field.kind, group[group.len() - 1].1)?;
+            }
+        }
+        Some(())
+    }
+
+    fn list(&mut self, kind: &Kind, values: &[(usize, Raw<'_>)]) -> Option<()> {
+        self.out.push('[');
+        let mut first = true;
+        for (_, raw) in values {
+            for raw in unpack(kind, *raw)? {
+                if !first {
+                    self.out.push(',');
+                }
+                first = false;
+                self.value(kind, raw)?;
+            }
+        }
+        self.out.push(']');
+        Some(())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "protobuf cuts varints down to the width of the field")]
+    #[expect(clippy::cast_possible_wrap, reason = "protobuf sends negative numbers as their two's complement")]
+    fn value(&mut self, kind: &Kind, raw: Raw<'_>) -> Option<()> {
+        match (kind, raw) {
+            (Kind::Bool, Raw::Varint(n)) => self.out.push_str(if n == 0 { "false" } else { "true" }),
+            (Kind::Int32, Raw::Varint(n)) => write!(self.out, "{}", n as i32).expect(TEXT),
+            (Kind::Uint32, Raw::Varint(n)) => write!(self.out, "{}", n as u32).expect(TEXT),
+            (Kind::Int64, Raw::Varint(n)) => write!(self.out, "\"{}\"", n as i64).expect(TEXT),
+            (Kind::Uint64, Raw::Varint(n)) | (Kind::Fixed64, Raw::Fixed64(n)) => {
+                write!(self.out, "\"{n}\"").expect(TEXT);
+            }
+            (Kind::Double, Raw::Fixed64(bits)) => self.double(f64::from_bits(bits)),
+            (Kind::String, Raw::Bytes(bytes)) => self.string(std::str::from_utf8(bytes).ok()?),
+            (Kind::Bytes, Raw::Bytes(bytes)) => self.base64(bytes),
+            (Kind::Enum(name), Raw::Varint(n)) => {
+                match schema::enumeration(name).and_then(|e| e.name(n as i32)) {
+                    Some(name) => write!(self.out, "\"{name}\"").expect(TEXT),
+                    // A newer peer's value; protobuf prints those as numbers.
+                    None => write!(self.out, "{}", n as i32).expect(TEXT),
+                }
+            }
+            (Kind::Message(name), Raw::Bytes(bytes)) => {
+                self.out.push('{');
+                self.fields(schema::message(name)?, bytes)?;
+                self.out.push('}');
+            }
+            (Kind::Timestamp, Raw::Bytes(bytes)) => {
+                let (seconds, nanos) = (number_field(bytes, 1)?, number_field(bytes, 2)?);
+                self.out.push('"');
+                time::write(seconds as i64, nanos as i32, &mut self.out);
+                self.out.push('"');
+            }
+            (Kind::Wrapper(inner), Raw::Bytes(bytes)) => self.value(inner, Raw::Varint(number_field(bytes, 1)?))?,
+            (Kind::Any, Raw::Bytes(bytes)) => self.any(bytes)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// A message of ours is opened, any other is shown as it came.
+    fn any(&mut self, encoded: &[u8]) -> Option<()> {
+        let [type_url, value] = any_parts(encoded)?;
+        let type_url = std::str::from_utf8(type_url).ok()?;
+        self.out.push_str("{\"@type\":");
+        self.string(type_url);
+        let shape = schema::message(type_url.rsplit('/').next().unwrap_or_default());
+        if let Some(shape) = shape.filter(|_| !self.inside_any) {
+            let mut inner = Self { out: String::new(), inside_any: true };
+            if inner.fields(shape, value).is_some() {
+                if !inner.out.is_empty() {
+                    self.out.push(',');
+                    self.out.push_str(&inner.out);
+                }
+                self.out.push('}');
+                return Some(());
+            }
+        }
+        self.out.push_str(",\"value\":");
+        self.base64(value);
+        self.out.push('}');
+        Some(())
+    }
+
+    /// Escapes what Go's encoder escapes.
+    fn string(&mut self, text: &str) {
+        self.out.push('"');
+        let mut rest = text;
+        while let Some(at) = rest.find(needs_escape) {
+            let (plain, special) = rest.split_at(at);
+            self.out.push_str(plain);
+            let mut chars = special.chars();
+            if let Some(c) = chars.next() {
+                self.escape(c);
+            }
+            rest = chars.as_str();
+        }
+        self.out.push_str(rest);
+        self.out.push('"');
+    }
+
+    fn escape(&mut self, c: char) {
+        match c {
+            '"' => self.out.push_str("\\\""),
+            '\\' => self.out.push_str("\\\\"),
+            '\u{8}' => self.out.push_str("\\b"),
+            '\u{c}' => self.out.push_str("\\f"),
+            '\n' => self.out.push_str("\\n"),
+            '\r' => self.out.push_str("\\r"),
+            '\t' => self.out.push_str("\\t"),
+            c => write!(self.out, "\\u{:04x}", u32::from(c)).expect(TEXT),
+        }
+    }
+
+    fn double(&mut self, number: f64) {
+        if number.is_finite() {
+            write!(self.out, "{number}").expect(TEXT);
+        } else if number.is_nan() {
+            self.out.push_str("\"NaN\"");
+        } else {
+            self.out.push_str(if number > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
+        }
+    }
+
+    fn base64(&mut self, bytes: &[u8]) {
+        self.out.push('"');
+        super::base64::encode(bytes, &mut self.out);
+        self.out.push('"');
+    }
+}
+
+const fn needs_escape(c: char) -> bool {
+    matches!(c, '\0'..='\u{1f}' | '"' | '\\' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
+}
+
+/// Known fields with their place in the order of declaration.
+fn read_fields<'a>(shape: &MessageShape, mut encoded: &'a [u8]) -> Option<Vec<(usize, Raw<'a>)>> {
+    let mut values = Vec::new();
+    while !encoded.is_empty() {
+        let (number, raw) = read_field(&mut encoded)?;
+        if let (Some((at, _)), Some(raw)) = (shape.by_number(number), raw) {
+            values.push((at, raw));
+        }
+    }
+    Some(values)
+}
+
+/// One field; its value is `None` for a 32-bit one, which no message of the API has.
+fn read_field<'a>(encoded: &mut &'a [u8]) -> Option<(u32, Option<Raw<'a>>)> {
+    let (number, wire_type) = decode_key(encoded).ok()?;
+    let raw = match wire_type {
+        WireType::Varint => Some(Raw::Varint(decode_varint(encoded).ok()?)),
+        WireType::SixtyFourBit => {
+            let (head, tail) = encoded.split_first_chunk()?;
+            *encoded = tail;
+            Some(Raw::Fixed64(u64::from_le_bytes(*head)))
+        }
+        WireType::LengthDelimited => {
+            let length = usize::try_from(decode_varint(encoded).ok()?).ok()?;
+            let (head, tail) = encoded.split_at_checked(length)?;
+            *encoded = tail;
+            Some(Raw::Bytes(head))
+        }
+        WireType::ThirtyTwoBit => {
+            *encoded = encoded.get(4..)?;
+            None
+        }
+        WireType::StartGroup | WireType::EndGroup => return None,
+    };
+    Some((number, raw))
+}
+
+/// Scalars of a list may come packed into one field.
+fn unpack<'a>(kind: &Kind, raw: Raw<'a>) -> Option<Vec<Raw<'a>>> {
+    let scalar = matches!(kind, Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Enum(_));
+    let Raw::Bytes(mut packed) = raw else { return Some(vec![raw]) };
+    if !scalar {
+        return Some(vec![raw]);
+    }
+    let mut values = Vec::new();
+    while !packed.is_empty() {
+        values.push(Raw::Varint(decode_varint(&mut packed).ok()?));
+    }
+    Some(values)
+}
+
+/// The varint of a field, 0 where it is left out.
+fn number_field(mut encoded: &[u8], wanted: u32) -> Option<u64> {
+    let mut found = 0;
+    while !encoded.is_empty() {
+        if let (number, Some(Raw::Varint(value))) = read_field(&mut encoded)?
+            && number == wanted
+        {
+            found = value;
+        }
+    }
+    Some(found)
+}
+
+/// Type URL and value.
+fn any_parts(mut encoded: &[u8]) -> Option<[&[u8]; 2]> {
+    let mut parts: [&[u8]; 2] = [&[], &[]];
+    while !encoded.is_empty() {
+        match read_field(&mut encoded)? {
+            (1, Some(Raw::Bytes(bytes))) => parts[0] = bytes,
+            (2, Some(Raw::Bytes(bytes))) => parts[1] = bytes,
+            _ => {}
+        }
+    }
+    Some(parts)
+}

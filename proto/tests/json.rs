@@ -1,0 +1,132 @@
+//! The JSON form of the wire: that of Hubble, byte for byte.
+
+use proto::json::{from_json, from_line, to_json, to_line};
+use proto::observer::GetFlowsResponse;
+use proto::observer::get_flows_response::ResponseTypes;
+
+const REAL: &str = include_str!("../../tests/fixtures/hubble-flows-real.jsonl");
+
+/// Lines that stock tools printed, besides the recorded ones.
+const PRINTED: [&str; 4] = [
+    r#"{"flow":{"time":"2026-01-15T10:11:12.005000015Z","uuid":"uuid-5","verdict":"FORWARDED","IP":{"source":"10.0.0.54","source_xlated":"192.168.1.7","destination":"10.244.1.5","ipVersion":"IPv4","encrypted":true},"l4":{"TCP":{"source_port":51001,"destination_port":8080,"flags":{"PSH":true,"ACK":true}}},"source":{"identity":1,"labels":["reserved:host"]},"destination":{"ID":311,"identity":23456,"cluster_name":"default","namespace":"default","labels":["k8s:app=deathstar","k8s:class=deathstar"],"pod_name":"deathstar-7848d6c4d5-th9v2","workloads":[{"name":"deathstar","kind":"Deployment"}]},"Type":"L3_L4","node_name":"kind-kind/kind-worker","event_type":{"type":4,"sub_type":4},"ip_trace_id":{"trace_id":"12345","ip_option_type":136},"is_reply":false,"Summary":"TCP Flags: ACK, PSH"},"node_name":"kind-kind/kind-worker","time":"2026-01-15T10:11:12.005000015Z"}"#,
+    r#"{"lost_events":{"source":"PERF_EVENT_RING_BUFFER","num_events_lost":"3","cpu":2},"node_name":"kind-kind/kind-worker","time":"2026-01-15T10:11:13.600Z"}"#,
+    r#"{"lost_events":{"source":"PERF_EVENT_RING_BUFFER","num_events_lost":"3","cpu":0}}"#,
+    r#"{"node_status":{"state_change":"NODE_UNAVAILABLE","node_names":["k1","k2"]},"node_name":"hubble-relay-abc","time":"2026-01-15T10:11:13.800Z"}"#,
+];
+
+/// Reads and writes, and expects the same text.
+#[track_caller]
+fn check_same(line: &str) {
+    let response = from_line(line).unwrap();
+    assert_eq!(to_line(&response), line);
+}
+
+#[test]
+fn recorded_lines_come_back_byte_for_byte() {
+    assert_eq!(REAL.lines().count(), 7);
+    REAL.lines().for_each(check_same);
+}
+
+#[test]
+fn printed_lines_come_back_byte_for_byte() {
+    PRINTED.into_iter().for_each(check_same);
+}
+
+#[test]
+fn a_bare_flow_is_wrapped() {
+    let wrapped = from_line(PRINTED[0]).unwrap();
+    let Some(ResponseTypes::Flow(flow)) = &wrapped.response_types else { panic!("the line holds a flow") };
+    assert_eq!(from_line(&to_json(flow)).unwrap(), wrapped);
+    // Also in the camelCase form other tools write.
+    let camel =
+        from_line(r#"{"time":"2026-01-15T10:11:12Z","nodeName":"n","dropReasonDesc":"POLICY_DENIED"}"#).unwrap();
+    let Some(ResponseTypes::Flow(flow)) = camel.response_types else { panic!("the line holds a flow") };
+    assert_eq!((flow.drop_reason_desc, camel.node_name.as_str()), (133, "n"));
+}
+
+#[test]
+fn lines_of_flow_logs_are_read() {
+    let flow = from_line(r#"{"flow":{"verdict":"DROPPED"},"node_name":"n"}"#).unwrap();
+    assert!(matches!(flow.response_types, Some(ResponseTypes::Flow(f)) if f.verdict == 2));
+    let agent =
+        r#"{"agent_event":{"type":"AGENT_STARTED","agent_start":{"time":"2026-01-15T10:11:12Z"}},"node_name":"n"}"#;
+    assert_eq!(from_line(agent).unwrap(), GetFlowsResponse { node_name: "n".into(), ..Default::default() });
+    let event: proto::observer::ExportEvent = from_json(agent).unwrap();
+    assert_eq!(to_json(&event), agent);
+}
+
+#[test]
+fn what_a_newer_peer_sends_is_left_out_or_kept_by_number() {
+    let line = r#"{"flow":{"verdict":"SOMETHING_NEW","Type":"L7","brand_new":{"a":[1,2]}},"later":null,"time":null}"#;
+    assert_eq!(to_line(&from_line(line).unwrap()), r#"{"flow":{"Type":"L7"}}"#);
+    check_same(r#"{"flow":{"verdict":99}}"#);
+}
+
+#[test]
+fn numbers_may_be_strings_and_strings_of_numbers_stay_exact() {
+    let line = r#"{"flow":{"socket_cookie":18446744073709551615,"cgroup_id":"7","proxy_port":"8080","policy_match_type":3.0}}"#;
+    let expected =
+        r#"{"flow":{"policy_match_type":3,"proxy_port":8080,"socket_cookie":"18446744073709551615","cgroup_id":"7"}}"#;
+    assert_eq!(to_line(&from_line(line).unwrap()), expected);
+}
+
+#[test]
+fn text_is_escaped_as_go_does() {
+    check_same(r#"{"flow":{"Summary":"\"\\ \u003ca\u0026b\u003e \b\f\n\r\t\u0001 \u2028 é 😀 "}}"#);
+}
+
+#[test]
+fn our_details_lie_open_and_foreign_extensions_as_they_came() {
+    check_same(
+        r#"{"flow":{"extensions":{"@type":"type.googleapis.com/weir.v1.FlowDetails","phase":"PHASE_NEW","bytes":"1500","conversation":"7","source_process":{"pid":4,"comm":"curl"}}}}"#,
+    );
+    check_same(r#"{"flow":{"extensions":{"@type":"type.googleapis.com/weir.v1.FlowDetails"}}}"#);
+    check_same(r#"{"flow":{"extensions":{"@type":"example.org/Other","value":"AAEC/w=="}}}"#);
+    // Bytes that are not what the type says are shown as they came, too.
+    check_same(r#"{"flow":{"extensions":{"@type":"x/weir.v1.FlowDetails","value":"/////w=="}}}"#);
+}
+
+#[test]
+fn an_any_inside_an_any_is_not_opened() {
+    use prost::{Message, Name};
+    let mut flow = proto::flow::Flow::default();
+    for _ in 0..10_000 {
+        let value = flow.encode_to_vec();
+        let any = prost_types::Any { type_url: proto::flow::Flow::type_url(), value };
+        flow = proto::flow::Flow { extensions: Some(any), ..Default::default() };
+    }
+    let line = to_json(&flow);
+    assert_eq!(line.matches("@type").count(), 2);
+    assert_eq!(from_json::<proto::flow::Flow>(&line).unwrap(), flow);
+}
+
+#[test]
+fn every_kind_of_field_has_its_form() {
+    let status =
+        r#"{"num_flows":"1","uptime_ns":"5","num_connected_nodes":0,"unavailable_nodes":["a"],"flows_rate":55.87}"#;
+    assert_eq!(to_json(&from_json::<proto::observer::ServerStatusResponse>(status).unwrap()), status);
+    let filter = r#"{"source_pod":["a/","b"],"verdict":["DROPPED","ERROR"],"event_type":[{"type":4,"match_sub_type":true},{"type":1}],"reply":[true,false],"source_identity":[0,7],"tcp_flags":[{"SYN":true,"ACK":true},{"FIN":true}],"ip_trace_id":["9"],"experimental":{"cel_expression":["E"]}}"#;
+    assert_eq!(to_json(&from_json::<proto::flow::FlowFilter>(filter).unwrap()), filter);
+    let policy = r#"{"labels":["a"],"revision":"3","rule_count":"-4"}"#;
+    assert_eq!(to_json(&from_json::<proto::flow::PolicyUpdateNotification>(policy).unwrap()), policy);
+    let kafka = r#"{"error_code":-1,"api_key":"produce"}"#;
+    assert_eq!(to_json(&from_json::<proto::flow::Kafka>(kafka).unwrap()), kafka);
+}
+
+#[test]
+fn refusals_name_the_place() {
+    let check = |line: &str, expected: &str| assert_eq!(from_line(line).unwrap_err().to_string(), expected);
+    check(r#"{"flow":{"IP":{"source":7}}}"#, "flow.IP.source: expected a string");
+    check(r#"{"flow":{"source":{"labels":["a",1]}}}"#, "flow.source.labels.1: expected a string");
+    check(r#"{"flow":{"time":"yesterday"}}"#, "flow.time: expected an RFC 3339 time");
+    check(r#"{"flow":{"proxy_port":-1}}"#, "flow.proxy_port: expected an unsigned integer");
+    check(r#"{"flow":{"proxy_port":4294967296}}"#, "flow.proxy_port: expected an unsigned 32-bit integer");
+    check(r#"{"flow":{"event_type":{"type":1.5}}}"#, "flow.event_type.type: expected an integer");
+    check(r#"{"flow":{"source":[]}}"#, "flow.source: expected an object");
+    check(r#"{"flow":{"node_labels":"a"}}"#, "flow.node_labels: expected a list");
+    check(r#"{"flow":{"is_reply":"yes"}}"#, "flow.is_reply: expected true or false");
+    check(r#"{"flow":{"verdict":[]}}"#, "flow.verdict: expected a name or number");
+    check("[]", "not a JSON object");
+    check("{", "not a JSON object");
+    check("", "not a JSON object");
+}
