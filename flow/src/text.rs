@@ -15,7 +15,7 @@ pub use crate::Side;
 pub use drop_reason::drop_reason_text;
 pub use explain::explain_drop;
 pub use name::{Name, Names, name_of};
-pub use summary::summary;
+pub use summary::{dns_rcode_text, summary};
 
 /// Sub types of trace events by name: the observation points.
 pub(crate) const TRACE_SUB_TYPES: [(&str, i32); 14] = [

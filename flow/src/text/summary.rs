@@ -70,7 +70,7 @@ fn dns_summary(kind: L7FlowType, dns: &Dns) -> String {
 
 fn answer(dns: &Dns) -> String {
     if dns.rcode != 0 {
-        return format!("RCode: {}", rcode(dns.rcode));
+        return format!("RCode: {}", dns_rcode_text(dns.rcode));
     }
     let mut parts = Vec::with_capacity(2);
     if !dns.ips.is_empty() {
@@ -92,8 +92,9 @@ fn kafka_summary(kind: L7FlowType, kafka: &Kafka) -> String {
     }
 }
 
-/// DNS response code in words.
-const fn rcode(number: u32) -> &'static str {
+/// DNS response code in words, as texts and metrics have it: `Non-Existent Domain`; `Unknown` for numbers without a name.
+#[must_use]
+pub const fn dns_rcode_text(number: u32) -> &'static str {
     match number {
         0 => "No Error",
         1 => "Format Error",
