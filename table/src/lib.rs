@@ -5,10 +5,13 @@
 //! [`flow::filter::FilterSet`] selects flows, [`merge`] joins small batches into one compact one.
 
 mod builder;
+pub mod column;
 pub mod filter;
+mod json;
 mod merge;
 mod reader;
 pub mod schema;
+mod zeros;
 
 pub use builder::{BatchFull, FlowBatchBuilder};
 pub use filter::BatchFilter;
