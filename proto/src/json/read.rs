@@ -62,12 +62,14 @@ impl Mismatch {
     }
 }
 
+/// Encodes in the order of numbers, as every other encoder does: bytes inside of an `Any` are then the same again.
 fn encode(shape: &MessageShape, object: &Map<String, Value>) -> Result<Vec<u8>, Mismatch> {
+    let known = object.iter().filter(|(_, value)| !value.is_null());
+    let mut fields: Vec<_> = known.filter_map(|(key, value)| Some((shape.by_name(key)?, key, value))).collect();
+    fields.sort_by_key(|(field, _, _)| field.number);
     let mut out = Vec::new();
-    for (key, value) in object {
-        if let Some(field) = shape.by_name(key).filter(|_| !value.is_null()) {
-            encode_field(field, value, &mut out).map_err(|m| m.at(key))?;
-        }
+    for (field, key, value) in fields {
+        encode_field(field, value, &mut out).map_err(|m| m.at(key))?;
     }
     Ok(out)
 }
