@@ -5,6 +5,10 @@
 //! there readers go on by themselves: the Observer API, the shipper to the relay. [`start`] joins the parts.
 
 pub mod config;
+mod api;
+mod decode;
+mod enrich;
+mod generations;
 pub mod l7;
 mod recent;
 pub mod ring;

@@ -1,0 +1,136 @@
+//! Which part of a history a request asks for, as Hubble positions its readers.
+
+use flow::Timestamp;
+
+use crate::ring::{AgentEvent, Event, Ring};
+
+/// A part of a history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// How many matching values; 0 for no limit.
+    pub(crate) number: u64,
+    /// Count from the oldest instead of the newest.
+    pub(crate) first: bool,
+    /// Go on with what comes.
+    pub(crate) follow: bool,
+    /// Begin at the first value that is not older.
+    pub(crate) since: Option<Timestamp>,
+    /// End before the first value that is newer.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Something with a time.
+pub(crate) trait Timed {
+    /// When it happened.
+    fn when(&self) -> Timestamp;
+}
+
+impl Timed for Event {
+    fn when(&self) -> Timestamp {
+        self.time()
+    }
+}
+
+impl Timed for AgentEvent {
+    fn when(&self) -> Timestamp {
+        self.time
+    }
+}
+
+impl Span {
+    /// Number of the value to begin with. `counts` says which values count towards `number`.
+    ///
+    /// `since` comes before `first` and `number`; following without either begins at the tip.
+    pub(crate) fn start<T: Clone + Timed>(&self, ring: &Ring<T>, counts: impl Fn(&T) -> bool) -> u64 {
+        let (oldest, head) = (ring.oldest(), ring.head());
+        if let Some(since) = self.since {
+            return walk_back(ring, |value| value.when() >= since);
+        }
+        if self.first {
+            return oldest;
+        }
+        match (self.number, self.follow) {
+            (0, true) => head,
+            (0, false) => oldest,
+            (number, _) => {
+                let mut left = number;
+                walk_back(ring, |value| {
+                    if left == 0 {
+                        return false;
+                    }
+                    left -= u64::from(counts(value));
+                    true
+                })
+            }
+        }
+    }
+
+    /// How many matching values end the answer; `None` where only the end of the history or the client does.
+    pub(crate) const fn limit(&self) -> Option<u64> {
+        if self.follow || self.number == 0 { None } else { Some(self.number) }
+    }
+}
+
+/// Number of the oldest value of the newest run of values that `belongs` accepts, asked from the newest on.
+fn walk_back<T: Clone>(ring: &Ring<T>, mut belongs: impl FnMut(&T) -> bool) -> u64 {
+    let mut start = ring.head();
+    while start > ring.oldest() {
+        match ring.get(start - 1) {
+            Some(value) if belongs(&value) => start -= 1,
+            _ => break,
+        }
+    }
+    start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::ring;
+
+    #[derive(Clone, Debug)]
+    struct At(i64);
+
+    impl Timed for At {
+        fn when(&self) -> Timestamp {
+            Timestamp(self.0)
+        }
+    }
+
+    /// Times 10, 20, ... 100 in a history of eight: 30 is the oldest left.
+    fn start(span: Span) -> u64 {
+        let (mut writer, ring) = ring(8);
+        for n in 1..=10 {
+            writer.push(At(n * 10));
+        }
+        writer.publish();
+        span.start(&ring, |at| at.0 % 20 == 0)
+    }
+
+    #[test]
+    fn positions_as_hubble_does() {
+        let span = Span::default();
+        let since = Some(Timestamp(65));
+        for (asked, expected) in [
+            (span, 2),
+            (Span { number: 2, ..span }, 7),
+            (Span { number: 100, ..span }, 2),
+            (Span { number: 2, first: true, ..span }, 2),
+            (Span { since, ..span }, 6),
+            (Span { since, number: 1, first: true, ..span }, 6),
+            (Span { follow: true, ..span }, 10),
+            (Span { follow: true, number: 2, ..span }, 7),
+            (Span { follow: true, since, ..span }, 6),
+            (Span { since: Some(Timestamp(1000)), ..span }, 10),
+        ] {
+            assert_eq!(start(asked), expected, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_finite_answer_has_a_limit() {
+        assert_eq!(Span { number: 5, ..Span::default() }.limit(), Some(5));
+        assert_eq!(Span { number: 5, follow: true, ..Span::default() }.limit(), None);
+        assert_eq!(Span::default().limit(), None);
+    }
+}
