@@ -4,6 +4,7 @@
 //! requests and responses out of payload, `enrich` says who is behind an address, [`ring`] keeps the history. From
 //! there readers go on by themselves: the Observer API, the shipper to the relay. [`start`] joins the parts.
 
+pub mod capture;
 pub mod config;
 mod api;
 mod decode;

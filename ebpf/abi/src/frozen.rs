@@ -17,7 +17,7 @@ pub mod feature {
     pub const COARSE_CLOCK: u32 = 8;
 }
 
-abi_struct! { 164,
+abi_struct! { 160,
     /// Byte offsets in structures of the running kernel, or [`MISSING`]; named structure by structure.
     pub struct Offsets {
         /// `sock_common.skc_daddr`.
@@ -54,8 +54,6 @@ abi_struct! { 164,
         pub skb_network_header: u32,
         /// `sk_buff.len`.
         pub skb_len: u32,
-        /// `sk_buff.protocol`, network byte order.
-        pub skb_protocol_be: u32,
         /// `sk_buff.dev`.
         pub skb_dev: u32,
         /// `sk_buff.sk`.
@@ -139,7 +137,7 @@ abi_struct! { 80,
         /// Most payload bytes a data record may carry: 256, 1024 or 4096.
         pub payload_cap: u32,
         /// Reasons below 256 that are no drop, as a bitmap.
-        pub ignored_reasons: [u64; 4],
+        pub ignored_reasons: [u32; 8],
         /// System calls that send and receive.
         pub syscalls: Syscalls,
     }

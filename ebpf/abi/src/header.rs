@@ -66,7 +66,7 @@ abi_struct! { 24,
         pub version: u8,
         /// CPU that made the record.
         pub cpu: u16,
-        /// Bytes of the record in the ring, this header included.
+        /// Bytes of the record that hold something, this header included; a ring entry may be longer.
         pub len: u16,
         /// Records of this kind that this CPU could not send since its last one; stays at `u16::MAX` when it overflows.
         pub lost: u16,

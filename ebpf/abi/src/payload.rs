@@ -54,7 +54,8 @@ abi_struct! { 64,
 }
 
 abi_struct! { 80,
-    /// UDP datagram from or to port 53 as a link saw it; up to [`DNS_PAYLOAD_BYTES`] of it follow.
+    /// UDP datagram from or to port 53 as a link saw it; the first [`DNS_PAYLOAD_BYTES`] of it at most follow, fewer
+    /// where it is shorter or cut off (`header.len` tells).
     pub struct DnsHead {
         /// What every record begins with; kind [`crate::kind::DNS`]. The cookie is the sending socket's where the
         /// link leads to it.

@@ -85,7 +85,8 @@ impl<'a> Record<'a> {
             }
             kind::DNS => {
                 let (head, rest) = prefix::<DnsHead>(bytes)?;
-                let captured = rest.len().min(usize::from(head.len)).min(crate::DNS_PAYLOAD_BYTES);
+                let held = usize::from(head.header.len).saturating_sub(size_of::<DnsHead>());
+                let captured = rest.len().min(held).min(usize::from(head.len));
                 Self::Dns(head, rest.get(..captured).unwrap_or_default())
             }
             other => return Err(ParseError::Kind(other)),

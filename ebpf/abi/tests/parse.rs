@@ -60,10 +60,12 @@ fn payload_is_what_was_captured() {
     bytes[..64].copy_from_slice(beyond.as_bytes());
     assert_eq!(Record::parse(&bytes), Err(ParseError::Payload { claimed: 6, room: 5 }));
 
-    let head = DnsHead { header: header(kind::DNS), len: 4, ..DnsHead::ZERO };
-    let mut bytes = head.as_bytes().to_vec();
-    bytes.extend_from_slice(b"abcdefgh");
-    assert_eq!(Record::parse(&bytes), Ok(Record::Dns(head, b"abcd")));
+    for (len, held, expected) in [(4, 90, b"abcd".as_slice()), (9, 83, b"abc"), (9, 0, b""), (9, 900, b"abcdefgh")] {
+        let head = DnsHead { header: Header { len: held, ..header(kind::DNS) }, len, ..DnsHead::ZERO };
+        let mut bytes = head.as_bytes().to_vec();
+        bytes.extend_from_slice(b"abcdefgh");
+        assert_eq!(Record::parse(&bytes), Ok(Record::Dns(head, expected)));
+    }
 }
 
 proptest! {
