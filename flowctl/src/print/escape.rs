@@ -1,0 +1,50 @@
+//! Data from the network on a terminal: what could steer the terminal is made visible.
+
+/// Appends text, with control characters made visible: ESC as `^[`, CR as `\r`, as Hubble shows them, and the rest in
+/// like manner (line feed as `\n`, BEL as `^G`, the one-byte CSI as `\u{9b}`).
+///
+/// A name or a URL comes from whoever sends packets; shown raw, it could repaint the screen or forge a line.
+pub(crate) fn put(out: &mut Vec<u8>, text: &str) {
+    if is_harmless(text) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for c in text.chars() {
+        match c {
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\u{0}'..='\u{1f}' => out.extend_from_slice(&[b'^', c as u8 + b'@']),
+            '\u{7f}' => out.extend_from_slice(b"^?"),
+            '\u{80}'..='\u{9f}' => out.extend_from_slice(format!("\\u{{{:x}}}", u32::from(c)).as_bytes()),
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+/// No control character of either set; U+0080 to U+009F begin with the byte 0xC2 and go on below 0xA0.
+fn is_harmless(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let controls = bytes.iter().any(|b| *b < 0x20 || *b == 0x7f);
+    let upper_controls = bytes.contains(&0xc2) && text.chars().any(|c| ('\u{80}'..='\u{9f}').contains(&c));
+    !controls && !upper_controls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_controls_are_made_visible() {
+        for (text, shown) in [
+            ("plain \u{e9} \u{a0}", "plain \u{e9} \u{a0}"),
+            ("\u{1b}[31mred", "^[[31mred"),
+            ("a\rb\nc\td", "a\\rb\\nc\\td"),
+            ("\u{7}\u{7f}\u{9b}31m", "^G^?\\u{9b}31m"),
+        ] {
+            let mut out = Vec::new();
+            put(&mut out, text);
+            assert_eq!(String::from_utf8(out).unwrap(), shown);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `sql`: the relay's history in SQL.
+
+mod table;
+
+use std::fs;
+use std::io::{IsTerminal as _, Read as _, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use flow::view::{Problem, SqlAnswer};
+use http_body_util::BodyExt as _;
+use hyper::Response;
+use hyper::body::Incoming;
+use serde_json::json;
+
+use crate::cli::{SqlFlags, SqlOutput};
+use crate::http::{self, HttpServer};
+use crate::print::put;
+use crate::settings::Settings;
+
+/// Bytes of a query: no person writes a longer one, and the relay would refuse it.
+const QUERY_BYTES_MAX: u64 = 1 << 20;
+/// Characters shown of an answer that is not what a relay sends.
+const STRANGE_ANSWER_CHARS: usize = 200;
+
+/// Sends the query and prints the answer.
+///
+/// # Errors
+/// There is no query, the relay cannot be reached, or refuses it.
+pub(crate) fn run(flags: &SqlFlags, settings: &Settings, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
+    let query = query(flags)?;
+    let server = settings.server()?;
+    let http = HttpServer::new(&settings.http_server(), server.tls.as_ref(), server.connect_timeout)?;
+    let (format, accept) = match flags.output {
+        SqlOutput::Csv => ("csv", "text/csv"),
+        SqlOutput::Table | SqlOutput::Json => ("json", "application/json"),
+    };
+    let request = serde_json::to_vec(&json!({ "query": query, "format": format }))?;
+    crate::runtime()?.block_on(async {
+        let response = http.post_json("/api/v1/sql", accept, request).await?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        match flags.output {
+            SqlOutput::Csv => copy(response, out).await,
+            SqlOutput::Json => {
+                copy(response, out).await?;
+                Ok(writeln!(out)?)
+            }
+            SqlOutput::Table => {
+                let body = http::body(response).await?;
+                let answer: SqlAnswer =
+                    serde_json::from_slice(&body).context("the relay's answer cannot be understood")?;
+                show(&answer, out, err)
+            }
+        }
+    })
+}
+
+/// The query: the argument, else the file, else standard input.
+fn query(flags: &SqlFlags) -> Result<String> {
+    let stdin = Path::new("-");
+    let text = match (&flags.query, flags.file.as_deref()) {
+        (Some(query), _) => query.clone(),
+        (None, Some(path)) if path != stdin => {
+            fs::read_to_string(path).with_context(|| format!("cannot read the query from {}", path.display()))?
+        }
+        (None, None) if std::io::stdin().is_terminal() => {
+            bail!("give a query, such as: flowctl sql 'SELECT verdict, count(*) FROM flows GROUP BY verdict'")
+        }
+        (None, _) => {
+            let mut text = String::new();
+            std::io::stdin()
+                .lock()
+                .take(QUERY_BYTES_MAX + 1)
+                .read_to_string(&mut text)
+                .context("cannot read the query from standard input")?;
+            text
+        }
+    };
+    let text = text.trim().trim_end_matches(';').trim_end();
+    if text.is_empty() {
+        bail!("the query is empty");
+    }
+    if text.len() as u64 > QUERY_BYTES_MAX {
+        bail!("the query is longer than {} KiB", QUERY_BYTES_MAX >> 10);
+    }
+    Ok(text.to_owned())
+}
+
+/// Passes the body on as it comes.
+async fn copy(response: Response<Incoming>, out: &mut dyn Write) -> Result<()> {
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame.context("the answer broke off")?.data_ref() {
+            out.write_all(data)?;
+        }
+    }
+    Ok(())
+}
+
+/// Why the relay refused, in its own words.
+async fn refusal(response: Response<Incoming>) -> anyhow::Error {
+    let status = response.status();
+    let body = match http::body(response).await {
+        Ok(body) => body,
+        Err(error) => return error.context(format!("the relay refused the query with {status}")),
+    };
+    if let Ok(problem) = serde_json::from_slice::<Problem>(&body) {
+        let remedy = if problem.remedy.is_empty() { String::new() } else { format!("; {}", problem.remedy) };
+        return anyhow!("{}{remedy}", problem.error);
+    }
+    let text: String = String::from_utf8_lossy(&body).chars().take(STRANGE_ANSWER_CHARS).collect();
+    let mut shown = Vec::new();
+    put(&mut shown, text.trim());
+    anyhow!("the server refused the query with {status}: {}", String::from_utf8_lossy(&shown))
+}
+
+fn show(answer: &SqlAnswer, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
+    table::write(answer, out)?;
+    out.flush()?;
+    if answer.truncated {
+        writeln!(
+            err,
+            "flowctl: the answer was cut off after {} rows: ask for less with LIMIT, or use -o csv",
+            answer.rows.len()
+        )?;
+    } else if std::io::stdout().is_terminal() {
+        let rows = if answer.rows.len() == 1 { "row" } else { "rows" };
+        writeln!(err, "{} {rows} in {:.1} ms", answer.rows.len(), answer.elapsed_ms)?;
+    }
+    Ok(())
+}
