@@ -1,0 +1,126 @@
+//! Shipping: flows become record batches, batches wait in a bounded spool, and the relay acknowledges each.
+//!
+//! The shipper is one more reader of the history, so it never holds up the pipeline: when it is overtaken, or the spool
+//! is full, what is lost is counted and told to the relay with the next batch. A batch leaves the spool only once the
+//! relay has acknowledged it; after a broken connection everything unacknowledged is sent again and the relay drops
+//! what it had already.
+
+mod link;
+mod packer;
+mod parcel;
+mod spool;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use flow::Clock;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::RelayConfig;
+use crate::ledger::{Cause, Tallies};
+use crate::ring::{Event, Reader};
+
+use link::Link;
+use packer::Packer;
+use spool::Spool;
+
+/// Who ships and what it counts in.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    /// Name of this node.
+    pub(crate) node: String,
+    /// Number drawn when the collector started.
+    pub(crate) boot_id: u64,
+    /// Where losses are counted.
+    pub(crate) tallies: Arc<Tallies>,
+    /// The clock.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What the shipper did since its start.
+#[derive(Debug, Default)]
+pub(crate) struct ShipStats {
+    /// Batches acknowledged.
+    pub(crate) batches_acknowledged: AtomicU64,
+    /// Flows acknowledged.
+    pub(crate) rows_acknowledged: AtomicU64,
+    /// Batches sent again after a broken connection.
+    pub(crate) batches_repeated: AtomicU64,
+    /// Connections made.
+    pub(crate) connections: AtomicU64,
+    /// Attempts to connect that failed, and connections that broke.
+    pub(crate) failures: AtomicU64,
+    /// Bytes in the spool now.
+    pub(crate) spool_bytes: AtomicU64,
+    /// Batches in the spool now.
+    pub(crate) spool_batches: AtomicU64,
+    /// Whether a relay is connected now.
+    pub(crate) connected: AtomicBool,
+}
+
+/// The spool as its two users share it.
+pub(crate) struct Shared {
+    spool: std::sync::Mutex<Spool>,
+    /// Something was put in.
+    filled: Notify,
+    /// Something was acknowledged.
+    emptied: Notify,
+    stats: Arc<ShipStats>,
+    tallies: Arc<Tallies>,
+}
+
+impl Shared {
+    fn new(bytes_max: usize, stats: Arc<ShipStats>, tallies: Arc<Tallies>) -> Self {
+        let spool = std::sync::Mutex::new(Spool::new(bytes_max));
+        Self { spool, filled: Notify::new(), emptied: Notify::new(), stats, tallies }
+    }
+
+    /// Works on the spool and shows its size afterwards.
+    fn with<R>(&self, work: impl FnOnce(&mut Spool) -> R) -> R {
+        let mut spool = self.spool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let result = work(&mut spool);
+        self.stats.spool_bytes.store(spool.bytes() as u64, Ordering::Relaxed);
+        self.stats.spool_batches.store(spool.len() as u64, Ordering::Relaxed);
+        result
+    }
+}
+
+/// Ships what `reader` reads until the history ends; then waits for the last acknowledgments, at most `deadline`.
+///
+/// What is not acknowledged by then is counted as lost.
+pub(crate) async fn ship(
+    config: RelayConfig,
+    sender: Sender,
+    reader: Reader<Event>,
+    stats: Arc<ShipStats>,
+    deadline: Duration,
+) {
+    let Some(address) = config.address.clone() else { return };
+    let shared = Arc::new(Shared::new(config.spool_bytes_max, stats, Arc::clone(&sender.tallies)));
+    let stop = CancellationToken::new();
+    let link = Link::new(address, &config, sender.clone(), Arc::clone(&shared));
+    let linked = tokio::spawn(link.run(stop.clone()));
+    Packer::new(&config, sender, Arc::clone(&shared)).run(reader).await;
+    let drained = tokio::time::timeout(deadline, drained(&shared)).await;
+    stop.cancel();
+    if linked.await.is_err() {
+        tracing::error!("the connection to the relay ended by a panic, which is a bug");
+    }
+    let (batches, rows) = shared.with(|spool| (spool.len(), spool.rows()));
+    if drained.is_err() && rows > 0 {
+        shared.tallies.add(Cause::NotSent, 0, rows);
+        tracing::error!(batches, rows, "the relay was not reached in time: these flows are lost");
+    }
+}
+
+async fn drained(shared: &Shared) {
+    loop {
+        let emptied = shared.emptied.notified();
+        if shared.with(|spool| spool.len() == 0) {
+            return;
+        }
+        emptied.await;
+    }
+}
