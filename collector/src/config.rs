@@ -184,7 +184,8 @@ pub struct EnrichConfig {
     /// Namespace of local endpoints that `names.yaml` gives none. Default `default`, so that `--pod web` of a stock
     /// client, which means `default/web`, finds the network namespace or container called `web`.
     pub default_namespace: String,
-    /// Directories whose files are named network namespaces. Default those of iproute2 and Docker.
+    /// Directories whose files are named network namespaces. Default `/run/netns`, that of iproute2. Namespaces without
+    /// a name are found by their processes.
     pub netns_dirs: Vec<PathBuf>,
     /// Milliseconds between two looks at devices, namespaces and cgroups when nothing told of a change. Default 5,000.
     pub refresh_interval_ms: u64,
@@ -205,7 +206,7 @@ impl Default for EnrichConfig {
         Self {
             names_file: None,
             default_namespace: "default".to_owned(),
-            netns_dirs: ["/run/netns", "/run/docker/netns"].map(PathBuf::from).to_vec(),
+            netns_dirs: vec![PathBuf::from("/run/netns")],
             refresh_interval_ms: 5_000,
             endpoints_max: 65_536,
             dns_names_max: 16_384,

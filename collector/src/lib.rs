@@ -5,16 +5,25 @@
 //! there readers go on by themselves: the Observer API, the shipper to the relay. [`start`] joins the parts.
 
 pub mod capture;
-pub mod config;
 mod api;
+pub mod config;
 mod decode;
 mod enrich;
+mod feed;
 mod generations;
 pub mod l7;
+mod ledger;
+mod metrics;
+mod pipeline;
+mod pace;
+pub mod pcap;
 mod recent;
+pub mod replay;
 pub mod ring;
 mod running;
+mod ship;
 pub mod source;
+mod status;
 
 pub use config::Config;
 pub use running::{RunError, Running, StartError, start};

@@ -1,0 +1,257 @@
+//! The one thread that owns the path from the source to the history.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ebpf_abi::{ProcRecord, Record, process_event};
+use flow::{Clock, Flow, LostEvent, LostEventSource, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::decode::{Decoded, Decoder, Opened};
+use crate::enrich::{Enricher, World};
+use crate::l7::{Engine, Interest, L7Event};
+use crate::ledger::Cause;
+use crate::metrics::FlowMetrics;
+use crate::ring::{AgentEvent, AgentNews, Event, Writer};
+use crate::source::{Captured, Progress, Source, SourceError, SourceStats};
+use crate::status::{Status, Tables};
+
+/// How long to wait for records at most. The kernel does not wake us for each, so this is the delay of a flow.
+const POLL: Duration = Duration::from_millis(10);
+/// How long to wait at a time once the source has ended.
+const ENDED_POLL: Duration = Duration::from_millis(100);
+
+/// Everything between the source and the history.
+pub(crate) struct Stages {
+    pub(crate) decoder: Decoder,
+    pub(crate) engine: Engine,
+    pub(crate) enricher: Enricher,
+    pub(crate) metrics: FlowMetrics,
+    pub(crate) flows: Writer<Event>,
+    pub(crate) agent_events: Writer<AgentEvent>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) scratch: Scratch,
+}
+
+/// What is gathered in a batch and in a second.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    world: Arc<World>,
+    now: Timestamp,
+    events: Vec<L7Event>,
+    /// Flows since the last publication.
+    flows: u64,
+    /// Sockets whose payload is of no more use.
+    stop_payload: Vec<u64>,
+    records: u64,
+    malformed: u64,
+    told: SourceStats,
+    malformed_told: u64,
+}
+
+/// Runs until `shutdown`, then takes what the source still holds, publishes it and ends the history.
+///
+/// # Errors
+/// The source failed for good.
+pub(crate) fn run(
+    mut source: Box<dyn Source>,
+    mut stages: Stages,
+    shutdown: &CancellationToken,
+) -> Result<(), SourceError> {
+    tracing::info!(source = source.name(), "observing");
+    stages.start();
+    let mut next_second = stages.clock.now();
+    let mut ended = false;
+    while !shutdown.is_cancelled() {
+        stages.begin(&*source);
+        if ended {
+            std::thread::park_timeout(ENDED_POLL);
+        } else {
+            let progress = source.poll(POLL, &mut |captured| stages.take(captured))?;
+            if progress == Progress::Finished {
+                tracing::info!(source = source.name(), "the source has ended; its flows stay available");
+                ended = true;
+            }
+        }
+        stages.end();
+        for cookie in stages.scratch.stop_payload.drain(..) {
+            source.stop_payload(cookie);
+        }
+        let now = stages.clock.now();
+        if now >= next_second {
+            next_second = now.after(Duration::from_secs(1));
+            stages.every_second(now, source.stats());
+        }
+    }
+    stages.begin(&*source);
+    source.drain(&mut |captured| stages.take(captured))?;
+    stages.every_second(stages.clock.now(), source.stats());
+    stages.end();
+    Ok(())
+}
+
+impl Stages {
+    fn start(&mut self) {
+        let now = self.clock.now();
+        self.agent_event(now, AgentNews::Started);
+    }
+
+    /// Prepares for a batch: newest snapshot of the node, newest offset of the clock.
+    pub(crate) fn begin(&mut self, source: &dyn Source) {
+        self.scratch.now = self.clock.now();
+        self.decoder.set_clock_offset(source.wall_clock_offset_ns());
+        for news in self.enricher.refresh() {
+            let what = AgentNews::Endpoint { created: news.created, endpoint: news.endpoint };
+            self.agent_event(self.scratch.now, what);
+        }
+        self.scratch.world = self.enricher.world();
+    }
+
+    /// Publishes a batch.
+    pub(crate) fn end(&mut self) {
+        self.flows.publish();
+        self.agent_events.publish();
+        self.status.flows.fetch_add(std::mem::take(&mut self.scratch.flows), Ordering::Relaxed);
+    }
+
+    /// Takes one thing from the source.
+    pub(crate) fn take(&mut self, captured: Captured<'_>) {
+        match captured {
+            Captured::Record(bytes) => {
+                self.scratch.records += 1;
+                match Record::parse(bytes) {
+                    Ok(record) => self.record(&record),
+                    Err(_) => self.scratch.malformed += 1,
+                }
+            }
+            Captured::FlowTotals { key, val, gone } => {
+                let decoded = self.decoder.flow_totals(&key, &val, gone, &self.scratch.world);
+                self.decoded(decoded);
+            }
+            Captured::DropTotals { key, val, .. } => {
+                let decoded = self.decoder.drop_totals(&key, &val, &self.scratch.world);
+                self.decoded(decoded);
+            }
+            Captured::Flow(flow) => self.push(*flow),
+            Captured::Lost(lost) => self.lost(&lost),
+        }
+    }
+
+    fn record(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Flow(record) => {
+                let decoded = self.decoder.flow(record, &self.scratch.world);
+                self.decoded(Some(decoded));
+            }
+            Record::Drop(record) => {
+                let decoded = self.decoder.dropped(record, &self.scratch.world);
+                self.decoded(decoded);
+            }
+            Record::Sock(record) => self.socket(record),
+            Record::Proc(record) => self.process(record),
+            Record::Data(head, data) => {
+                let Some(chunk) = self.decoder.chunk(head, data) else { return };
+                let events = &mut self.scratch.events;
+                if self.engine.chunk(chunk, &mut |event| events.push(event)) == Interest::Done {
+                    self.scratch.stop_payload.push(head.header.cookie);
+                }
+                self.application();
+            }
+            Record::Dns(head, data) => {
+                let events = &mut self.scratch.events;
+                self.engine.datagram(self.decoder.datagram(head, data), &mut |event| events.push(event));
+                self.application();
+            }
+        }
+    }
+
+    fn socket(&mut self, record: &ebpf_abi::SockRecord) {
+        let time = self.decoder.time_of(record.header.at_boot_ns);
+        match self.decoder.socket(record) {
+            Opened::Nothing => {}
+            Opened::Connection { cookie, pair, is_server } => self.engine.open(cookie, pair, is_server, time),
+            Opened::Closed(cookie) => self.engine.close(cookie),
+        }
+    }
+
+    fn process(&mut self, record: &ProcRecord) {
+        if record.event == process_event::EXEC {
+            self.enricher.executed(record);
+        }
+    }
+
+    /// Makes flows of what the parsers gave out.
+    fn application(&mut self) {
+        let mut events = std::mem::take(&mut self.scratch.events);
+        for event in events.drain(..) {
+            let decoded = self.decoder.application(event, &self.scratch.world);
+            self.decoded(Some(decoded));
+        }
+        // Given back for its room.
+        self.scratch.events = events;
+    }
+
+    fn decoded(&mut self, decoded: Option<Decoded>) {
+        if let Some(decoded) = decoded {
+            let flow = self.enricher.name(decoded);
+            self.push(flow);
+        }
+    }
+
+    fn push(&mut self, flow: Flow) {
+        self.metrics.count(&flow);
+        self.scratch.flows += 1;
+        self.flows.push(Event::Flow(Arc::new(flow)));
+    }
+
+    fn lost(&mut self, lost: &LostEvent) {
+        self.metrics.count_lost(lost);
+        self.flows.push(Event::Lost(Arc::new((self.scratch.now, *lost))));
+    }
+
+    fn agent_event(&mut self, time: Timestamp, what: AgentNews) {
+        self.agent_events.push(AgentEvent { time, what });
+        self.status.agent_events.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells of losses, lets tables forget, shows their sizes.
+    pub(crate) fn every_second(&mut self, now: Timestamp, source: SourceStats) {
+        self.decoder.expire(now);
+        self.engine.expire(now);
+        self.tell_losses(source);
+        let tables = Tables { decode: self.decoder.stats(), enrich: self.enricher.stats(), l7: self.engine.stats() };
+        self.tally(source, &tables);
+        *self.status.tables() = tables;
+    }
+
+    /// Puts a line into the stream for what was lost since the last second.
+    fn tell_losses(&mut self, source: SourceStats) {
+        let kernel = (source.lost_ring_full + source.lost_map_full)
+            .saturating_sub(self.scratch.told.lost_ring_full + self.scratch.told.lost_map_full);
+        let decode = (source.lost_unreadable + self.scratch.malformed)
+            .saturating_sub(self.scratch.told.lost_unreadable + self.scratch.malformed_told);
+        self.scratch.told = source;
+        self.scratch.malformed_told = self.scratch.malformed;
+        for (count, queue) in
+            [(kernel, LostEventSource::PERF_EVENT_RING_BUFFER), (decode, LostEventSource::OBSERVER_EVENTS_QUEUE)]
+        {
+            if count > 0 {
+                self.lost(&LostEvent { source: queue, count, ..LostEvent::default() });
+            }
+        }
+    }
+
+    fn tally(&self, source: SourceStats, tables: &Tables) {
+        let tallies = &self.status.tallies;
+        tallies.set(Cause::RingFull, source.seen, source.lost_ring_full);
+        tallies.set(Cause::MapFull, source.seen, source.lost_map_full);
+        tallies.set(Cause::Unreadable, source.seen, source.lost_unreadable);
+        tallies.set(Cause::Malformed, self.scratch.records, self.scratch.malformed);
+        let l7 = &tables.l7;
+        let taken = l7.chunks + l7.datagrams + tables.decode.chunks_without_socket;
+        tallies.set(Cause::NoSocket, taken, tables.decode.chunks_without_socket);
+        tallies.set(Cause::Payload, l7.chunks + l7.datagrams, l7.losses().iter().map(|(_, lost)| lost).sum());
+    }
+}
