@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::l7::L7Config;
+pub use crate::pace::{Pace, Timing};
 
 /// Settings of the collector. An unknown key is an error; a missing one has its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,8 @@ pub struct SourceConfig {
     pub kind: SourceKind,
     /// File to read with `replay` and `pcap`; `-` is standard input. Default none.
     pub file: Option<PathBuf>,
+    /// How fast a file is read, and with which times.
+    pub timing: Timing,
 }
 
 /// Kinds of sources.

@@ -115,6 +115,13 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         .filter_map(|at| self.content(at))
     }
 
+    /// Changes all entries, in no order that means anything.
+    pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(&K, &mut V)) {
+        for (key, value) in self.entries.iter_mut().filter_map(|entry| entry.content.as_mut()) {
+            change(key, value);
+        }
+    }
+
     fn content(&self, at: u32) -> Option<(&K, &V)> {
         self.entries.get(at as usize)?.content.as_ref().map(|(key, value)| (key, value))
     }
@@ -166,7 +173,12 @@ mod tests {
         assert_eq!(map.insert(4, "d"), Some((2, "b")));
         assert_eq!(map.insert(3, "e"), Some((3, "c")));
         assert_eq!(keys(&map), [1, 4, 3]);
-        assert_eq!(map.remove(&4), Some("d"));
+        map.for_each_mut(|key, value| {
+            if *key == 4 {
+                *value = "dd";
+            }
+        });
+        assert_eq!(map.remove(&4), Some("dd"));
         assert_eq!(map.remove(&4), None);
         assert_eq!(keys(&map), [1, 3]);
         assert_eq!(map.pop_oldest(), Some((1, "a")));

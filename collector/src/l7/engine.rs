@@ -31,6 +31,29 @@ pub struct Engine {
     stats: L7Stats,
     /// Bytes held by all connections.
     bytes_held: usize,
+    clock: StreamClock,
+}
+
+/// The present as the connections know it: a recording may be years old, and is played faster than it happened.
+#[derive(Debug, Default)]
+struct StreamClock {
+    now: Timestamp,
+    /// The caller's present when it last asked.
+    asked: Option<Timestamp>,
+}
+
+impl StreamClock {
+    /// Something happened at `time`.
+    fn saw(&mut self, time: Timestamp) {
+        self.now = self.now.max(time);
+    }
+
+    /// The present, now that it is `now` for the caller: without news it passes as fast as for the caller.
+    fn ask(&mut self, now: Timestamp) -> Timestamp {
+        let passed = self.asked.replace(now).map_or(Duration::ZERO, |asked| now.since(asked));
+        self.now = self.now.after(passed);
+        self.now
+    }
 }
 
 #[derive(Debug)]
@@ -86,6 +109,7 @@ impl Engine {
             queries: Queries::new(&config),
             stats: L7Stats::default(),
             bytes_held: 0,
+            clock: StreamClock::default(),
             rules: Rules { http: HttpRules::new(&config), dns_ports: config.dns_ports },
         }
     }
@@ -97,6 +121,7 @@ impl Engine {
     /// whose chunk comes first. Either way they are counted once.
     pub fn open(&mut self, conn: u64, pair: SocketPair, local_is_server: bool, time: Timestamp) {
         self.stats.opened += 1;
+        self.clock.saw(time);
         match self.connections.touch(&conn) {
             Some(connection) => connection.local_is_server = Some(local_is_server),
             None => self.add(conn, pair, Some(local_is_server), time),
@@ -107,6 +132,7 @@ impl Engine {
     pub fn chunk(&mut self, chunk: Chunk<'_>, out: Sink<'_>) -> Interest {
         self.stats.chunks += 1;
         self.stats.captured_bytes += chunk.data.len() as u64;
+        self.clock.saw(chunk.time);
         if self.connections.get_mut(&chunk.conn).is_none() {
             self.add(chunk.conn, chunk.pair, chunk.local_is_server, chunk.time);
         }
@@ -144,6 +170,7 @@ impl Engine {
     pub fn datagram(&mut self, datagram: Datagram<'_>, out: Sink<'_>) {
         self.stats.datagrams += 1;
         self.stats.captured_bytes += datagram.data.len() as u64;
+        self.clock.saw(datagram.time);
         let Some(is_response) = dns::is_response(datagram.data) else {
             self.stats.dns_malformed += 1;
             return;
@@ -178,7 +205,11 @@ impl Engine {
 
     /// Forgets connections that have been silent for too long and counts queries without an answer. Call about once a
     /// second.
+    ///
+    /// Silence is measured from the last time anything was seen, so `now` need not be of the same clock as the times of
+    /// the chunks; it only has to go on as fast.
     pub fn expire(&mut self, now: Timestamp) {
+        let now = self.clock.ask(now);
         while self.connections.oldest().is_some_and(|(_, connection)| now.since(connection.last) > self.idle) {
             let Some((conn, connection)) = self.connections.pop_oldest() else { break };
             self.stats.expired += 1;
