@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::capture::CaptureConfig;
 use crate::l7::L7Config;
 pub use crate::pace::{Pace, Timing};
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub node_labels: Vec<String>,
     /// Where flows come from.
     pub source: SourceConfig,
+    /// Capture from the kernel.
+    pub capture: CaptureConfig,
     /// The Observer API.
     pub observer: ObserverConfig,
     /// The Prometheus endpoint.
@@ -46,6 +49,7 @@ impl Default for Config {
             cluster_name: "default".to_owned(),
             node_labels: Vec::new(),
             source: SourceConfig::default(),
+            capture: CaptureConfig::default(),
             observer: ObserverConfig::default(),
             metrics: MetricsConfig::default(),
             ring: RingConfig::default(),
@@ -59,7 +63,7 @@ impl Default for Config {
 }
 
 /// Where flows come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceConfig {
     /// Kind of source. Default `kernel`.
@@ -68,6 +72,15 @@ pub struct SourceConfig {
     pub file: Option<PathBuf>,
     /// How fast a file is read, and with which times.
     pub timing: Timing,
+    /// Milliseconds between two reports of a flow that goes on without news, by the kernel. Default 5,000, as Hubble's
+    /// monitor aggregation has it: a shorter time shows bytes sooner and costs a flow for each live connection each time.
+    pub update_interval_ms: u64,
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        Self { kind: SourceKind::Kernel, file: None, timing: Timing::default(), update_interval_ms: 5_000 }
+    }
 }
 
 /// Kinds of sources.
@@ -257,6 +270,74 @@ impl Default for RelayConfig {
     }
 }
 
+/// A setting has a value that cannot work.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key} is {value}, but must be {wanted}")]
+pub struct ConfigError {
+    /// The setting, such as `ring.flows_max`.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What would work.
+    pub wanted: &'static str,
+}
+
+impl Config {
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// The first setting found that cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let between = |key, value: usize, low, high, wanted| match (low..=high).contains(&value) {
+            true => Ok(()),
+            false => Err(ConfigError { key, value: value.to_string(), wanted }),
+        };
+        between("ring.flows_max", self.ring.flows_max, 1, 1 << 26, "1 to 67,108,864")?;
+        between("ring.agent_events_max", self.ring.agent_events_max, 1, 1 << 20, "1 to 1,048,576")?;
+        between("observer.streams_max", self.observer.streams_max, 1, 1 << 20, "1 to 1,048,576")?;
+        between("metrics.series_max", self.metrics.series_max, 1, 1 << 20, "1 to 1,048,576")?;
+        let rows = self.relay.batch_rows_max;
+        between("relay.batch_rows_max", rows, 1, table::MAX_BATCH_ROWS, "1 to the rows of a record batch, 65,536")?;
+        between("relay.window_batches", self.relay.window_batches, 1, 4_096, "1 to 4,096")?;
+        between("relay.spool_bytes_max", self.relay.spool_bytes_max, 1 << 20, usize::MAX, "at least 1 MiB")?;
+        let needs_file = self.source.kind != SourceKind::Kernel;
+        if needs_file && self.source.file.is_none() {
+            let wanted = "a path, or - for standard input, with this kind of source";
+            return Err(ConfigError { key: "source.file", value: "null".to_owned(), wanted });
+        }
+        let interval = self.source.update_interval_ms;
+        if !(10..=600_000).contains(&interval) {
+            let wanted = "10 to 600,000 milliseconds";
+            return Err(ConfigError { key: "source.update_interval_ms", value: interval.to_string(), wanted });
+        }
+        Ok(())
+    }
+}
+
 const fn any_address(port: u16) -> SocketAddr {
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_good_and_come_back_from_text() {
+        let config = Config::default();
+        assert_eq!(config.check(), Ok(()));
+        let text = serde_norway::to_string(&config).unwrap();
+        assert_eq!(serde_norway::from_str::<Config>(&text).unwrap(), config);
+        assert_eq!(serde_norway::from_str::<Config>("{}").unwrap(), config);
+    }
+
+    #[test]
+    fn unknown_keys_and_impossible_values_are_errors() {
+        let error = serde_norway::from_str::<Config>("ring: {flows_mx: 5}").unwrap_err().to_string();
+        assert!(error.contains("unknown field `flows_mx`"), "{error}");
+        let check = |text: &str| serde_norway::from_str::<Config>(text).unwrap().check().unwrap_err().to_string();
+        assert_eq!(check("ring: {flows_max: 0}"), "ring.flows_max is 0, but must be 1 to 67,108,864");
+        let error = check("source: {kind: replay}");
+        assert_eq!(error, "source.file is null, but must be a path, or - for standard input, with this kind of source");
+    }
 }

@@ -4,8 +4,8 @@
 //! requests and responses out of payload, `enrich` says who is behind an address, [`ring`] keeps the history. From
 //! there readers go on by themselves: the Observer API, the shipper to the relay. [`start`] joins the parts.
 
-pub mod capture;
 mod api;
+pub mod capture;
 pub mod config;
 mod decode;
 mod enrich;
@@ -13,10 +13,12 @@ mod feed;
 mod generations;
 pub mod l7;
 mod ledger;
+mod listen;
+mod live;
 mod metrics;
-mod pipeline;
 mod pace;
 pub mod pcap;
+mod pipeline;
 mod recent;
 pub mod replay;
 pub mod ring;
@@ -24,6 +26,7 @@ mod running;
 mod ship;
 pub mod source;
 mod status;
+mod supervise;
 
 pub use config::Config;
-pub use running::{RunError, Running, StartError, start};
+pub use running::{RunError, Running, SourceOpenError, StartError, start};

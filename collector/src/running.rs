@@ -1,15 +1,29 @@
 //! Starting the collector and waiting for it to end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use flow::{Clock, Emitter, SystemClock};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::Config;
+use crate::capture::CaptureError;
+use crate::config::{Config, ConfigError};
+use crate::decode::NodeFacts;
+use crate::enrich::{DiscoveryError, NamesError};
+use crate::feed::OpenError;
+use crate::supervise::{self, Parts};
+use crate::{listen, source};
 
 /// The collector could not start. The text names the cause and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A setting cannot work.
+    #[error("the configuration of the collector cannot work")]
+    Config(#[from] ConfigError),
     /// A TCP address could not be listened on.
     #[error("cannot listen on {address} for the {purpose}: {remedy}")]
     Listen {
@@ -34,6 +48,26 @@ pub enum StartError {
         #[source]
         cause: std::io::Error,
     },
+    /// The names file, or the network namespaces of this machine, cannot be read.
+    #[error("cannot learn who is behind the addresses of this machine")]
+    Names(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The source could not be opened.
+    #[error("the source of flows could not be opened")]
+    Source(#[from] SourceOpenError),
+    /// No thread could be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The source could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceOpenError {
+    /// Capture from the kernel cannot start.
+    #[error(transparent)]
+    Kernel(#[from] CaptureError),
+    /// The file cannot be opened.
+    #[error(transparent)]
+    File(#[from] OpenError),
 }
 
 /// A part of the collector failed while it ran.
@@ -41,7 +75,10 @@ pub enum StartError {
 pub enum RunError {
     /// The source failed for good.
     #[error("the source of flows failed")]
-    Source(#[from] crate::source::SourceError),
+    Source(#[from] source::SourceError),
+    /// A listener failed for good.
+    #[error("the {0} could not go on")]
+    Server(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// A task ended by a panic.
     #[error("the {0} ended by a panic, which is a bug")]
     Panicked(&'static str),
@@ -51,11 +88,11 @@ pub enum RunError {
         /// The deadline.
         deadline_ms: u64,
         /// What had not ended.
-        pending: String,
+        pending: &'static str,
     },
 }
 
-/// A collector at work.
+/// A collector at work. It goes on when this is dropped, until its shutdown token is cancelled.
 #[derive(Debug)]
 pub struct Running {
     /// Address of the Observer API, `None` where it does not listen on TCP.
@@ -64,25 +101,111 @@ pub struct Running {
     pub socket: Option<PathBuf>,
     /// Address of the Prometheus endpoint.
     pub metrics: Option<SocketAddr>,
-    shutdown: CancellationToken,
+    supervisor: JoinHandle<Result<(), RunError>>,
 }
 
 impl Running {
-    /// Waits until the collector has ended: by `shutdown`, or because a part of it failed.
+    /// Waits until the collector has ended: by its shutdown token, or because a part of it failed.
     ///
     /// # Errors
     /// A part failed, or stopping took longer than the deadline.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the collector goes on.
     pub async fn wait(self) -> Result<(), RunError> {
-        self.shutdown.cancelled().await;
-        Ok(())
+        self.supervisor.await.unwrap_or(Err(RunError::Panicked("supervisor")))
     }
 }
 
+/// What the collector listens on.
+pub(crate) struct Listeners {
+    pub(crate) observer: Option<TcpListener>,
+    pub(crate) socket: Option<UnixListener>,
+    pub(crate) metrics: Option<TcpListener>,
+}
+
 /// Starts the collector: listeners first, then the source, so that a port in use is told before a program is loaded.
+/// Cancelling `shutdown` stops it in order: source, history, readers, listeners.
 ///
 /// # Errors
-/// A listener or the source could not be had; nothing is left running then.
+/// A setting, a listener or the source is not as it must be; nothing is left running then.
 pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Running, StartError> {
-    tracing::debug!(?config, "starting the collector");
-    Ok(Running { observer: None, socket: None, metrics: None, shutdown })
+    config.check()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let listeners = open_listeners(&config).await?;
+    let bound = |listener: &Option<TcpListener>| listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let (observer, metrics) = (bound(&listeners.observer), bound(&listeners.metrics));
+    let socket = listeners.socket.is_some().then(|| config.observer.socket.clone()).flatten();
+    let node = node_facts(&config, &*clock);
+    let parts = Parts { config, node, clock, listeners, observer };
+    let started = supervise::start(parts, shutdown).await;
+    if started.is_err() {
+        remove_socket(socket.as_deref());
+    }
+    Ok(Running { observer, socket, metrics, supervisor: started? })
+}
+
+/// Removes the socket's file, so that nobody takes it for a collector.
+pub(crate) fn remove_socket(path: Option<&Path>) {
+    if let Some(path) = path
+        && let Err(error) = std::fs::remove_file(path)
+    {
+        tracing::debug!(path = %path.display(), %error, "unix socket not removed");
+    }
+}
+
+async fn open_listeners(config: &Config) -> Result<Listeners, StartError> {
+    let observer = match config.observer.listen {
+        Some(address) => Some(listen::tcp(address, "observer API", "collector.observer.listen").await?),
+        None => None,
+    };
+    let metrics = match config.metrics.listen {
+        Some(address) => Some(listen::tcp(address, "metrics", "collector.metrics.listen").await?),
+        None => None,
+    };
+    // Last, because it leaves a file behind.
+    let socket = match &config.observer.socket {
+        Some(path) => Some(listen::unix(path).await?),
+        None => None,
+    };
+    Ok(Listeners { observer, socket, metrics })
+}
+
+fn node_facts(config: &Config, clock: &dyn Clock) -> NodeFacts {
+    let own = if config.node_name.is_empty() { host_name() } else { config.node_name.clone() };
+    let name = match config.cluster_name.as_str() {
+        "" | "default" => own,
+        cluster => format!("{cluster}/{own}"),
+    };
+    // Two collectors would have to start on nodes of one name in the same nanosecond to share this number.
+    let run = name
+        .bytes()
+        .fold(clock.now().0.cast_unsigned(), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let emitter = Emitter { name: "Weir".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    NodeFacts { name: name.into(), labels: config.node_labels.as_slice().into(), emitter: Arc::new(emitter), run }
+}
+
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Time that stopping may take.
+pub(crate) const fn deadline(config: &Config) -> Duration {
+    Duration::from_millis(config.shutdown_deadline_ms)
+}
+
+impl From<DiscoveryError> for StartError {
+    fn from(error: DiscoveryError) -> Self {
+        match error {
+            DiscoveryError::Thread(cause) => Self::Thread(cause),
+            other => Self::Names(Box::new(other)),
+        }
+    }
+}
+
+impl From<NamesError> for StartError {
+    fn from(error: NamesError) -> Self {
+        Self::Names(Box::new(error))
+    }
 }

@@ -1,7 +1,7 @@
 //! What the collector tells of itself, to metrics and to the ledger.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ledger::Tallies;
 use crate::{decode, enrich, l7};
@@ -14,11 +14,9 @@ pub(crate) struct Status {
     /// Agent events put into their history.
     pub(crate) agent_events: AtomicU64,
     /// Seen and lost, by stage and cause.
-    pub(crate) tallies: Tallies,
+    pub(crate) tallies: Arc<Tallies>,
     /// Sizes of tables, as of a second ago.
     pub(crate) tables: Mutex<Tables>,
-    /// State of the shipper.
-    pub(crate) ship: ShipStatus,
 }
 
 /// Sizes of the tables of all stages.
@@ -27,25 +25,6 @@ pub(crate) struct Tables {
     pub(crate) decode: decode::TableStats,
     pub(crate) enrich: enrich::TableStats,
     pub(crate) l7: l7::L7Stats,
-}
-
-/// State of the shipper.
-#[derive(Debug, Default)]
-pub(crate) struct ShipStatus {
-    /// Whether the relay answers.
-    pub(crate) connected: AtomicBool,
-    /// Connections made to the relay.
-    pub(crate) connections: AtomicU64,
-    /// Bytes of batches held.
-    pub(crate) spool_bytes: AtomicU64,
-    /// Batches held.
-    pub(crate) spool_batches: AtomicU64,
-    /// Rows the relay has acknowledged.
-    pub(crate) rows_acknowledged: AtomicU64,
-    /// Batches the relay has acknowledged.
-    pub(crate) batches_acknowledged: AtomicU64,
-    /// Batches the relay had already.
-    pub(crate) batches_repeated: AtomicU64,
 }
 
 impl Status {

@@ -30,11 +30,6 @@ impl End {
     pub(crate) fn socket_address(&self) -> SocketAddr {
         SocketAddr::new(self.address(), self.port)
     }
-
-    /// Whether it is no address: that of a socket bound to all, or not connected.
-    pub(crate) fn is_unspecified(&self) -> bool {
-        self.address().is_unspecified()
-    }
 }
 
 impl From<SocketAddr> for End {

@@ -181,11 +181,6 @@ impl Names {
         given.labels.sort();
         given
     }
-
-    /// Whether the file says nothing at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
 }
 
 impl Entry {
@@ -382,9 +377,9 @@ names:
 
     #[test]
     fn an_empty_file_names_nothing() {
-        assert!(names("").unwrap().is_empty());
-        assert!(names("# nothing\n").unwrap().is_empty());
-        assert!(names("names: []\n").unwrap().is_empty());
+        assert_eq!(names("").unwrap(), Names::default());
+        assert_eq!(names("# nothing\n").unwrap(), Names::default());
+        assert_eq!(names("names: []\n").unwrap(), Names::default());
     }
 
     #[test]

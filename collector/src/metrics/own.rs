@@ -10,6 +10,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::ledger::Cause;
 use crate::ring::{Event, Ring};
+use crate::ship::ShipStats;
 use crate::status::Status;
 
 /// Reads the state of the collector when it is scraped.
@@ -17,6 +18,7 @@ use crate::status::Status;
 pub(crate) struct OwnMetrics {
     pub(crate) status: Arc<Status>,
     pub(crate) ring: Ring<Event>,
+    pub(crate) ship: Arc<ShipStats>,
 }
 
 /// Writes one metric after the other.
@@ -81,7 +83,7 @@ impl OwnMetrics {
     }
 
     fn ship(&self, out: &mut Out<'_>) -> fmt::Result {
-        let ship = &self.status.ship;
+        let ship = &self.ship;
         let connected = u64::from(ship.connected.load(Ordering::Relaxed));
         out.gauge("weir_collector_relay_connected", "Whether the relay answers", &[none(connected)])?;
         out.counter(

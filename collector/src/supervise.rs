@@ -1,0 +1,297 @@
+//! The parts of a running collector: made, joined, watched, and stopped in order.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow::Clock;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, SourceKind};
+use crate::decode::{Decoder, NodeFacts};
+use crate::enrich::{Discovery, Enricher, Names, Places, Watch};
+use crate::l7::Engine;
+use crate::live::Live;
+use crate::metrics::{FlowMetrics, Metrics, OwnMetrics};
+use crate::pcap::Pcap;
+use crate::pipeline::{self, Scratch, Stages};
+use crate::replay::Replay;
+use crate::ring::{AgentEvent, Event, Ring, Writer, ring};
+use crate::running::{Listeners, RunError, SourceOpenError, StartError, deadline, remove_socket};
+use crate::ship::{self, Sender, ShipStats};
+use crate::source::{Source, SourceError};
+use crate::status::Status;
+use crate::{api, metrics};
+
+/// What a collector is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) node: NodeFacts,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) listeners: Listeners,
+    /// Address the Observer API is bound to.
+    pub(crate) observer: Option<SocketAddr>,
+}
+
+/// Histories and what is told about them.
+struct Histories {
+    flows: Ring<Event>,
+    agent_events: Ring<AgentEvent>,
+    writers: (Writer<Event>, Writer<AgentEvent>),
+    status: Arc<Status>,
+    ship: Arc<ShipStats>,
+    metrics: Metrics,
+    flow_metrics: FlowMetrics,
+}
+
+/// Everything that runs.
+struct Supervisor {
+    pipeline: JoinHandle<Result<(), RunError>>,
+    ship: JoinHandle<()>,
+    servers: JoinSet<Result<(), RunError>>,
+    stop_servers: CancellationToken,
+    shutdown: CancellationToken,
+    socket: Option<PathBuf>,
+    deadline: Duration,
+    /// Ends its thread when dropped.
+    _discovery: Option<Discovery>,
+}
+
+/// Makes and starts all parts; the task that is returned ends when they have.
+///
+/// # Errors
+/// A part could not be made.
+pub(crate) async fn start(
+    parts: Parts,
+    shutdown: CancellationToken,
+) -> Result<JoinHandle<Result<(), RunError>>, StartError> {
+    let (discovery, names) = discover(&parts)?;
+    let histories = Histories::new(&parts.config);
+    let reader = histories.flows.reader_at_tip();
+    let status = histories.status.clone();
+    let stop_servers = CancellationToken::new();
+    let (api_node, metrics_page) = (api_node(&parts, &histories, &stop_servers), histories.metrics.clone());
+    let (shipped, watch) = (histories.ship.clone(), discovery.as_ref().map(Discovery::watch));
+    let pipeline = start_pipeline(&parts, histories, (names, watch), shutdown.clone()).await?;
+    let sender = Sender {
+        node: parts.node.name.to_string(),
+        boot_id: parts.node.run,
+        tallies: status.tallies.clone(),
+        clock: parts.clock.clone(),
+    };
+    let deadline = deadline(&parts.config);
+    let supervisor = Supervisor {
+        pipeline,
+        ship: tokio::spawn(ship::ship(parts.config.relay.clone(), sender, reader, shipped, deadline)),
+        servers: serve(parts.listeners, api_node, metrics_page, &stop_servers),
+        stop_servers,
+        shutdown,
+        socket: parts.config.observer.socket.clone(),
+        deadline,
+        _discovery: discovery,
+    };
+    Ok(tokio::spawn(supervisor.run()))
+}
+
+impl Histories {
+    fn new(config: &Config) -> Self {
+        let (flow_writer, flows) = ring(config.ring.flows_max);
+        let (agent_writer, agent_events) = ring(config.ring.agent_events_max);
+        let status = Arc::new(Status::default());
+        let ship = Arc::new(ShipStats::default());
+        let own = OwnMetrics { status: status.clone(), ring: flows.clone(), ship: ship.clone() };
+        let (metrics, flow_metrics) = Metrics::new(own, config.metrics.series_max);
+        Self { flows, agent_events, writers: (flow_writer, agent_writer), status, ship, metrics, flow_metrics }
+    }
+}
+
+/// Starts to watch the machine, if the flows are this machine's; else only reads the names file.
+fn discover(parts: &Parts) -> Result<(Option<Discovery>, Arc<Names>), StartError> {
+    let config = &parts.config.enrich;
+    if parts.config.source.kind != SourceKind::Kernel {
+        let names = config.names_file.as_deref().map(Names::read).transpose()?;
+        return Ok((None, Arc::new(names.unwrap_or_default())));
+    }
+    let own_name = parts.node.name.rsplit('/').next().unwrap_or_default().to_owned();
+    let discovery = Discovery::start(Places {
+        node_name: own_name,
+        netns_dirs: config.netns_dirs.clone(),
+        names_file: config.names_file.clone(),
+        interval: Duration::from_millis(config.refresh_interval_ms.max(100)),
+    })?;
+    Ok((Some(discovery), Arc::default()))
+}
+
+/// Starts the pipeline's thread. The source is opened there, because the kernel's must be read by the thread that opened
+/// it.
+async fn start_pipeline(
+    parts: &Parts,
+    histories: Histories,
+    (names, watch): (Arc<Names>, Option<Watch>),
+    shutdown: CancellationToken,
+) -> Result<JoinHandle<Result<(), RunError>>, StartError> {
+    let (opened, is_open) = oneshot::channel();
+    let (ended, has_ended) = oneshot::channel();
+    let (config, clock, node) = (parts.config.clone(), parts.clock.clone(), parts.node.clone());
+    let run = move || {
+        let source = match open_source(&config, clock.clone()) {
+            Ok(source) => source,
+            Err(error) => {
+                // Nobody waits any more if the caller has gone.
+                let _caller_gone = opened.send(Err(error));
+                return;
+            }
+        };
+        let stages = Stages {
+            decoder: Decoder::new(&config.decode, node, source.kernel_names()),
+            engine: Engine::new(config.l7.clone()),
+            enricher: Enricher::new(&config.enrich, config.decode.processes_max, names, watch),
+            metrics: histories.flow_metrics,
+            flows: histories.writers.0,
+            agent_events: histories.writers.1,
+            status: histories.status,
+            clock,
+            scratch: Scratch::default(),
+        };
+        if opened.send(Ok(())).is_ok() {
+            let result = pipeline::run(source, stages, &shutdown);
+            let _supervisor_gone = ended.send(result);
+        }
+    };
+    std::thread::Builder::new().name("weir-pipeline".to_owned()).spawn(run).map_err(StartError::Thread)?;
+    match is_open.await {
+        Ok(Ok(())) => Ok(tokio::spawn(pipeline_end(has_ended))),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(StartError::Thread(std::io::Error::other("the thread of the pipeline panicked, which is a bug"))),
+    }
+}
+
+async fn pipeline_end(has_ended: oneshot::Receiver<Result<(), SourceError>>) -> Result<(), RunError> {
+    match has_ended.await {
+        Ok(result) => result.map_err(RunError::Source),
+        Err(_) => Err(RunError::Panicked("pipeline")),
+    }
+}
+
+fn open_source(config: &Config, clock: Arc<dyn Clock>) -> Result<Box<dyn Source>, SourceOpenError> {
+    let file = config.source.file.clone().unwrap_or_default();
+    Ok(match config.source.kind {
+        SourceKind::Kernel => {
+            let interval = Duration::from_millis(config.source.update_interval_ms);
+            Box::new(Live::load(&config.capture, interval)?)
+        }
+        SourceKind::Replay => Box::new(Replay::open(&file, config.source.timing, clock)?),
+        SourceKind::Pcap => Box::new(Pcap::open(&file, config.source.timing, clock)?),
+    })
+}
+
+fn api_node(parts: &Parts, histories: &Histories, stop: &CancellationToken) -> Arc<api::Node> {
+    Arc::new(api::Node {
+        name: parts.node.name.to_string(),
+        cluster: parts.config.cluster_name.clone(),
+        advertise: advertised(parts),
+        flows: histories.flows.clone(),
+        agent_events: histories.agent_events.clone(),
+        started: parts.clock.now(),
+        clock: parts.clock.clone(),
+        streams_max: parts.config.observer.streams_max,
+        stop: stop.clone(),
+    })
+}
+
+/// Address told to relays: as configured, else the bound one, with an address of this machine in the place of "all".
+fn advertised(parts: &Parts) -> String {
+    let configured = &parts.config.observer.advertise;
+    if !configured.is_empty() {
+        return configured.clone();
+    }
+    let Some(mut address) = parts.observer else { return String::new() };
+    if address.ip().is_unspecified()
+        && let Some(own) = own_address()
+    {
+        address.set_ip(own);
+    }
+    address.to_string()
+}
+
+/// The address this machine sends from, found without sending anything: connecting a datagram socket only chooses one.
+fn own_address() -> Option<IpAddr> {
+    // TEST-NET-1 of RFC 5737 is nobody's, so it is routed as all that is far away.
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((std::net::Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+fn serve(
+    listeners: Listeners,
+    node: Arc<api::Node>,
+    page: Metrics,
+    stop: &CancellationToken,
+) -> JoinSet<Result<(), RunError>> {
+    let mut servers = JoinSet::new();
+    if let Some(listener) = listeners.observer {
+        let served = api::serve(node.clone(), TcpListenerStream::new(listener));
+        servers.spawn(async { served.await.map_err(|cause| RunError::Server("observer API", cause.into())) });
+    }
+    if let Some(listener) = listeners.socket {
+        let served = api::serve(node, UnixListenerStream::new(listener));
+        servers.spawn(async {
+            served.await.map_err(|cause| RunError::Server("observer API's unix socket", cause.into()))
+        });
+    }
+    if let Some(listener) = listeners.metrics {
+        let served = metrics::serve(listener, page, stop.clone());
+        servers.spawn(async { served.await.map_err(|cause| RunError::Server("metrics page", cause.into())) });
+    }
+    servers
+}
+
+impl Supervisor {
+    /// Waits for the end, or for a part that fails, which ends all others too.
+    async fn run(mut self) -> Result<(), RunError> {
+        let mut result = tokio::select! {
+            ended = &mut self.pipeline => flatten(ended, "pipeline"),
+            Some(ended) = self.servers.join_next() => {
+                self.shutdown.cancel();
+                let server = flatten(ended, "server");
+                let pipeline = flatten((&mut self.pipeline).await, "pipeline");
+                server.and(pipeline)
+            }
+        };
+        self.shutdown.cancel();
+        let until = Instant::now() + self.deadline;
+        let late = |pending| RunError::Deadline {
+            deadline_ms: u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX),
+            pending,
+        };
+        // The pipeline has ended the history, so its readers come to their end by themselves.
+        match timeout_at(until, &mut self.ship).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => result = result.and(Err(RunError::Panicked("shipper"))),
+            Err(_) => {
+                self.ship.abort();
+                result = result.and(Err(late("the shipper")));
+            }
+        }
+        self.stop_servers.cancel();
+        while let Ok(Some(ended)) = timeout_at(until, self.servers.join_next()).await {
+            result = result.and(flatten(ended, "server"));
+        }
+        if !self.servers.is_empty() {
+            self.servers.abort_all();
+            result = result.and(Err(late("open connections")));
+        }
+        remove_socket(self.socket.as_deref());
+        tracing::info!("the collector has ended");
+        result
+    }
+}
+
+fn flatten<E>(ended: Result<Result<(), RunError>, E>, what: &'static str) -> Result<(), RunError> {
+    ended.unwrap_or(Err(RunError::Panicked(what)))
+}
