@@ -8,6 +8,7 @@ mod base64;
 mod read;
 mod schema;
 mod time;
+mod unknown;
 mod write;
 
 use prost::{Message, Name};
@@ -76,20 +77,19 @@ pub fn filter_to_line(filter: &FlowFilter) -> String {
     to_json(filter)
 }
 
-/// Reads filters, as many as the text holds one after the other. A field that a filter does not have is an error, for
-/// what it was meant to leave out would be shown.
+/// Reads filters, as many as the text holds one after the other. A field or a name that a filter does not have is an
+/// error, for what it was meant to leave out would be shown.
 ///
 /// # Errors
-/// The text is not JSON, a field is unknown or has a value of another type.
+/// The text is not JSON, a field or a name is unknown, or a value is of another type.
 pub fn filters_from_text(text: &str) -> Result<Vec<FlowFilter>, JsonError> {
+    let shape = schema::message(&FlowFilter::full_name()).expect("every generated message has a descriptor");
     serde_json::Deserializer::from_str(text)
         .into_iter::<Map<String, Value>>()
         .map(|object| {
             let object = object.map_err(JsonError::Syntax)?;
-            match object.keys().find(|name| !schema::is_field::<FlowFilter>(name)) {
-                Some(name) => Err(JsonError::Field { path: name.clone(), expected: "a field of FlowFilter" }),
-                None => read::from_object(&object),
-            }
+            unknown::refuse(shape, &object, "")?;
+            read::from_object(&object)
         })
         .collect()
 }

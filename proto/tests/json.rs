@@ -130,3 +130,20 @@ fn refusals_name_the_place() {
     check("{", "not a JSON object");
     check("", "not a JSON object");
 }
+
+#[test]
+fn a_filter_with_anything_unknown_is_refused() {
+    for (text, place) in [
+        (r#"{"sourcepod":["a"]}"#, "sourcepod: expected a field"),
+        (r#"{"verdict":["FORWARDED","NONSENSE"]}"#, "verdict: expected a name"),
+        (r#"{"tcp_flags":[{"SYN":true,"XYZ":true}]}"#, "tcp_flags.XYZ: expected a field"),
+        (r#"{} {"uuid":"a"}"#, "uuid: expected a list"),
+        ("{", "not a JSON object"),
+    ] {
+        let error = proto::json::filters_from_text(text).unwrap_err().to_string();
+        assert!(error.starts_with(place), "{text}: {error}");
+    }
+    let filters = proto::json::filters_from_text(r#"{"sourcePod":["a"]} {"verdict":["DROPPED",1]}"#).unwrap();
+    assert_eq!(filters[0].source_pod, ["a"]);
+    assert_eq!(filters[1].verdict, [2, 1]);
+}

@@ -125,3 +125,47 @@ fn unescape(path: &str) -> Option<Cow<'_, str>> {
     }
     Some(Cow::Owned(String::from_utf8_lossy(&out).into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(url: &str, expected: Option<&str>) {
+        assert_eq!(path_of_url(url).as_deref(), expected, "{url:?}");
+    }
+
+    #[test]
+    fn paths_are_found_as_a_server_finds_them() {
+        check("http://example.org/a/b?c=/d", Some("/a/b"));
+        check("/a/b?c", Some("/a/b"));
+        check("/a#b", Some("/a#b"));
+        check("/a?", Some("/a"));
+        check("http://example.org", Some(""));
+        check("http://user:secret@[::1]:8080/x", Some("/x"));
+        check("//host/x", Some("//host/x"));
+        check("*", Some("*"));
+        check("mailto:someone", Some(""));
+        check("/a%20b%2Fc", Some("/a b/c"));
+        check("/caf%C3%A9", Some("/café"));
+        check("/%ff", Some("/\u{fffd}"));
+    }
+
+    #[test]
+    fn what_is_no_request_has_no_path() {
+        for url in
+            ["", "index.html", ":x", "/a\nb", "/a%2", "/a%zz", "/%é", "http://a:b/", "http://a b/", "http://[::1/"]
+        {
+            check(url, None);
+        }
+    }
+
+    #[test]
+    fn first_digits_are_those_of_the_written_number() {
+        assert_eq!((first_digits(503, 1), first_digits(503, 2), first_digits(5_031, 2)), (5, 50, 50));
+        let codes = StatusCodes::parse(&["5+".to_owned(), "40+".to_owned(), "200".to_owned()]).unwrap();
+        let matching: Vec<u32> = (0..1000).filter(|code| codes.matches(*code)).collect();
+        let expected: Vec<u32> = [200].into_iter().chain(400..410).chain(500..600).collect();
+        assert_eq!(matching, expected);
+    }
+}

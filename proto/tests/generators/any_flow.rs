@@ -1,4 +1,4 @@
-//! Flows, filters and lost events of any content.
+//! Flows and filters of any content.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use flow::{
     AuthType, DebugCapturePoint, Dns, DropReason, Emitter, Endpoint, Ethernet, EventType, FileInfo, Flow, FlowDetails,
     FlowFilter, FlowId, FlowPhase, FlowType, ForeignExtension, Http, Identity, Interface, Ip, IpTraceId, IpVersion,
-    Kafka, KernelDrop, L4, L7, L7FlowType, L7Record, LostEvent, LostEventSource, MacAddr, Policy, Process, Service,
-    SocketTranslationPoint, TcpFlags, Timestamp, TraceObservationPoint, TraceReason, TrafficDirection, Tunnel,
-    TunnelProtocol, Verdict, Workload,
+    Kafka, KernelDrop, L4, L7, L7FlowType, L7Record, MacAddr, Policy, Process, Service, SocketTranslationPoint,
+    TcpFlags, Timestamp, TraceObservationPoint, TraceReason, TrafficDirection, Tunnel, TunnelProtocol, Verdict,
+    Workload,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -282,17 +282,6 @@ pub(crate) fn flow() -> impl Strategy<Value = Flow> {
         details: tail.details,
         extension: tail.extension,
         ..head
-    })
-}
-
-/// Lost events of any content.
-pub(crate) fn lost_event() -> impl Strategy<Value = LostEvent> {
-    any::<(i32, u64, Option<i32>, Option<i64>, Option<i64>)>().prop_map(|(source, count, cpu, first, last)| LostEvent {
-        source: LostEventSource(source),
-        count,
-        cpu,
-        first: first.map(Timestamp),
-        last: last.map(Timestamp),
     })
 }
 
