@@ -162,6 +162,3 @@ pub fn identity(identity: Identity) -> Cow<'static, str> {
 pub fn identity_of(flow: &Flow, side: Side) -> Cow<'static, str> {
     identity(flow.endpoint(side).map_or(Identity::UNKNOWN, |endpoint| endpoint.identity))
 }
-
-#[cfg(test)]
-mod tests;
