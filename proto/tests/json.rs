@@ -17,7 +17,7 @@ const PRINTED: [&str; 4] = [
 /// Reads and writes, and expects the same text.
 #[track_caller]
 fn check_same(line: &str) {
-    let response = from_line(line).unwrap();
+    let response = from_line(line).expect("the line is well-formed");
     assert_eq!(to_line(&response), line);
 }
 
