@@ -50,7 +50,8 @@ pub(crate) fn run(
         // Flows that came before a failure are worth printing too.
         printer.finish().map_err(anyhow::Error::from).and(read)
     };
-    if let Some(line) = losses.summary() {
+    let has_reader = !result.as_ref().is_err_and(crate::is_broken_pipe);
+    if let Some(line) = losses.summary().filter(|_| has_reader) {
         writeln!(err, "flowctl: {line}")?;
     }
     result

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use flow::filter::FilterSet;
-use flow::{Flow, Timestamp};
+use flow::{FlowFilter, Timestamp};
 use proto::convert::time_from_wire;
 use proto::observer::GetFlowsResponse;
 use proto::observer::get_flows_response::ResponseTypes;
@@ -32,7 +32,8 @@ const COMPLAINTS_MAX: u64 = 5;
 /// The file cannot be read, a filter cannot be understood, or printing failed.
 pub(super) fn read(path: &Path, query: &Query, printer: &mut Printer<'_>, losses: &mut Losses) -> Result<()> {
     let filters = FilterSet::compile(&query.whitelist, &query.blacklist)?;
-    let mut sieve = Sieve { query, filters, wants_wire: printer.wants_wire(), refused: 0 };
+    let mut sieve =
+        Sieve { query, filters, others_pass: others_pass(query), wants_wire: printer.wants_wire(), refused: 0 };
     let last = if query.first || query.number == u64::MAX { 0 } else { query.number };
     if last > LAST_MAX {
         bail!("--last must be <= 1_000_000, got {last}: use --all and `tail`, or read a part with --since");
@@ -143,10 +144,19 @@ fn read_tail(
     newest_first.iter().rev().try_for_each(|passed| passed.print(printer, losses))
 }
 
+/// Whether what is no flow passes the filters: as in Hubble, only filters match it that ask for nothing of a flow.
+fn others_pass(query: &Query) -> bool {
+    let unencrypted = FlowFilter { encrypted: vec![false], ..FlowFilter::default() };
+    let matches = |filter: &FlowFilter| *filter == FlowFilter::default() || *filter == unencrypted;
+    (query.whitelist.is_empty() || query.whitelist.iter().any(matches)) && !query.blacklist.iter().any(matches)
+}
+
 /// Lets through what is asked for.
 struct Sieve<'a> {
     query: &'a Query,
     filters: FilterSet,
+    /// Whether losses and news about nodes pass, which have none of a flow's fields.
+    others_pass: bool,
     wants_wire: bool,
     /// Lines that could not be understood.
     refused: u64,
@@ -185,25 +195,19 @@ impl Sieve<'_> {
 
     fn filter(&self, response: GetFlowsResponse) -> Option<Passed> {
         if self.filters.passes_everything() {
-            return Some(match self.wants_wire {
-                true => Passed::Wire(Box::new(response)),
-                false => Passed::Event(Event::from_wire(response)),
-            });
+            return Some(self.passed(response));
         }
-        let is_flow = matches!(response.response_types, Some(ResponseTypes::Flow(_)));
-        let kept = (self.wants_wire || !is_flow).then(|| response.clone());
-        // What is no flow has none of a flow's fields, so filters see an empty one, as in Hubble.
-        let event = if is_flow { Event::from_wire(response) } else { Event::Unknown };
-        let matches = match &event {
-            Event::Flow { flow, .. } => self.filters.matches(flow),
-            _ => self.filters.matches(&Flow::default()),
-        };
-        match kept {
-            _ if !matches => None,
-            Some(response) if self.wants_wire => Some(Passed::Wire(Box::new(response))),
-            Some(response) => Some(Passed::Event(Event::from_wire(response))),
-            None => Some(Passed::Event(event)),
+        if !matches!(response.response_types, Some(ResponseTypes::Flow(_))) {
+            return self.others_pass.then(|| self.passed(response));
         }
+        let kept = self.wants_wire.then(|| response.clone());
+        let event = Event::from_wire(response);
+        let matches = matches!(&event, Event::Flow { flow, .. } if self.filters.matches(flow));
+        matches.then(|| kept.map_or(Passed::Event(event), |response| Passed::Wire(Box::new(response))))
+    }
+
+    fn passed(&self, response: GetFlowsResponse) -> Passed {
+        if self.wants_wire { Passed::Wire(Box::new(response)) } else { Passed::Event(Event::from_wire(response)) }
     }
 
     fn complain(&mut self, printer: &mut Printer<'_>, place: Place, why: &str) -> Result<()> {

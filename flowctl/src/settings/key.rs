@@ -1,10 +1,8 @@
 //! What can be set, of which type, and the defaults.
 
-use std::time::Duration;
-
 use anyhow::{Result, anyhow, bail};
 
-use crate::moments::{format_span, parse_span};
+use crate::moments::parse_span;
 
 /// One setting; its name is also the flag's and, in capitals, the environment variable's.
 #[derive(Debug)]
@@ -120,7 +118,7 @@ fn parse_timeout(text: &str) -> Result<u64> {
     match parse_span(text).map(u64::try_from) {
         Some(Ok(nanos)) if nanos > 0 => Ok(nanos),
         Some(_) => bail!("{text:?} must be above zero"),
-        None => bail!("{text:?} is not a duration such as {}", format_span(Duration::from_secs(5).as_secs())),
+        None => bail!("{text:?} is not a duration such as 5s or 1m30s"),
     }
 }
 

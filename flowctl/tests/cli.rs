@@ -1,0 +1,13 @@
+//! Tests of the program through its own doors: arguments, standard streams, exit code, servers.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking, and say why they are skipped")]
+
+mod cli {
+    pub(crate) mod config;
+    pub(crate) mod differential;
+    pub(crate) mod golden;
+    pub(crate) mod observer;
+    pub(crate) mod program;
+    pub(crate) mod server;
+    pub(crate) mod sql;
+    pub(crate) mod tls;
+}
