@@ -11,6 +11,7 @@ set -eu
 target=wasm32-unknown-unknown
 debian_rustc=/usr/bin/rustc
 debian_cargo=/usr/bin/cargo
+debian_linker=/usr/bin/rust-lld
 debian_sources=/usr/lib/rustlib/src/rust/library/std
 
 say() { echo "wasm-toolchain: $*" >&2; }
@@ -25,6 +26,22 @@ overlay() {
     dir=${WEIR_WASM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/weir/wasm-sysroot}/$id
     case $dir in /*) ;; *) dir=$PWD/$dir ;; esac
     echo "$dir"
+}
+
+# What the compiler needs; the linker is a package of its own, which rust-web-llvm points to but does not ask for.
+install_debian_packages() {
+    command -v apt-get >/dev/null 2>&1 || return 0
+    if ! [ -x "$debian_rustc" ] || ! [ -x "$debian_cargo" ] || ! [ -d "$debian_sources" ] || ! [ -L "$debian_linker" ]; then
+        install_packages rustc-web cargo-web rust-web-src rust-web-llvm || return 0
+    fi
+    [ -x "$debian_linker" ] || install_packages "$(basename "$(readlink "$debian_linker")")" || return 0
+}
+
+install_packages() {
+    say "installing $*"
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 build_overlay() {
@@ -66,7 +83,7 @@ TOML
 
 if has_target rustc; then exit 0; fi
 
-if [ -x "$debian_rustc" ] && [ -f "$(overlay)/.done" ]; then
+if [ -x "$debian_rustc" ] && [ -x "$debian_linker" ] && [ -f "$(overlay)/.done" ]; then
     echo "$(overlay)/bin/rustc"
     exit 0
 fi
@@ -77,10 +94,11 @@ if [ "${WEIR_NO_RUSTUP:-}" != 1 ] && command -v rustup >/dev/null 2>&1; then
     say "rustup could not add it"
 fi
 
-if ! [ -x "$debian_rustc" ] || ! [ -x "$debian_cargo" ] || ! [ -d "$debian_sources" ]; then
+install_debian_packages
+if ! [ -x "$debian_rustc" ] || ! [ -x "$debian_cargo" ] || ! [ -d "$debian_sources" ] || ! [ -x "$debian_linker" ]; then
     say "no standard library for $target. Either of these gives one:"
     say "  rustup target add $target"
-    say "  apt-get install --no-install-recommends rustc-web cargo-web rust-web-src rust-web-llvm"
+    say "  apt-get install --no-install-recommends rustc-web cargo-web rust-web-src rust-web-llvm, and the lld it names"
     exit 1
 fi
 

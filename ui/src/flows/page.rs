@@ -1,0 +1,130 @@
+//! The page of flows.
+
+use std::sync::Arc;
+
+use flow::view::FlowRow;
+use leptos::prelude::*;
+
+use crate::flows::command;
+use crate::flows::details::FlowDetails;
+use crate::flows::feed::{Feed, RANGE_ROWS_MAX};
+use crate::flows::table::Table;
+use crate::net::{Failure, StreamState};
+use crate::parts::copy::CopyButton;
+use crate::parts::icon::Icon;
+use crate::parts::states::{Empty, Failed, Loading, Partial};
+use crate::parts::units;
+use crate::state::use_nav;
+
+/// The page.
+#[component]
+pub(crate) fn FlowsPage() -> impl IntoView {
+    let nav = use_nav();
+    let feed = Feed::follow(nav);
+    let opened = Memo::new(move |_| nav.view.with(|view| view.selected.clone()));
+    let chosen = RwSignal::new(None::<Arc<FlowRow>>);
+    let open = move |row: Arc<FlowRow>| {
+        let id = row.id.clone();
+        chosen.set(Some(row));
+        nav.replace(|view| view.selected = id);
+    };
+    // A link names a flow by its id: it is shown once it is there.
+    let shown = Memo::new(move |_| {
+        let id = opened.get();
+        if id.is_empty() {
+            return None;
+        }
+        let held = chosen.get().filter(|row| row.id == id);
+        held.or_else(|| {
+            feed.version.track();
+            feed.with(|ring| ring.position(&id).and_then(|at| ring.get(at).cloned()))
+        })
+    });
+    let close = move || nav.replace(|view| view.selected.clear());
+    let command = Signal::derive(move || nav.view.with(command::of_view));
+    view! {
+        <section class="page flows-page">
+            <header class="page-bar">
+                <h1>"Flows"</h1>
+                <Counts feed/>
+                <Lost feed/>
+                <CopyButton label="flowctl" text=command/>
+            </header>
+            <Partial completeness=feed.completeness/>
+            <div class="page-body">
+                <Table feed opened on_open=open/>
+                <Cover feed/>
+                {move || shown.get().map(|row| view! { <FlowDetails row on_close=close/> })}
+            </div>
+        </section>
+    }
+}
+
+/// How many rows there are, and whether they are live.
+#[component]
+fn Counts(feed: Feed) -> impl IntoView {
+    let nav = use_nav();
+    let text = move || {
+        feed.version.track();
+        let rows = feed.with(|ring| ring.len());
+        let count = units::grouped(rows as u64);
+        if !nav.view.with(|view| view.live) {
+            let of = nav.view.with(|view| view.range.words());
+            let newest = if rows >= RANGE_ROWS_MAX { "newest " } else { "" };
+            return format!("{newest}{count} flows of {of}");
+        }
+        match feed.stream.get() {
+            Some(StreamState::Reconnecting) => format!("{count} flows · reconnecting…"),
+            Some(StreamState::Closed) => format!("{count} flows · the stream was closed"),
+            Some(StreamState::Connecting) => format!("{count} flows · connecting…"),
+            Some(StreamState::Open) | None => format!("{count} flows · live"),
+        }
+    };
+    view! { <p class="muted page-count">{text}</p> }
+}
+
+/// What the stream could not deliver.
+#[component]
+fn Lost(feed: Feed) -> impl IntoView {
+    view! {
+        <Show when=move || { feed.lost.get() > 0 }>
+            <p class="lost" role="status" title="Flows that were seen but could not be delivered">
+                <Icon name="warn"/>
+                {move || format!("{} lost", units::grouped(feed.lost.get()))}
+            </p>
+        </Show>
+    }
+}
+
+/// What lies over the table while there is nothing in it.
+#[component]
+fn Cover(feed: Feed) -> impl IntoView {
+    #[derive(Clone, PartialEq)]
+    enum Why {
+        Loading,
+        Failed(Failure),
+        Empty,
+    }
+    let nav = use_nav();
+    let why = Memo::new(move |_| {
+        feed.version.track();
+        let rows = feed.with(|ring| ring.len());
+        match (feed.failure.get(), feed.loading.get()) {
+            (Some(failure), _) if rows == 0 || matches!(failure, Failure::Refused { .. }) => Some(Why::Failed(failure)),
+            (_, true) if rows == 0 => Some(Why::Loading),
+            (_, false) if rows == 0 => Some(Why::Empty),
+            _ => None,
+        }
+    });
+    let retry = move || nav.view.with_untracked(|view| feed.retry(view));
+    move || {
+        why.get().map(|why| {
+            let inside = match why {
+                Why::Loading => view! { <Loading what="flows"/> }.into_any(),
+                Why::Failed(failure) => view! { <Failed failure on_retry=retry/> }.into_any(),
+                Why::Empty => view! { <Empty what="No flows"/> }.into_any(),
+            };
+            view! { <div class="cover">{inside}</div> }
+        })
+    }
+}

@@ -1,0 +1,215 @@
+//! Filter conditions: what the chips show, the address bar keeps and the relay is asked for.
+
+use flow::filter::Selection;
+
+/// Prefix of a parameter that excludes.
+const NOT: &str = "not-";
+
+/// One condition: flows must have, or with `negated` must not have, this value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) negated: bool,
+}
+
+impl Condition {
+    /// A condition that includes.
+    pub(crate) fn new(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), value: value.to_owned(), negated: false }
+    }
+
+    /// Reads what a person typed: `name=value`, `name:value`, `-name=value`, `!name=value`, or a bare value whose kind
+    /// can be told. `None` for nothing, or a name without value.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (negated, text) = match text.strip_prefix(['-', '!']) {
+            Some(rest) => (true, rest.trim_start()),
+            None => (false, text),
+        };
+        let (name, value) = match split(text) {
+            Some((name, value)) => (name.to_ascii_lowercase().replace('_', "-"), value.trim()),
+            None => (kind_of(text).to_owned(), text),
+        };
+        let (name, negated) = match name.strip_prefix(NOT) {
+            Some(rest) => (rest.to_owned(), !negated),
+            None => (name, negated),
+        };
+        if name.is_empty() || value.is_empty() {
+            return None;
+        }
+        let value = if name == "verdict" || name == "protocol" { value.to_ascii_uppercase() } else { value.to_owned() };
+        Some(Self { name, value, negated })
+    }
+
+    /// As the chip shows it and as it can be typed.
+    pub(crate) fn text(&self) -> String {
+        format!("{}{}={}", if self.negated { "-" } else { "" }, self.name, self.value)
+    }
+}
+
+/// Splits at the first `=`, or at a `:` that ends a plain name; the colons of an IPv6 address do not.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let at = text.find(['=', ':'])?;
+    let (name, value) = (&text[..at], &text[at + 1..]);
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'_');
+    let is_address = text.parse::<std::net::Ipv6Addr>().is_ok();
+    (is_name && !is_address).then_some((name, value))
+}
+
+/// Name of the condition that a bare value stands for.
+fn kind_of(value: &str) -> &'static str {
+    const VERDICTS: [&str; 5] = ["FORWARDED", "DROPPED", "AUDIT", "REDIRECTED", "ERROR"];
+    const PROTOCOLS: [&str; 8] = ["TCP", "UDP", "SCTP", "ICMP", "ICMPV4", "ICMPV6", "HTTP", "DNS"];
+    let upper = value.to_ascii_uppercase();
+    let address = value.split_once('/').map_or(value, |(address, _)| address);
+    if value.parse::<u16>().is_ok() {
+        "port"
+    } else if address.parse::<std::net::IpAddr>().is_ok() {
+        "ip"
+    } else if VERDICTS.contains(&upper.as_str()) {
+        "verdict"
+    } else if PROTOCOLS.contains(&upper.as_str()) {
+        "protocol"
+    } else if value.contains('/') {
+        "pod"
+    } else if value.contains('.') || value.contains('*') {
+        "fqdn"
+    } else {
+        "workload"
+    }
+}
+
+/// All conditions, in the order in which they were added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Conditions(pub(crate) Vec<Condition>);
+
+impl Conditions {
+    /// Adds a condition; one that is there already is not repeated, and its opposite gives way.
+    pub(crate) fn add(&mut self, condition: Condition) {
+        self.0.retain(|c| c.name != condition.name || c.value != condition.value);
+        self.0.push(condition);
+    }
+
+    /// Removes a condition.
+    pub(crate) fn remove(&mut self, condition: &Condition) {
+        self.0.retain(|c| c != condition);
+    }
+
+    /// Turns a condition into its opposite.
+    pub(crate) fn negate(&mut self, condition: &Condition) {
+        for c in self.0.iter_mut().filter(|c| *c == condition) {
+            c.negated = !c.negated;
+        }
+    }
+
+    /// Takes one parameter of the address bar: `not-` excludes, commas separate values that cannot hold one.
+    pub(crate) fn take_parameter(&mut self, name: &str, values: &str) {
+        let (name, negated) = match name.strip_prefix(NOT) {
+            Some(rest) => (rest, true),
+            None => (name, false),
+        };
+        let whole = Selection::may_hold_commas(name);
+        let values: Vec<&str> = if whole { vec![values] } else { values.split(',').collect() };
+        for value in values.into_iter().filter(|value| !value.is_empty()) {
+            self.add(Condition { name: name.to_owned(), value: value.to_owned(), negated });
+        }
+    }
+
+    /// Parameters: one per name and sense, values separated by commas; one per value where that may hold a comma.
+    pub(crate) fn to_parameters(&self) -> Vec<(String, String)> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for condition in &self.0 {
+            let name = format!("{}{}", if condition.negated { NOT } else { "" }, condition.name);
+            match parameters.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, values)) if !Selection::may_hold_commas(&condition.name) => {
+                    values.push(',');
+                    values.push_str(&condition.value);
+                }
+                _ => parameters.push((name, condition.value.clone())),
+            }
+        }
+        parameters
+    }
+
+    /// The same conditions as flags of `flowctl observe`, quoted for a shell.
+    pub(crate) fn to_flags(&self) -> Vec<String> {
+        let flag = |c: &Condition| {
+            let not = if c.negated { "--not " } else { "" };
+            format!("{not}--{} {}", c.name, crate::parts::shell::quote(&c.value))
+        };
+        self.0.iter().map(flag).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(typed: &str, expected: &str) {
+        assert_eq!(Condition::parse(typed).map(|c| c.text()).unwrap_or_default(), expected, "{typed}");
+    }
+
+    #[test]
+    fn what_people_type() {
+        check("namespace=shop", "namespace=shop");
+        check("  Namespace : shop ", "");
+        check("pod:shop/api", "pod=shop/api");
+        check("-verdict=dropped", "-verdict=DROPPED");
+        check("!port=53", "-port=53");
+        check("not-port=53", "-port=53");
+        check("from_pod=shop/web", "from-pod=shop/web");
+        check("label=app=api", "label=app=api");
+        check("ip=fd00::1", "ip=fd00::1");
+    }
+
+    #[test]
+    fn bare_values_are_recognised() {
+        check("8080", "port=8080");
+        check("10.0.0.0/8", "ip=10.0.0.0/8");
+        check("fd00::1", "ip=fd00::1");
+        check("::1", "ip=::1");
+        check("dropped", "verdict=DROPPED");
+        check("udp", "protocol=UDP");
+        check("shop/web", "pod=shop/web");
+        check("*.example.org", "fqdn=*.example.org");
+        check("checkout", "workload=checkout");
+        check("-checkout", "-workload=checkout");
+    }
+
+    #[test]
+    fn nothing_is_no_condition() {
+        for text in ["", " ", "-", "port=", "=x"] {
+            check(text, "");
+        }
+    }
+
+    #[test]
+    fn values_of_one_name_share_a_parameter() {
+        let mut conditions = Conditions::default();
+        conditions.take_parameter("namespace", "shop,bank");
+        conditions.take_parameter("not-port", "53");
+        conditions.take_parameter("namespace", "mail");
+        let expected = [("namespace", "shop,bank,mail"), ("not-port", "53")];
+        assert_eq!(conditions.to_parameters(), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn commas_of_a_value_are_not_separators() {
+        let mut conditions = Conditions::default();
+        conditions.take_parameter("label", "tier in (a,b)");
+        conditions.take_parameter("label", "app=web");
+        let expected = [("label", "tier in (a,b)"), ("label", "app=web")];
+        assert_eq!(conditions.to_parameters(), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn a_condition_replaces_its_opposite() {
+        let mut conditions = Conditions::default();
+        conditions.add(Condition::new("port", "53"));
+        conditions.add(Condition { negated: true, ..Condition::new("port", "53") });
+        assert_eq!(conditions.0.len(), 1);
+        assert!(conditions.0[0].negated);
+    }
+}
