@@ -87,8 +87,10 @@ fn dispatch(cli: &Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
         }
         Command::Reflect => reflect::run(&settings()?, out),
         Command::Completion { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "flowctl", &mut io::LineWriter::new(out));
-            Ok(())
+            // Into memory first, because the generator panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "flowctl", &mut script);
+            Ok(out.write_all(&script)?)
         }
         Command::Version => {
             let (version, os, machine) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use flow::filter::FilterSet;
-use flow::{FlowFilter, Timestamp};
+use flow::{Flow, FlowFilter, Timestamp};
 use proto::convert::time_from_wire;
 use proto::observer::GetFlowsResponse;
 use proto::observer::get_flows_response::ResponseTypes;
@@ -33,7 +33,7 @@ const COMPLAINTS_MAX: u64 = 5;
 pub(super) fn read(path: &Path, query: &Query, printer: &mut Printer<'_>, losses: &mut Losses) -> Result<()> {
     let filters = FilterSet::compile(&query.whitelist, &query.blacklist)?;
     let mut sieve =
-        Sieve { query, filters, others_pass: others_pass(query), wants_wire: printer.wants_wire(), refused: 0 };
+        Sieve { query, filters, others_pass: others_pass(query)?, wants_wire: printer.wants_wire(), refused: 0 };
     let last = if query.first || query.number == u64::MAX { 0 } else { query.number };
     if last > LAST_MAX {
         bail!("--last must be <= 1_000_000, got {last}: use --all and `tail`, or read a part with --since");
@@ -144,11 +144,14 @@ fn read_tail(
     newest_first.iter().rev().try_for_each(|passed| passed.print(printer, losses))
 }
 
-/// Whether what is no flow passes the filters: as in Hubble, only filters match it that ask for nothing of a flow.
-fn others_pass(query: &Query) -> bool {
-    let unencrypted = FlowFilter { encrypted: vec![false], ..FlowFilter::default() };
-    let matches = |filter: &FlowFilter| *filter == FlowFilter::default() || *filter == unencrypted;
-    (query.whitelist.is_empty() || query.whitelist.iter().any(matches)) && !query.blacklist.iter().any(matches)
+/// Whether what is no flow passes the filters: as in Hubble, it is like a flow without any fields, save that no verdict
+/// and no IP version matches it.
+fn others_pass(query: &Query) -> Result<bool> {
+    let may_match = |filter: &&FlowFilter| filter.verdict.is_empty() && filter.ip_version.is_empty();
+    let [whitelist, blacklist] = [&query.whitelist, &query.blacklist]
+        .map(|filters| filters.iter().filter(may_match).cloned().collect::<Vec<_>>());
+    let hopeless = whitelist.is_empty() && !query.whitelist.is_empty();
+    Ok(!hopeless && FilterSet::compile(&whitelist, &blacklist)?.matches(&Flow::default()))
 }
 
 /// Lets through what is asked for.
