@@ -17,8 +17,9 @@ pub(crate) fn read<T: DeserializeOwned + Default>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// Reads a list of strings; the empty list, which is the commonest, costs nothing.
-pub(crate) fn read_list(text: &str) -> Vec<String> {
+/// Reads a list of strings as list columns hold it, a JSON array. Text that is none gives an empty list.
+#[must_use]
+pub fn read_list(text: &str) -> Vec<String> {
     let mut reader = ListReader::default();
     reader.read(text);
     reader.strings.truncate(reader.used);

@@ -15,6 +15,7 @@ mod zeros;
 
 pub use builder::{BatchFull, FlowBatchBuilder};
 pub use filter::BatchFilter;
-pub use merge::{memory_bytes, merge};
+pub use json::read_list;
+pub use merge::{memory_bytes, merge, tidy};
 pub use reader::RowReader;
 pub use schema::{Col, MAX_BATCH_ROWS, SchemaError, check_schema, conform, schema};

@@ -37,6 +37,23 @@ pub fn merge(batches: &[RecordBatch]) -> Result<RecordBatch, SchemaError> {
     Ok(output.finish())
 }
 
+/// Gives a batch in which the columns of each group have the same keys, as in all batches of ours: the batch itself if
+/// it is so already, else a merged one. Readers of groups may rely on it.
+///
+/// # Errors
+/// The batch has not the columns of [`crate::schema()`], or more than [`MAX_BATCH_ROWS`] rows.
+pub fn tidy(batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
+    for group in GROUPS {
+        let columns: Vec<Input> = group.iter().map(|col| Input::open(batch, *col)).collect::<Result<_, _>>()?;
+        let keys = columns[0].keys();
+        let same = |column: &Input| std::ptr::eq(column.keys(), keys) || column.keys() == keys;
+        if !columns[1..].iter().all(same) {
+            return merge(std::slice::from_ref(batch));
+        }
+    }
+    Ok(batch.clone())
+}
+
 /// Bytes a batch occupies in memory. A buffer that several columns share counts once, one that all batches share not at
 /// all; a slice counts with the whole allocation it keeps alive.
 #[must_use]

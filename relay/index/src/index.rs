@@ -1,19 +1,33 @@
 //! The index: one writer, many readers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arrow::record_batch::RecordBatch;
 use flow::view::Completeness;
 use flow::{LossRecord, NodeState, Timestamp};
-use table::SchemaError;
+use table::{SchemaError, conform, tidy};
 use tokio::sync::watch;
 
-use crate::{Config, ConfigError, Follower, LedgerLine, Node, Snapshot};
+use crate::ledger::Ledger;
+use crate::nodes::Nodes;
+use crate::segment::as_u64;
+use crate::store::Store;
+use crate::{Config, ConfigError, Follower, LedgerLine, Node, Segment, Snapshot};
 
 /// The hot index. All methods take `&self`; appending is serialised inside, reading never waits for it.
 #[derive(Debug)]
 pub struct Index {
+    writer: Mutex<Writer>,
     snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+/// What one writer changes at a time.
+#[derive(Debug)]
+struct Writer {
+    store: Store,
+    nodes: Nodes,
+    ledger: Ledger,
+    batches_repeated: u64,
 }
 
 /// Where a batch comes from.
@@ -27,7 +41,7 @@ pub struct BatchOrigin {
     pub sequence: u64,
     /// Version of the collector, empty where it is not known.
     pub version: String,
-    /// Address the batch was received from.
+    /// Address the batch was received from, empty where it is not known.
     pub address: String,
     /// When the relay received it.
     pub received: Timestamp,
@@ -84,7 +98,13 @@ impl Index {
     /// A limit is too small.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
-        todo!()
+        let writer = Writer {
+            nodes: Nodes::new(config.nodes_max),
+            ledger: Ledger::new(config.ledger_lines_max),
+            store: Store::new(config),
+            batches_repeated: 0,
+        };
+        Ok(Self { writer: Mutex::new(writer), snapshots: watch::Sender::new(Arc::default()) })
     }
 
     /// Appends the flows of a batch, unless the batch was appended before, and shows them to readers. A batch of more
@@ -94,26 +114,63 @@ impl Index {
     /// # Errors
     /// The batch is none of flows; the index is unchanged.
     pub fn append(&self, origin: &BatchOrigin, batch: &RecordBatch) -> Result<Appended, AppendError> {
-        let _ = (origin, batch);
-        todo!()
+        let refuse = |source| AppendError::Schema { node: origin.node.clone(), sequence: origin.sequence, source };
+        let batch = conform(batch).and_then(|batch| tidy(&batch)).map_err(refuse)?;
+        let mut writer = self.writer();
+        if writer.nodes.is_repeated(origin) {
+            writer.batches_repeated += 1;
+            let acknowledged = writer.nodes.sequence(&origin.node);
+            return Ok(Appended { repeated: true, rows: 0, acknowledged });
+        }
+        let rows = batch.num_rows();
+        if rows > 0 {
+            let segment = Segment::new(batch, writer.store.end_seq()).map_err(refuse)?;
+            writer.store.append(segment, origin.received);
+            self.snapshots.send_replace(Arc::new(writer.store.snapshot()));
+        }
+        writer.nodes.took(origin, as_u64(rows));
+        Ok(Appended { repeated: false, rows, acknowledged: origin.sequence })
     }
 
-    /// Seals what is older than [`Config::segment_age`]. Call it every few seconds, so that quiet relays become compact.
-    pub fn seal_old(&self, now: Timestamp) {
-        let _ = now;
-        todo!()
+    /// Merges small batches that have waited for longer than [`crate::Config::segment_age`]. Call it every few seconds, from a
+    /// thread that may block, so that quiet relays become compact too.
+    pub fn merge_old(&self, now: Timestamp) {
+        let mut writer = self.writer();
+        if writer.store.merge_old(now) {
+            self.snapshots.send_replace(Arc::new(writer.store.snapshot()));
+        }
     }
 
     /// Adds lines to the loss ledger; counts of the same window, stage and cause add up.
     pub fn record_losses(&self, node: &str, losses: &[LossRecord]) {
-        let _ = (node, losses);
-        todo!()
+        let mut writer = self.writer();
+        for loss in losses {
+            writer.ledger.record(node, loss);
+        }
+        let lost = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.lost));
+        if lost > 0 {
+            let node = writer.nodes.node(node);
+            node.lost = node.lost.saturating_add(lost);
+        }
     }
 
     /// Notes that a node connected, went away or failed.
     pub fn set_node_state(&self, node: &str, state: NodeState, now: Timestamp) {
-        let _ = (node, state, now);
-        todo!()
+        let mut writer = self.writer();
+        let node = writer.nodes.node(node);
+        node.state = state;
+        node.last_seen = node.last_seen.max(now);
+    }
+
+    /// Notes the version and the address of a node that has not sent a batch yet; empty text leaves what is known.
+    pub fn describe_node(&self, node: &str, version: &str, address: &str) {
+        let mut writer = self.writer();
+        let node = writer.nodes.node(node);
+        for (ours, theirs) in [(&mut node.version, version), (&mut node.address, address)] {
+            if !theirs.is_empty() {
+                theirs.clone_into(ours);
+            }
+        }
     }
 
     /// All rows of this moment; never changes.
@@ -131,26 +188,37 @@ impl Index {
     /// The loss ledger, oldest window first.
     #[must_use]
     pub fn losses(&self) -> Vec<LedgerLine> {
-        todo!()
+        self.writer().ledger.lines()
     }
 
     /// All nodes by name.
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
-        todo!()
+        self.writer().nodes.sorted()
     }
 
-    /// How complete an answer about this range is (both ends optional, `until` exclusive). Missing nodes are those that
-    /// are not connected.
+    /// How complete an answer about this range is (both ends optional and inclusive). Missing nodes are those that are
+    /// known but not connected now.
     #[must_use]
     pub fn completeness(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Completeness {
-        let _ = (since, until);
-        todo!()
+        let oldest = self.snapshot().oldest().map(|time| time.to_string()).unwrap_or_default();
+        let writer = self.writer();
+        let losses = writer.ledger.losses(since, until);
+        let lost = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.lost));
+        let missing = |node: &Node| node.state != NodeState::NODE_CONNECTED;
+        let missing_nodes = writer.nodes.sorted().into_iter().filter(missing).map(|node| node.name).collect();
+        Completeness { oldest, lost, losses, missing_nodes }
     }
 
     /// What the index holds and has seen.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        todo!()
+        let writer = self.writer();
+        Stats { batches_repeated: writer.batches_repeated, ..writer.store.stats() }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic inside leaves at worst a batch half counted; the data itself is swapped in whole.
+        self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

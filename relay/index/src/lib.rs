@@ -12,7 +12,9 @@ mod ledger;
 mod map;
 mod nodes;
 mod scan;
+mod segment;
 mod snapshot;
+mod store;
 
 pub use config::{Config, ConfigError};
 pub use follow::{Followed, Follower};
@@ -21,4 +23,5 @@ pub use ledger::LedgerLine;
 pub use map::MapBy;
 pub use nodes::Node;
 pub use scan::{Hit, Order, Scan, Search};
-pub use snapshot::{Segment, Snapshot};
+pub use segment::Segment;
+pub use snapshot::Snapshot;

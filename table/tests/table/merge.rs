@@ -2,7 +2,8 @@
 
 use flow::Flow;
 use proptest::prelude::*;
-use table::{MAX_BATCH_ROWS, RowReader, SchemaError, memory_bytes, merge};
+use table::column::Texts;
+use table::{Col, MAX_BATCH_ROWS, RowReader, SchemaError, memory_bytes, merge, tidy};
 
 use crate::random;
 use crate::round_trip::batch;
@@ -57,4 +58,19 @@ fn columns_that_are_the_same_in_all_rows_cost_nothing() {
 fn too_many_rows_are_refused() {
     let half = batch(&vec![Flow::default(); MAX_BATCH_ROWS / 2 + 1]);
     assert!(matches!(merge(&[half.clone(), half]), Err(SchemaError::TooManyRows { .. })));
+}
+
+#[test]
+fn a_tidy_batch_is_left_as_it_is_and_any_other_is_made_so() {
+    let flows: Vec<Flow> = (0..30).map(random::flow).collect();
+    let built = batch(&flows);
+    let untouched = tidy(&built).unwrap();
+    assert!(untouched.columns().iter().zip(built.columns()).all(|(a, b)| std::sync::Arc::ptr_eq(a, b)));
+    let tidied = tidy(&with_own_keys(&built)).unwrap();
+    let [verdict, phase] = [Col::Verdict, Col::Phase].map(|col| Texts::of(&tidied, col).unwrap());
+    assert_eq!(verdict.keys(), phase.keys());
+    let reader = RowReader::new(&tidied).unwrap();
+    for (row, flow) in flows.iter().enumerate() {
+        assert_eq!(reader.flow(row), *flow);
+    }
 }

@@ -1,0 +1,127 @@
+//! How fast the index takes flows, finds them and adds them up. Prints one line a measurement.
+//!
+//! Takes the number of flows as argument; without one it runs with 1 and with 10 million.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::record_batch::RecordBatch;
+use flow::{FlowFilter, Timestamp};
+use relay_index::{BatchOrigin, Config, Index, MapBy, Search};
+use table::{BatchFilter, FlowBatchBuilder};
+
+#[path = "../../../table/benches/traffic.rs"]
+mod traffic;
+
+use traffic::Traffic;
+
+const BATCH_ROWS: usize = 1_000;
+const ROUNDS: usize = 5;
+
+fn main() {
+    let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    for flows in if asked.is_empty() { vec![1_000_000, 10_000_000] } else { asked } {
+        println!("{flows} flows:");
+        measure(flows);
+    }
+}
+
+fn measure(flows: usize) {
+    let mut traffic = Traffic::new(1);
+    let config = Config { rows_max: flows, bytes_max: 8 << 30, ..Config::default() };
+    let index = Index::new(config).expect("the limits are valid");
+    let mut builder = FlowBatchBuilder::new();
+    let origin = BatchOrigin { node: "node-1".to_owned(), ..BatchOrigin::default() };
+    let mut appending = Duration::ZERO;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..flows / BATCH_ROWS {
+        let batch = batch(&mut traffic, &mut builder);
+        let start = Instant::now();
+        index.append(&origin, &batch).expect("the batch is ours");
+        let took = start.elapsed();
+        appending += took;
+        slowest = slowest.max(took);
+    }
+    let per_row = appending.as_secs_f64() * 1e9 / as_f64(flows);
+    println!(
+        "  append batches of {BATCH_ROWS}: {per_row:.0} ns a flow, {:.2} M flows/s, slowest batch {:.1} ms",
+        1_000.0 / per_row,
+        millis(slowest)
+    );
+    let stats = index.stats();
+    let bytes = as_f64(usize::try_from(stats.bytes).expect("it fits"));
+    println!("  memory: {:.1} bytes a flow, {} segments", bytes / as_f64(flows), stats.segments);
+    search(&index, &traffic);
+    aggregate(&index);
+}
+
+fn batch(traffic: &mut Traffic, builder: &mut FlowBatchBuilder) -> RecordBatch {
+    for _ in 0..BATCH_ROWS {
+        builder.push(&traffic.flow()).expect("the batch has room");
+    }
+    builder.finish()
+}
+
+fn search(index: &Index, traffic: &Traffic) {
+    let snapshot = index.snapshot();
+    let [hot, some, rare] = traffic.pods_by_traffic();
+    for (name, pod) in [("hot", hot), ("middling", some), ("rare", rare), ("missing", "shop/none".to_owned())] {
+        let search = either_side(&pod);
+        let mut found = 0;
+        let time = best(|| found = snapshot.last(20, search.clone()).len());
+        println!("  last 20 of a {name} pod: {:.3} ms ({found} found)", millis(time));
+    }
+    let time = best(|| {
+        black_box(snapshot.last(20, Search::default()));
+    });
+    println!("  last 20 of all: {:.3} ms", millis(time));
+    let time = best(|| {
+        black_box(snapshot.first(1_000, Search::default()));
+    });
+    println!("  first 1000 of all: {:.3} ms", millis(time));
+}
+
+fn either_side(pod: &str) -> Search {
+    let pod = vec![pod.to_owned()];
+    let sides = [
+        FlowFilter { source_pod: pod.clone(), ..FlowFilter::default() },
+        FlowFilter { destination_pod: pod, ..FlowFilter::default() },
+    ];
+    let filter = BatchFilter::compile(&sides, &[]).expect("the filter is valid");
+    Search { filter: Arc::new(filter), ..Search::default() }
+}
+
+fn aggregate(index: &Index) {
+    let snapshot = index.snapshot();
+    let minute = snapshot.newest().map(|newest| newest.before(Duration::from_secs(60)));
+    let searches: [(&str, Option<Timestamp>); 2] = [("all", None), ("the last minute", minute)];
+    for (name, since) in searches {
+        let search = Search { since, ..Search::default() };
+        let mut edges = 0;
+        let time = best(|| edges = snapshot.service_map(&search, MapBy::Workload).edges.len());
+        println!("  service map of {name}: {:.1} ms ({edges} edges)", millis(time));
+        let mut total = 0;
+        let time = best(|| total = snapshot.drop_summary(&search, 100).total);
+        println!("  drop summary of {name}: {:.1} ms ({total} packets)", millis(time));
+    }
+}
+
+/// The best of some rounds, which is the one with the least noise.
+fn best(mut work: impl FnMut()) -> Duration {
+    let round = |_| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    (0..ROUNDS).map(round).min().expect("there are rounds")
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn as_f64(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}

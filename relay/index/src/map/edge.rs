@@ -1,0 +1,234 @@
+//! Counts of conversations, as finely as parties can be told apart.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::columns::{Columns, L7, RowFacts, RowKind, Talk, View};
+use super::latency::Latencies;
+use super::{Parties, Party};
+use crate::{Search, Segment};
+
+/// All conversations met so far.
+#[derive(Debug, Default)]
+pub(crate) struct Edges {
+    pub(crate) parties: Parties,
+    numbers: HashMap<Talk, u32, RandomState>,
+    talks: Vec<Talk>,
+    edges: Vec<Edge>,
+    pub(crate) reasons: Reasons,
+}
+
+/// Drop reasons met so far, each with a number.
+#[derive(Debug, Default)]
+pub(crate) struct Reasons(Vec<String>);
+
+/// Counts of one conversation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edge {
+    pub(crate) traffic: [Traffic; View::COUNT],
+    /// Reports of drops.
+    pub(crate) drops: u64,
+    /// Packets dropped.
+    pub(crate) dropped: u64,
+    /// Packets dropped by number of the reason.
+    pub(crate) reasons: Vec<(u32, u64)>,
+    pub(crate) requests: u64,
+    pub(crate) responses: u64,
+    pub(crate) samples: u64,
+    pub(crate) errors: u64,
+    pub(crate) latencies: Latencies,
+    pub(crate) l7: Option<L7>,
+}
+
+/// What one view saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) flows: u64,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    pub(crate) packets: u64,
+}
+
+/// Conversations that are told apart; more share one that has no port, then one that has no parties either.
+const EDGES_MAX: usize = 200_000;
+
+/// Status codes from here on say that the server failed.
+const FIRST_SERVER_ERROR: i64 = 500;
+
+impl Edges {
+    /// Adds the rows of a segment that a search asks for.
+    pub(crate) fn add(&mut self, segment: &Segment, search: &Search) {
+        let marked = segment.matching(search);
+        if !marked.has_true() {
+            return;
+        }
+        let mut columns = Columns::open(segment);
+        if marked.count_set_bits() == segment.rows() {
+            for row in 0..segment.rows() {
+                self.add_row(&mut columns, row);
+            }
+        } else {
+            for row in marked.set_indices() {
+                self.add_row(&mut columns, row);
+            }
+        }
+    }
+
+    #[inline]
+    fn add_row(&mut self, columns: &mut Columns<'_>, row: usize) {
+        let facts = columns.facts(row);
+        let is_reply = columns.is_reply(row);
+        let talk = columns.talk(row, is_reply, facts.protocol, &mut self.parties);
+        let number = self.number(talk);
+        let edge = &mut self.edges[number];
+        match facts.kind {
+            RowKind::Traffic => {
+                let traffic = &mut edge.traffic[facts.view as usize];
+                let bytes = columns.bytes.get(row).cast_unsigned();
+                traffic.flows += 1;
+                traffic.packets = traffic.packets.saturating_add(columns.packets.get(row).cast_unsigned());
+                let way = if is_reply { &mut traffic.received } else { &mut traffic.sent };
+                *way = way.saturating_add(bytes);
+            }
+            RowKind::Drop => {
+                let packets = columns.packets(row);
+                let reason = self.reasons.number(columns.reason(row));
+                edge.drops += 1;
+                edge.dropped = edge.dropped.saturating_add(packets);
+                edge.add_reason(reason, packets);
+            }
+            RowKind::Request | RowKind::Response | RowKind::Sample => edge.add_record(columns, row, facts),
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, talk: Talk) -> usize {
+        if let Some(number) = self.numbers.get(&talk) {
+            return *number as usize;
+        }
+        self.new_number(talk)
+    }
+
+    fn new_number(&mut self, talk: Talk) -> usize {
+        let mut talk = talk;
+        if self.edges.len() >= EDGES_MAX {
+            talk.port = 0;
+            if !self.numbers.contains_key(&talk) && self.edges.len() >= 2 * EDGES_MAX {
+                (talk.client, talk.server) = (0, 0);
+            }
+            if let Some(number) = self.numbers.get(&talk) {
+                return *number as usize;
+            }
+        }
+        let number = self.edges.len();
+        self.edges.push(Edge::default());
+        self.talks.push(talk);
+        self.numbers.insert(talk, u32::try_from(number).expect("below twice the limit, and a few"));
+        number
+    }
+
+    /// Adds what another thread counted.
+    pub(crate) fn join(mut self, other: Self) -> Self {
+        let numbers: Vec<u32> = other.parties.iter().map(|party| self.parties.number(party.clone())).collect();
+        let reasons: Vec<u32> = other.reasons.0.iter().map(|reason| self.reasons.number(reason)).collect();
+        for (talk, edge) in other.talks.iter().zip(&other.edges) {
+            let (client, server) = (numbers[talk.client as usize], numbers[talk.server as usize]);
+            let number = self.number(Talk { client, server, ..*talk });
+            self.edges[number].join(edge, &reasons);
+        }
+        self
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Party, &Party, Talk, &Edge)> {
+        let edges = self.talks.iter().zip(&self.edges);
+        edges.map(|(talk, edge)| (self.parties.get(talk.client), self.parties.get(talk.server), *talk, edge))
+    }
+}
+
+impl Edge {
+    fn add_record(&mut self, columns: &Columns<'_>, row: usize, facts: RowFacts) {
+        if facts.l7 != L7::None {
+            self.l7 = Some(facts.l7);
+        }
+        match facts.kind {
+            RowKind::Request => self.requests += 1,
+            RowKind::Response => {
+                self.responses += 1;
+                let failed = match facts.l7 {
+                    L7::Http => columns.http_code.get(row) >= FIRST_SERVER_ERROR,
+                    L7::Dns => columns.dns_rcode.get(row) != 0,
+                    L7::Kafka | L7::None => false,
+                };
+                self.errors += u64::from(failed);
+            }
+            RowKind::Sample | RowKind::Traffic | RowKind::Drop => self.samples += 1,
+        }
+        let latency_ns = columns.latency_ns.get(row).cast_unsigned();
+        if latency_ns > 0 {
+            self.latencies.add(latency_ns);
+        }
+    }
+
+    fn add_reason(&mut self, reason: u32, packets: u64) {
+        match self.reasons.iter_mut().find(|(number, _)| *number == reason) {
+            Some((_, count)) => *count = count.saturating_add(packets),
+            None => self.reasons.push((reason, packets)),
+        }
+    }
+
+    /// Adds the counts of the same conversation from another thread.
+    fn join(&mut self, other: &Self, reasons: &[u32]) {
+        for (ours, theirs) in self.traffic.iter_mut().zip(&other.traffic) {
+            ours.add(*theirs);
+        }
+        self.add_all_but_traffic(other, |reason| reasons[reason as usize]);
+    }
+
+    /// Adds the counts of another conversation that a coarser map shows as the same, drops and records.
+    pub(crate) fn add_all_but_traffic(&mut self, other: &Self, number: impl Fn(u32) -> u32) {
+        self.drops = self.drops.saturating_add(other.drops);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        for (reason, packets) in &other.reasons {
+            self.add_reason(number(*reason), *packets);
+        }
+        self.requests = self.requests.saturating_add(other.requests);
+        self.responses = self.responses.saturating_add(other.responses);
+        self.samples = self.samples.saturating_add(other.samples);
+        self.errors = self.errors.saturating_add(other.errors);
+        self.latencies.join(&other.latencies);
+        self.l7 = self.l7.or(other.l7);
+    }
+
+    /// What the best view saw.
+    pub(crate) fn best_traffic(&self) -> Traffic {
+        self.traffic.iter().copied().find(|traffic| traffic.flows > 0).unwrap_or_default()
+    }
+}
+
+impl Traffic {
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.flows = self.flows.saturating_add(other.flows);
+        self.sent = self.sent.saturating_add(other.sent);
+        self.received = self.received.saturating_add(other.received);
+        self.packets = self.packets.saturating_add(other.packets);
+    }
+}
+
+impl Reasons {
+    /// Reasons that are told apart; the kernel has some hundred.
+    const MAX: usize = 1_000;
+
+    pub(crate) fn number(&mut self, reason: &str) -> u32 {
+        let number = self.0.iter().position(|r| r == reason).unwrap_or_else(|| {
+            if self.0.len() < Self::MAX {
+                self.0.push(reason.to_owned());
+            }
+            self.0.len() - 1
+        });
+        u32::try_from(number).expect("below the limit")
+    }
+
+    pub(crate) fn name(&self, number: u32) -> &str {
+        &self.0[number as usize]
+    }
+}

@@ -1,0 +1,155 @@
+//! From conversations to the nodes and edges of a map.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flow::view::{MapEdge, MapNode};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::columns::L7;
+use super::edge::{Edge, Edges, Traffic};
+use super::{MapBy, Party};
+
+/// Addresses and DNS names a map shows; the ones with the least traffic become one node.
+const OUTSIDERS_MAX: usize = 200;
+
+/// Ports a pair of nodes is shown with; the ones with the least traffic become one edge without a port.
+const PORTS_MAX: usize = 16;
+
+/// One edge of the map: both nodes, port and protocol.
+type Key = (u32, u32, u16, u8);
+
+/// What the edge of a map counts.
+#[derive(Debug, Default)]
+struct Sum {
+    traffic: Traffic,
+    rest: Edge,
+}
+
+impl Sum {
+    fn add(&mut self, other: &Self) {
+        self.traffic.add(other.traffic);
+        self.rest.add_all_but_traffic(&other.rest, |reason| reason);
+    }
+
+    /// Reports, of whatever kind.
+    fn flows(&self) -> u64 {
+        match self.traffic.flows.saturating_add(self.rest.drops) {
+            0 => self.rest.requests.saturating_add(self.rest.responses).saturating_add(self.rest.samples),
+            flows => flows,
+        }
+    }
+}
+
+/// Makes the nodes, by id, and the edges, by their nodes' ids, protocol and port.
+pub(crate) fn rollup(edges: &Edges, by: MapBy) -> (Vec<MapNode>, Vec<MapEdge>) {
+    let mut nodes = Nodes::of(edges, by);
+    let mut sums: HashMap<Key, Sum, RandomState> = HashMap::default();
+    for (client, server, talk, edge) in edges.iter() {
+        // Which view counts is decided here, for each pair of parties, before pairs are added up.
+        let sum = Sum { traffic: edge.best_traffic(), rest: edge.clone() };
+        let key = (nodes.number(client), nodes.number(server), talk.port, talk.protocol.0);
+        sums.entry(key).or_default().add(&sum);
+    }
+    let sums = fold_ports(sums);
+    let shown: BTreeSet<u32> = sums.keys().flat_map(|(client, server, ..)| [*client, *server]).collect();
+    let mut map_edges: Vec<MapEdge> = sums.iter().map(|(key, sum)| map_edge(&nodes, edges, *key, sum)).collect();
+    map_edges.sort_by(|a, b| {
+        (&a.source, &a.destination, &a.protocol, a.port).cmp(&(&b.source, &b.destination, &b.protocol, b.port))
+    });
+    let mut map_nodes: Vec<MapNode> = shown.iter().map(|number| nodes.nodes[*number as usize].clone()).collect();
+    map_nodes.sort_by(|a, b| a.id.cmp(&b.id));
+    (map_nodes, map_edges)
+}
+
+/// Nodes of a map, each with a number; two with the same id are one.
+struct Nodes {
+    by: MapBy,
+    numbers: BTreeMap<String, u32>,
+    nodes: Vec<MapNode>,
+    /// Addresses and names that are not shown by themselves.
+    folded: BTreeSet<String>,
+}
+
+impl Nodes {
+    fn of(edges: &Edges, by: MapBy) -> Self {
+        let mut flows: BTreeMap<&str, u64> = BTreeMap::new();
+        for (client, server, _, edge) in edges.iter() {
+            let seen = edge.best_traffic().flows.saturating_add(edge.drops).saturating_add(edge.requests);
+            for party in [client, server] {
+                if let Party::Address(name) | Party::Dns(name) = party {
+                    let flows = flows.entry(name).or_default();
+                    *flows = flows.saturating_add(seen);
+                }
+            }
+        }
+        let mut outsiders: Vec<(&str, u64)> = flows.into_iter().collect();
+        // The sort is stable and the names came sorted, so the same flows always give the same map.
+        outsiders.sort_by_key(|(_, flows)| std::cmp::Reverse(*flows));
+        let folded = outsiders.iter().skip(OUTSIDERS_MAX).map(|(name, _)| (*name).to_owned()).collect();
+        Self { by, numbers: BTreeMap::new(), nodes: Vec::new(), folded }
+    }
+
+    fn number(&mut self, party: &Party) -> u32 {
+        let party = match party {
+            Party::Address(name) | Party::Dns(name) if self.folded.contains(name) => &Party::OtherAddresses,
+            party => party,
+        };
+        let node = party.node(self.by);
+        if let Some(number) = self.numbers.get(&node.id) {
+            return *number;
+        }
+        let number = u32::try_from(self.nodes.len()).expect("fewer than parties");
+        self.numbers.insert(node.id.clone(), number);
+        self.nodes.push(node);
+        number
+    }
+}
+
+fn fold_ports(sums: HashMap<Key, Sum, RandomState>) -> HashMap<Key, Sum, RandomState> {
+    let mut ports: HashMap<(u32, u32, u8), Vec<(u64, u16)>, RandomState> = HashMap::default();
+    for ((client, server, port, protocol), sum) in &sums {
+        ports.entry((*client, *server, *protocol)).or_default().push((sum.flows(), *port));
+    }
+    let mut kept: HashMap<Key, Sum, RandomState> = HashMap::default();
+    for ports in ports.values_mut() {
+        ports.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        ports.truncate(PORTS_MAX);
+    }
+    for ((client, server, port, protocol), sum) in sums {
+        let shown = ports[&(client, server, protocol)].iter().any(|(_, kept)| *kept == port);
+        kept.entry((client, server, if shown { port } else { 0 }, protocol)).or_default().add(&sum);
+    }
+    kept
+}
+
+fn map_edge(nodes: &Nodes, edges: &Edges, key: Key, sum: &Sum) -> MapEdge {
+    let (client, server, port, protocol) = key;
+    let id = |number: u32| nodes.nodes[number as usize].id.clone();
+    let rest = &sum.rest;
+    let commonest = rest.reasons.iter().max_by_key(|(reason, packets)| (*packets, std::cmp::Reverse(*reason)));
+    MapEdge {
+        source: id(client),
+        destination: id(server),
+        protocol: super::columns::Protocol(protocol).name().to_owned(),
+        port,
+        flows: sum.flows(),
+        bytes_sent: sum.traffic.sent,
+        bytes_received: sum.traffic.received,
+        packets: sum.traffic.packets,
+        dropped: rest.dropped,
+        drop_reason: commonest.map(|(reason, _)| edges.reasons.name(*reason).to_owned()).unwrap_or_default(),
+        // An observer that sees only responses has seen as many requests.
+        requests: rest.requests.max(rest.responses),
+        errors: rest.errors,
+        latency_p50_us: rest.latencies.percentile_us(50),
+        latency_p99_us: rest.latencies.percentile_us(99),
+        l7: match rest.l7 {
+            Some(L7::Http) => "HTTP",
+            Some(L7::Dns) => "DNS",
+            Some(L7::Kafka) => "KAFKA",
+            Some(L7::None) | None => "",
+        }
+        .to_owned(),
+    }
+}

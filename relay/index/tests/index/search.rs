@@ -1,0 +1,112 @@
+//! Searching gives what sorting and filtering all flows would give.
+
+use std::sync::Arc;
+
+use flow::filter::FilterSet;
+use flow::{Flow, FlowFilter, Timestamp};
+use proptest::prelude::*;
+use relay_index::{Config, Index, Order, Search};
+use table::BatchFilter;
+
+use crate::shop::{append, index, second, tick};
+
+/// Flows in small batches, late ones among them.
+fn batches() -> impl Strategy<Value = Vec<Vec<Flow>>> {
+    let flow = (0_i64..40, 0_usize..3).prop_map(|(time, node)| (time, ["a", "b", "c"][node]));
+    prop::collection::vec(prop::collection::vec(flow, 0..9), 0..40).prop_map(|batches| {
+        let mut cookie = 0;
+        let mut flow = |(time, node)| {
+            cookie += 1;
+            tick(node, second(time), cookie)
+        };
+        batches.into_iter().map(|batch| batch.into_iter().map(&mut flow).collect()).collect()
+    })
+}
+
+fn filled(batches: &[Vec<Flow>]) -> Index {
+    // Small limits, so that few flows make many segments; nothing is evicted.
+    let index = Index::new(Config { rows_max: 32 * 50, ..Config::default() }).unwrap();
+    for batch in batches {
+        append(&index, batch);
+    }
+    index
+}
+
+/// What the index should answer: all flows by time, node and arrival.
+fn sorted(batches: &[Vec<Flow>]) -> Vec<Flow> {
+    let mut flows: Vec<Flow> = batches.iter().flatten().cloned().collect();
+    flows.sort_by(|a, b| (a.time, &a.node_name).cmp(&(b.time, &b.node_name)));
+    flows
+}
+
+fn search(filter: FlowFilter, since: Option<i64>, until: Option<i64>) -> Search {
+    Search {
+        filter: Arc::new(BatchFilter::compile(&[filter], &[]).unwrap()),
+        since: since.map(second),
+        until: until.map(second),
+    }
+}
+
+fn cookies(flows: &[Flow]) -> Vec<u64> {
+    flows.iter().map(|flow| flow.socket_cookie).collect()
+}
+
+proptest! {
+    #[test]
+    fn first_and_last_are_the_ends_of_the_sorted_flows(
+        batches in batches(),
+        n in 0_usize..50,
+        node in 0_usize..4,
+        since in prop::option::of(0_i64..40),
+        until in prop::option::of(0_i64..40),
+    ) {
+        let filter = FlowFilter {
+            node_name: ["a", "b", "c"].get(node).map(|node| (*node).to_owned()).into_iter().collect(),
+            ..FlowFilter::default()
+        };
+        let set = FilterSet::compile(std::slice::from_ref(&filter), &[]).unwrap();
+        let inside = |flow: &Flow| {
+            since.is_none_or(|since| flow.time >= second(since)) && until.is_none_or(|until| flow.time <= second(until))
+        };
+        let expected: Vec<Flow> =
+            sorted(&batches).into_iter().filter(|flow| set.matches(flow) && inside(flow)).collect();
+        let snapshot = filled(&batches).snapshot();
+        let search = search(filter, since, until);
+
+        let first = snapshot.first(n, search.clone());
+        prop_assert_eq!(cookies(&first), cookies(&expected[..n.min(expected.len())]));
+        let last = snapshot.last(n, search.clone());
+        prop_assert_eq!(cookies(&last), cookies(&expected[expected.len() - n.min(expected.len())..]));
+        let all: Vec<Flow> = snapshot.scan(search, Order::OldestFirst).map(|hit| hit.flow()).collect();
+        prop_assert_eq!(all, expected);
+    }
+}
+
+#[test]
+fn a_snapshot_never_changes() {
+    let index = index();
+    append(&index, &[tick("a", second(1), 1)]);
+    let before = index.snapshot();
+    append(&index, &[tick("a", second(2), 2)]);
+    assert_eq!(before.rows(), 1);
+    assert_eq!(before.newest(), Some(second(1)));
+    assert_eq!(index.snapshot().rows(), 2);
+}
+
+#[test]
+fn an_empty_index_answers() {
+    let snapshot = index().snapshot();
+    assert!(snapshot.last(5, Search::default()).is_empty());
+    assert_eq!((snapshot.rows(), snapshot.oldest(), snapshot.newest()), (0, None, None));
+    assert!(snapshot.service_map(&Search::default(), Default::default()).nodes.is_empty());
+    assert_eq!(snapshot.drop_summary(&Search::default(), 9).total, 0);
+}
+
+#[test]
+fn hits_know_time_and_node_without_reading_the_flow() {
+    let index = index();
+    let time = Timestamp(second(1).0 + 123);
+    append(&index, &[tick("a", time, 1)]);
+    let hit = index.snapshot().scan(Search::default(), Order::NewestFirst).next().unwrap();
+    assert_eq!((hit.time(), hit.node(), hit.seq()), (time, "a", 0));
+}

@@ -1,0 +1,129 @@
+//! How fast flows become rows, rows become flows, and filters run. Prints one line a measurement.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use arrow::record_batch::RecordBatch;
+use flow::{Flow, FlowFilter, Identity, TrafficDirection, Verdict};
+use table::{BatchFilter, FlowBatchBuilder, MAX_BATCH_ROWS, RowReader, memory_bytes, merge};
+
+mod traffic;
+
+use traffic::Traffic;
+
+const FLOWS: usize = 8 * MAX_BATCH_ROWS;
+const ROUNDS: usize = 5;
+
+fn main() {
+    let mut traffic = Traffic::new(1);
+    let flows: Vec<Flow> = (0..FLOWS).map(|_| traffic.flow()).collect();
+    for rows in [1_000, 8_192, MAX_BATCH_ROWS] {
+        let mut builder = FlowBatchBuilder::new();
+        let time = best(|| {
+            for flows in flows.chunks(rows) {
+                black_box(fill(&mut builder, flows));
+            }
+        });
+        per_row(&format!("build batches of {rows} rows"), time, FLOWS);
+    }
+    let mut builder = FlowBatchBuilder::new();
+    let small: Vec<RecordBatch> = flows.chunks(1_000).map(|flows| fill(&mut builder, flows)).collect();
+    let whole = MAX_BATCH_ROWS / 1_000;
+    let time = best(|| {
+        for batches in small.chunks(whole) {
+            black_box(merge(batches).expect("they fit"));
+        }
+    });
+    per_row("merge batches of 1000 rows", time, FLOWS);
+    let merged: Vec<RecordBatch> = small.chunks(whole).map(|b| merge(b).expect("they fit")).collect();
+    let bytes: usize = merged.iter().map(memory_bytes).sum();
+    let rows: usize = merged.iter().map(RecordBatch::num_rows).sum();
+    println!("memory of merged batches: {:.1} bytes a row", ratio(bytes, rows));
+    let bytes: usize = small.iter().map(memory_bytes).sum();
+    println!("memory of batches of 1000 rows: {:.1} bytes a row", ratio(bytes, rows));
+
+    let time = best(|| {
+        for batch in &merged {
+            let reader = RowReader::new(batch).expect("it is ours");
+            for row in 0..reader.len() {
+                black_box(reader.flow(row));
+            }
+        }
+    });
+    per_row("read rows as flows", time, rows);
+    filters(&merged, &traffic, rows);
+}
+
+fn filters(batches: &[RecordBatch], traffic: &Traffic, rows: usize) {
+    let [hot, ..] = traffic.pods_by_traffic();
+    let text = |value: &str| vec![value.to_owned()];
+    let filter = FlowFilter::default;
+    let cases: Vec<(&str, Vec<FlowFilter>)> = vec![
+        (
+            "pod, either side",
+            vec![
+                FlowFilter { source_pod: vec![hot.clone()], ..filter() },
+                FlowFilter { destination_pod: vec![hot], ..filter() },
+            ],
+        ),
+        ("label", vec![FlowFilter { source_label: text("tier=front"), ..filter() }]),
+        ("verdict", vec![FlowFilter { verdict: vec![Verdict::DROPPED], ..filter() }]),
+        ("direction", vec![FlowFilter { traffic_direction: vec![TrafficDirection::EGRESS], ..filter() }]),
+        ("identity", vec![FlowFilter { source_identity: vec![Identity(10_007)], ..filter() }]),
+        ("prefix", vec![FlowFilter { source_ip: text("10.1.3.0/24"), ..filter() }]),
+        ("port", vec![FlowFilter { destination_port: text("443"), ..filter() }]),
+        ("protocol", vec![FlowFilter { protocol: text("dns"), ..filter() }]),
+        ("http status", vec![FlowFilter { http_status_code: text("5+"), ..filter() }]),
+        ("http url", vec![FlowFilter { http_url: text("items/4[0-9]$"), ..filter() }]),
+        ("dns query", vec![FlowFilter { dns_query: text("^svc-7"), ..filter() }]),
+        ("node", vec![FlowFilter { node_name: text("node-4*"), ..filter() }]),
+        ("reply", vec![FlowFilter { reply: vec![true], ..filter() }]),
+        (
+            "workload, verdict and port",
+            vec![FlowFilter {
+                source_workload: vec![flow::Workload { name: "svc-7".to_owned(), kind: String::new() }],
+                verdict: vec![Verdict::FORWARDED],
+                destination_port: text("443"),
+                ..filter()
+            }],
+        ),
+    ];
+    for (name, whitelist) in cases {
+        let filter = BatchFilter::compile(&whitelist, &[]).expect("it is valid");
+        let mut matched = 0;
+        let time = best(|| {
+            matched = batches.iter().map(|batch| filter.mask(batch).expect("it is ours").true_count()).sum();
+        });
+        println!("filter by {name}: {:.2} ns a row ({matched} of {rows} match)", nanos(time, rows));
+    }
+}
+
+fn fill(builder: &mut FlowBatchBuilder, flows: &[Flow]) -> RecordBatch {
+    for flow in flows {
+        builder.push(flow).expect("the batch has room");
+    }
+    builder.finish()
+}
+
+/// The best of some rounds, which is the one with the least noise.
+fn best(mut work: impl FnMut()) -> Duration {
+    let round = |_| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    (0..ROUNDS).map(round).min().expect("there are rounds")
+}
+
+fn per_row(what: &str, time: Duration, rows: usize) {
+    println!("{what}: {:.0} ns a row, {:.2} M rows/s", nanos(time, rows), 1_000.0 / nanos(time, rows));
+}
+
+fn nanos(time: Duration, rows: usize) -> f64 {
+    time.as_secs_f64() * 1e9 / f64::from(u32::try_from(rows).expect("small"))
+}
+
+fn ratio(a: usize, b: usize) -> f64 {
+    f64::from(u32::try_from(a).expect("small")) / f64::from(u32::try_from(b).expect("small"))
+}
