@@ -11,6 +11,7 @@
 #![expect(unsafe_code, reason = "talking to bpf(2) where aya has no safe call; each block says why it is sound")]
 
 mod attach;
+pub mod bench;
 mod btf;
 mod clock;
 mod config;
@@ -29,6 +30,9 @@ mod rtnetlink;
 mod stats;
 mod sweep;
 mod walk;
+
+#[cfg(test)]
+mod tests;
 
 pub use btf::{Btf, BtfError};
 pub use clock::BootClock;

@@ -74,8 +74,9 @@ impl Attachments {
         };
         if self.way == Way::Clsact {
             match qdisc_add_clsact(&link.name) {
+                Ok(()) => {}
                 // Another program's, or ours of an earlier run.
-                Ok(()) | Err(TcError::AlreadyAttached) => {}
+                Err(TcError::NetlinkError(error)) if error.raw_os_error() == Some(libc::EEXIST) => {}
                 Err(error) => return Err(error.into()),
             }
         }

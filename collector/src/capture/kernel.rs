@@ -40,11 +40,11 @@ pub struct Drained {
 /// All calls must come from the thread that loaded it, or one in the same network namespace: links that appear later
 /// are attached to by their name.
 pub struct Kernel {
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     config: CaptureConfig,
     rings: Rings,
-    flows: Flows,
-    drops: Drops,
+    pub(super) flows: Flows,
+    pub(super) drops: Drops,
     counters: Counters,
     live: Array<MapData, [u64; 2]>,
     muted: HashMap<MapData, u64, u8>,
@@ -53,7 +53,7 @@ pub struct Kernel {
     features: Vec<Feature>,
     names: Arc<KernelNumbers>,
     clock: BootClock,
-    own_tgid: u32,
+    pub(super) own_tgid: u32,
     payload_bytes: u32,
 }
 
@@ -255,8 +255,8 @@ impl AsFd for Kernel {
 }
 
 /// What is loaded but not attached to links.
-struct Prepared {
-    ebpf: Ebpf,
+pub(super) struct Prepared {
+    pub(super) ebpf: Ebpf,
     features: Vec<Feature>,
     names: Arc<KernelNumbers>,
     own_tgid: u32,
@@ -265,11 +265,16 @@ struct Prepared {
 impl Prepared {
     /// Loads the object and its programs; attaches tracepoints if `attach` says so.
     fn new(config: &CaptureConfig, attach: bool) -> Result<Self, CaptureError> {
+        Self::with_bench_port_mask(config, attach, 0)
+    }
+
+    /// As [`Prepared::new`], with what [`ebpf_abi::Settings::bench_port_mask`] tells of.
+    pub(super) fn with_bench_port_mask(config: &CaptureConfig, attach: bool, mask: u32) -> Result<Self, CaptureError> {
         privilege::check()?;
         let btf = Btf::running().map_err(CaptureError::NoBtf)?;
         let types = KernelTypes::from_sys_fs().map_err(|error| CaptureError::from_load(error.into()))?;
         let names = Arc::new(KernelNumbers::new(&btf));
-        let Loaded { mut ebpf, mut features, own_tgid } = object::load(config, &btf, &names)?;
+        let Loaded { mut ebpf, mut features, own_tgid } = object::load(config, &btf, &names, mask)?;
         let kernel = hooks::Kernel { btf: &btf, types: &types };
         for hook in &HOOKS {
             let (feature, error) = hook.load(&mut ebpf, &kernel, attach);

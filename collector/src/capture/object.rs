@@ -27,14 +27,19 @@ pub(super) struct Loaded {
 }
 
 /// Makes the tables and freezes offsets and settings.
-pub(super) fn load(config: &CaptureConfig, btf: &Btf, names: &KernelNumbers) -> Result<Loaded, CaptureError> {
+pub(super) fn load(
+    config: &CaptureConfig,
+    btf: &Btf,
+    names: &KernelNumbers,
+    bench_port_mask: u32,
+) -> Result<Loaded, CaptureError> {
     let found = offsets::find(btf);
     let missing: Vec<&str> = ESSENTIAL.into_iter().filter(|field| found.missing.iter().any(|it| it == field)).collect();
     if !missing.is_empty() {
         return Err(CaptureError::UnknownTypes { missing: missing.join(", ") });
     }
     let mut features = vec![types_feature(&found.missing)];
-    let settings = settings(config, names, &mut features);
+    let settings = Settings { bench_port_mask, ..settings(config, names, &mut features) };
     let mut ebpf = load_tables(config, &found.offsets, &settings)?;
     let own_tgid = whoami(&mut ebpf)?;
     Ok(Loaded { ebpf, features, own_tgid })
@@ -88,7 +93,13 @@ fn settings(config: &CaptureConfig, names: &KernelNumbers, features: &mut Vec<Fe
     let payload_cap = CaptureConfig::payload_class(config.payload_bytes_max);
     bits |= if config.dns { feature::DNS } else { 0 };
     bits |= if payload_cap == 0 { 0 } else { feature::PAYLOAD };
-    Settings { features: bits, payload_cap, ignored_reasons: ignored_reasons(config, names), syscalls: syscalls() }
+    Settings {
+        features: bits,
+        payload_cap,
+        bench_port_mask: 0,
+        ignored_reasons: ignored_reasons(config, names),
+        syscalls: syscalls(),
+    }
 }
 
 /// Reasons that are no drop, as bits.

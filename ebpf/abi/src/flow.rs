@@ -75,21 +75,15 @@ abi_struct! { 64,
     /// `bytes` and `packets` are totals since `first_boot_ns` and never go back while the entry lives, also not when
     /// a closed conversation is opened again with the same ports. A reader takes the difference to the totals it saw
     /// last for the same key and the same `first_boot_ns`; another `first_boot_ns` is another entry, from 0.
+    ///
+    /// What every packet touches comes first: it shares a cache line with the end of the key.
     pub struct FlowVal {
-        /// Time of the first packet, and so the identity of the entry.
-        pub first_boot_ns: u64,
         /// Time of the last packet, to the kernel's tick (1 to 10 ms).
         pub last_boot_ns: u64,
         /// Bytes on the link, link header included, as `skb->len` has them.
         pub bytes: u64,
         /// Packets on the wire: a segmentation super-packet counts its segments.
         pub packets: u64,
-        /// Cookie of the sending socket where the link leads to it, else 0.
-        pub cookie: u64,
-        /// Id of the socket's cgroup (inode of its directory in the v2 tree), else 0.
-        pub cgroup: u64,
-        /// Cookie of the socket's network namespace, else 0. Only meaningful together with `cookie`.
-        pub netns: u64,
         /// TCP sequence number of the first packet: with a SYN, what joins the hops of a translated connection.
         pub isn: u32,
         /// TCP flags of all packets since the (re)opening, or-ed.
@@ -98,6 +92,14 @@ abi_struct! { 64,
         pub dscp: u8,
         /// Time to live or hop limit of the first packet.
         pub ttl: u8,
+        /// Time of the first packet, and so the identity of the entry.
+        pub first_boot_ns: u64,
+        /// Cookie of the sending socket where the link leads to it, else 0.
+        pub cookie: u64,
+        /// Id of the socket's cgroup (inode of its directory in the v2 tree), else 0.
+        pub cgroup: u64,
+        /// Cookie of the socket's network namespace, else 0. Only meaningful together with `cookie`.
+        pub netns: u64,
     }
 }
 

@@ -129,13 +129,16 @@ abi_struct! { 40,
     }
 }
 
-abi_struct! { 80,
+abi_struct! { 84,
     /// Settings fixed at load; the verifier prunes what they switch off.
     pub struct Settings {
         /// Bits of [`feature`].
         pub features: u32,
         /// Most payload bytes a data record may carry: 256, 1024 or 4096.
         pub payload_cap: u32,
+        /// For measuring only, else 0: the source port of each packet becomes a random number under this mask, so that one
+        /// packet run again and again stands for the packets of many flows.
+        pub bench_port_mask: u32,
         /// Reasons below 256 that are no drop, as a bitmap.
         pub ignored_reasons: [u32; 8],
         /// System calls that send and receive.

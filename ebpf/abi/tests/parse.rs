@@ -26,8 +26,8 @@ fn layouts_are_as_documented() {
     assert_eq!(std::mem::offset_of!(FlowRecord, key), 24);
     assert_eq!(std::mem::offset_of!(FlowRecord, val), 72);
     assert_eq!(std::mem::offset_of!(ebpf_abi::FlowKey, cause), 44);
-    assert_eq!(std::mem::offset_of!(ebpf_abi::FlowVal, isn), 56);
-    assert_eq!(std::mem::offset_of!(ebpf_abi::FlowVal, flags), 60);
+    assert_eq!(std::mem::offset_of!(ebpf_abi::FlowVal, isn), 24);
+    assert_eq!(std::mem::offset_of!(ebpf_abi::FlowVal, flags), 28);
     assert_eq!(std::mem::offset_of!(SockRecord, comm), 120);
     assert_eq!(std::mem::offset_of!(DataHead, seq), 60);
     assert_eq!(size_of::<DnsHead>() + DNS_PAYLOAD_BYTES, 592);

@@ -1,10 +1,9 @@
 //! DNS datagrams on their way through a link.
 
-use ebpf_abi::{DNS_PAYLOAD_BYTES, DnsHead, Tuple, feature, fragment, kind, protocol};
+use ebpf_abi::{DNS_PAYLOAD_BYTES, DnsHead, feature, fragment, kind, protocol};
 
 use crate::{
     context::now_boot_ns,
-    flows::Link,
     maps::{self, CTRL},
     packet::Packet,
     send::{self, Event},
@@ -19,15 +18,19 @@ struct DnsRecord {
     data: [u8; DNS_PAYLOAD_BYTES],
 }
 
-/// Sends the datagram if it is one of DNS.
+/// Whether a packet is a DNS datagram that is to be sent.
 #[inline(always)]
-pub fn send(skb: Skb, packet: &Packet, link: Link) {
-    let is_dns = packet.protocol == protocol::UDP
-        && (packet.destination_port == DNS_PORT || packet.source_port == DNS_PORT)
-        && matches!(packet.fragment, fragment::NONE | fragment::FIRST);
-    if !is_dns || packet.datagram_len == 0 || !maps::feature(feature::DNS) {
-        return;
-    }
+pub fn is_dns(packet: &Packet) -> bool {
+    packet.key.protocol == protocol::UDP
+        && (packet.key.destination_port == DNS_PORT || packet.key.source_port == DNS_PORT)
+        && matches!(packet.fragment, fragment::NONE | fragment::FIRST)
+        && packet.datagram_len != 0
+        && maps::feature(feature::DNS)
+}
+
+/// Sends the datagram.
+#[inline(never)]
+pub fn send(skb: Skb, packet: &Packet) {
     let start = packet.transport + packet.transport_len;
     let present = skb.len().saturating_sub(start).min(packet.datagram_len).min(DNS_PAYLOAD_BYTES as u32);
     if present == 0 {
@@ -41,29 +44,15 @@ pub fn send(skb: Skb, packet: &Packet, link: Link) {
         // SAFETY: the record has room for the head and for `bytes` bytes behind it; `copy` fills all of them or none.
         let copied = unsafe { skb.copy(start, (&raw mut (*record).data).cast(), bytes) };
         // SAFETY: the record has room for the tuple.
-        unsafe { (&raw mut (*record).head.tuple).write(tuple(packet)) };
+        unsafe { (&raw mut (*record).head.tuple).write(packet.tuple()) };
         // SAFETY: as above; these are the rest of the head.
         unsafe {
             (*record).head.netns = if cookie == 0 { 0 } else { skb.netns_cookie() };
-            (*record).head.ifindex = link.ifindex;
-            (*record).head.direction = link.direction;
+            (*record).head.ifindex = packet.key.ifindex;
+            (*record).head.direction = packet.key.direction;
             (*record).head.reserved = 0;
             (*record).head.len = packet.datagram_len as u16;
             (*record).head.header.len = (size_of::<DnsHead>() as u32 + if copied { present } else { 0 }) as u16;
         }
     });
-}
-
-#[inline(always)]
-fn tuple(packet: &Packet) -> Tuple {
-    Tuple {
-        source_ip: packet.source_ip,
-        destination_ip: packet.destination_ip,
-        source_port: packet.source_port,
-        destination_port: packet.destination_port,
-        protocol: packet.protocol,
-        ip_version: packet.ip_version,
-        tcp_flags: packet.tcp_flags,
-        ttl: packet.ttl,
-    }
 }

@@ -53,16 +53,7 @@ impl Victim {
         let socket: u64 = kernel_or_zero(skb, offset!(skb_sk));
         let place = Place::of(skb, socket);
         Some(Self {
-            tuple: Tuple {
-                source_ip: packet.source_ip,
-                destination_ip: packet.destination_ip,
-                source_port: packet.source_port,
-                destination_port: packet.destination_port,
-                protocol: packet.protocol,
-                ip_version: packet.ip_version,
-                tcp_flags: packet.tcp_flags,
-                ttl: packet.ttl,
-            },
+            tuple: packet.tuple(),
             netns: place.netns,
             cookie: if socket == 0 { 0 } else { Socket(socket).cookie_if_any() },
             ifindex: place.ifindex,

@@ -11,17 +11,6 @@ use crate::{
     skb::Skb,
 };
 
-/// Where on the node a packet was seen.
-#[derive(Clone, Copy)]
-pub struct Link {
-    /// Number of the link.
-    pub ifindex: u32,
-    /// VLAN id, 0 for none.
-    pub vlan: u16,
-    /// One of [`ebpf_abi::direction`].
-    pub direction: u8,
-}
-
 /// What the fragments of one packet have in common at one point of observation.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -42,55 +31,48 @@ const CLOSING: u16 = (tcp::FIN | tcp::RST) as u16;
 
 /// Counts a packet, and sends a record if it is the first of its flow or shows a new TCP flag.
 #[inline(always)]
-pub fn account(skb: Skb, packet: &mut Packet, link: Link) {
+pub fn account(skb: Skb, packet: &mut Packet) {
     if packet.fragment != fragment::NONE {
-        ports_of_fragment(packet, link);
+        ports_of_fragment(packet);
     }
-    let key = FlowKey {
-        source_ip: packet.source_ip,
-        destination_ip: packet.destination_ip,
-        source_port: packet.source_port,
-        destination_port: packet.destination_port,
-        protocol: packet.protocol,
-        direction: link.direction,
-        vlan: link.vlan,
-        ifindex: link.ifindex,
-        cause: 0,
-        packet_flags: 0,
-        fragment: 0,
-        reserved: 0,
-    };
     let packets = skb.segments(packet.transport + packet.transport_len);
-    match FLOWS.get_ptr_mut(&key) {
-        Some(val) => known(skb, packet, &key, val, packets),
-        None => first(skb, packet, &key, packets),
+    match FLOWS.get_ptr_mut(&packet.key) {
+        Some(val) => {
+            if known(skb, packet, val, packets) {
+                take_flags(skb, packet, val);
+            }
+        }
+        None => first(skb, packet, packets),
     }
 }
 
-/// A packet of a flow that is in the map.
+/// Counts a packet of a flow that is in the map; true when its flags need a closer look.
 #[inline(always)]
-fn known(skb: Skb, packet: &Packet, key: &FlowKey, val: *mut FlowVal, packets: u64) {
+fn known(skb: Skb, packet: &Packet, val: *mut FlowVal, packets: u64) -> bool {
     // SAFETY: `val` is a value of the map, valid while the program runs. Counters are only ever added to atomically;
     // the time of the last packet may be off by the order of two CPUs, which is less than its resolution.
     unsafe {
         atomic::add(&raw mut (*val).bytes, skb.len().into());
         atomic::add(&raw mut (*val).packets, packets);
         (*val).last_boot_ns = tick_boot_ns();
-        if packet.tcp_flags & !((*val).flags as u8) == 0 && !reopens(packet, (*val).flags) {
-            return;
-        }
-    }
-    let cause = take_flags(packet, val);
-    if cause != cause::NONE {
-        own(skb, packet, val);
-        news(packet, key, val, cause);
+        packet.tcp_flags & !((*val).flags as u8) != 0 || reopens(packet, (*val).flags)
     }
 }
 
-/// Enters the packet's flags; tells whether they are news. Of several CPUs at once, one gets to tell.
+/// Enters the packet's flags and tells of them if they are news. Of several CPUs at once, one gets to tell.
+#[inline(never)]
+fn take_flags(skb: Skb, packet: &Packet, val: *mut FlowVal) {
+    let cause = flags_into(packet, val);
+    if cause != cause::NONE {
+        own(skb, packet, val);
+        news(packet, val, cause);
+    }
+}
+
+/// Enters the packet's flags; answers why they are news, if they are.
 #[inline(always)]
-fn take_flags(packet: &Packet, val: *mut FlowVal) -> u8 {
-    // SAFETY: `val` is a value of the map; `isn`, `flags`, `dscp` and `ttl` are its last, 8-aligned word.
+fn flags_into(packet: &Packet, val: *mut FlowVal) -> u8 {
+    // SAFETY: `val` is a value of the map; `isn`, `flags`, `dscp` and `ttl` make up an 8-aligned word of it.
     unsafe {
         let word = (&raw mut (*val).isn).cast::<u64>();
         let old = word.read_volatile();
@@ -124,8 +106,8 @@ fn cause_of(flags: u8, before: u16) -> u8 {
 }
 
 /// The first packet of a flow, here at least.
-#[inline(always)]
-fn first(skb: Skb, packet: &Packet, key: &FlowKey, packets: u64) {
+#[inline(never)]
+fn first(skb: Skb, packet: &Packet, packets: u64) {
     const ONLY_IF_ABSENT: u64 = 1;
     let now = now_boot_ns();
     let mut val = FlowVal {
@@ -142,15 +124,16 @@ fn first(skb: Skb, packet: &Packet, key: &FlowKey, packets: u64) {
         ttl: packet.ttl,
     };
     own(skb, packet, &raw mut val);
-    if FLOWS.insert(key, &val, ONLY_IF_ABSENT).is_ok() {
+    if FLOWS.insert(&packet.key, &val, ONLY_IF_ABSENT).is_ok() {
         count(counter::FLOWS_NEW);
-    } else if let Some(other) = FLOWS.get_ptr_mut(key) {
+    } else if let Some(other) = FLOWS.get_ptr_mut(&packet.key) {
         // Another CPU was faster and has told; this packet only counts.
-        return known(skb, packet, key, other, packets);
+        known(skb, packet, other, packets);
+        return;
     } else {
         count(counter::FLOW_INSERT_FAILED);
     }
-    news(packet, key, &raw const val, cause::NEW);
+    news(packet, &raw const val, cause::NEW);
 }
 
 /// Remembers the sending socket, where it is known and is the flow's own.
@@ -175,7 +158,7 @@ fn own(skb: Skb, packet: &Packet, val: *mut FlowVal) {
 }
 
 #[inline(always)]
-fn news(packet: &Packet, key: &FlowKey, val: *const FlowVal, cause: u8) {
+fn news(packet: &Packet, val: *const FlowVal, cause: u8) {
     // SAFETY: `val` is a value of the map or on the stack; a counter may move on between two reads.
     let cookie = unsafe { (*val).cookie };
     send::record::<FlowRecord>(&CTRL, Event { kind: kind::FLOW, at_boot_ns: now_boot_ns(), cookie }, |record| {
@@ -185,7 +168,7 @@ fn news(packet: &Packet, key: &FlowKey, val: *const FlowVal, cause: u8) {
                 cause,
                 packet_flags: packet.tcp_flags,
                 fragment: packet.fragment,
-                ..*key
+                ..packet.key
             });
             (&raw mut (*record).val).write(*val);
         }
@@ -193,28 +176,28 @@ fn news(packet: &Packet, key: &FlowKey, val: *const FlowVal, cause: u8) {
 }
 
 /// Only the first fragment has ports: remembers them, or takes them from there.
-#[inline(always)]
-fn ports_of_fragment(packet: &mut Packet, link: Link) {
+#[inline(never)]
+fn ports_of_fragment(packet: &mut Packet) {
     let key = FragmentKey {
-        source_ip: packet.source_ip,
-        destination_ip: packet.destination_ip,
+        source_ip: packet.key.source_ip,
+        destination_ip: packet.key.destination_ip,
         id: packet.fragment_id,
-        ifindex: link.ifindex,
-        protocol: packet.protocol,
-        direction: link.direction,
-        vlan: link.vlan,
+        ifindex: packet.key.ifindex,
+        protocol: packet.key.protocol,
+        direction: packet.key.direction,
+        vlan: packet.key.vlan,
         reserved: 0,
     };
     if packet.fragment == fragment::FIRST {
-        let ports = u32::from(packet.source_port) << 16 | u32::from(packet.destination_port);
+        let ports = u32::from(packet.key.source_port) << 16 | u32::from(packet.key.destination_port);
         // A full map makes room by itself; a failure is counted when the next fragment finds nothing.
         let _may_fail = FRAGMENTS.insert(&key, &ports, 0);
     } else if packet.fragment == fragment::LATER {
         match FRAGMENTS.get_ptr(&key) {
             // SAFETY: a value of the map, 4 bytes.
             Some(ports) => unsafe {
-                packet.source_port = (*ports >> 16) as u16;
-                packet.destination_port = *ports as u16;
+                packet.key.source_port = (*ports >> 16) as u16;
+                packet.key.destination_port = *ports as u16;
             },
             None => count(counter::FRAGMENTS_UNKNOWN),
         }

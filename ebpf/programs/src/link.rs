@@ -1,11 +1,11 @@
 //! Hook: every packet into and out of a link. Two programs for links with an Ethernet header, two for those without.
 
-use aya_ebpf::{bindings::__sk_buff, macros::classifier, programs::TcContext};
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_get_prandom_u32, macros::classifier, programs::TcContext};
 use ebpf_abi::{counter, direction};
 
 use crate::{
     dns, flows,
-    maps::count,
+    maps::{count, setting},
     packet::{self, Bytes, Packet, ethertype},
     skb::Skb,
 };
@@ -44,13 +44,30 @@ pub fn raw_out(context: TcContext) -> i32 {
 fn see<const LINK_HEADER: u32>(context: *mut __sk_buff, direction: u8) -> i32 {
     // SAFETY: the kernel called the program with this context.
     let skb = unsafe { Skb::new(context) };
-    let seen = ip_header(&skb, LINK_HEADER).and_then(|place| Some((place, headers(skb, &place)?)));
-    if let Some((place, mut packet)) = seen {
-        let link = flows::Link { ifindex: skb.ifindex(), vlan: place.vlan, direction };
-        flows::account(skb, &mut packet, link);
-        dns::send(skb, &packet, link);
+    if let Some(place) = ip_header(&skb, LINK_HEADER)
+        && let Some(mut packet) = headers(skb, &place)
+    {
+        packet.key.ifindex = skb.ifindex();
+        packet.key.vlan = place.vlan;
+        packet.key.direction = direction;
+        spread(&mut packet);
+        flows::account(skb, &mut packet);
+        if dns::is_dns(&packet) {
+            dns::send(skb, &packet);
+        }
     }
     NEXT
+}
+
+/// Makes one packet stand for many flows in a measurement. Otherwise the mask is 0, frozen, and so this is not even
+/// translated to machine code.
+#[inline(always)]
+fn spread(packet: &mut Packet) {
+    let mask = setting!(bench_port_mask);
+    if mask != 0 {
+        // SAFETY: the helper has no conditions.
+        packet.key.source_port = (unsafe { bpf_get_prandom_u32() } & mask) as u16;
+    }
 }
 
 /// Where the IP header is.
@@ -89,7 +106,14 @@ fn headers(skb: Skb, place: &Place) -> Option<Packet> {
     if let Some(packet) = packet::parse(&skb.linear(), place.at, place.ethertype) {
         return Some(packet);
     }
-    let packet = packet::parse(&skb, place.at, place.ethertype);
+    hidden_headers(skb, place.at, place.ethertype)
+}
+
+/// Headers that are not in the linear part, cut off, or behind extension headers. A function of its own, so that the
+/// verifier need not follow its many ways through what comes after.
+#[inline(never)]
+fn hidden_headers(skb: Skb, at: u32, ethertype: u16) -> Option<Packet> {
+    let packet = packet::parse(&skb, at, ethertype);
     if packet.is_none() {
         count(counter::PACKETS_CUT);
     }

@@ -1,6 +1,6 @@
 //! Reading the headers of a packet, wherever its bytes are.
 
-use ebpf_abi::{fragment, protocol, tcp};
+use ebpf_abi::{FlowKey, Tuple, fragment, protocol, tcp};
 
 use crate::memory::Plain;
 
@@ -31,16 +31,19 @@ pub trait Bytes {
 /// What the headers say.
 #[derive(Clone, Copy)]
 pub struct Packet {
-    /// Source, IPv4 mapped into IPv6.
-    pub source_ip: [u8; 16],
-    /// Destination, IPv4 mapped into IPv6.
-    pub destination_ip: [u8; 16],
-    /// Source port or ICMP type.
-    pub source_port: u16,
-    /// Destination port or ICMP code.
-    pub destination_port: u16,
-    /// Transport protocol.
-    pub protocol: u8,
+    /// Addresses, ports and protocol; the place where the packet was seen is for the caller to fill in. A key of the
+    /// flow map from the start, because copying it would cost more than all the rest of reading a packet.
+    pub key: FlowKey,
+    /// TCP sequence number.
+    pub sequence: u32,
+    /// What the fragments of one packet share.
+    pub fragment_id: u32,
+    /// Offset of the transport header.
+    pub transport: u32,
+    /// Bytes of the transport header, 0 where there is none.
+    pub transport_len: u32,
+    /// Bytes a UDP header says it carries.
+    pub datagram_len: u32,
     /// 4 or 6.
     pub ip_version: u8,
     /// Flags of a TCP header.
@@ -51,16 +54,6 @@ pub struct Packet {
     pub dscp: u8,
     /// One of [`fragment`].
     pub fragment: u8,
-    /// What the fragments of one packet share.
-    pub fragment_id: u32,
-    /// TCP sequence number.
-    pub sequence: u32,
-    /// Offset of the transport header.
-    pub transport: u32,
-    /// Bytes of the transport header, 0 where there is none.
-    pub transport_len: u32,
-    /// Bytes a UDP header says it carries.
-    pub datagram_len: u32,
 }
 
 #[repr(C)]
@@ -151,21 +144,19 @@ fn ipv4<B: Bytes>(bytes: &B, at: u32) -> Option<Packet> {
     }
     let fragment_bits = u16::from_be(header.fragment_be);
     Some(Packet {
-        source_ip: mapped(header.source),
-        destination_ip: mapped(header.destination),
-        source_port: 0,
-        destination_port: 0,
-        protocol: header.protocol,
+        key: FlowKey {
+            source_ip: mapped(header.source),
+            destination_ip: mapped(header.destination),
+            protocol: header.protocol,
+            ..FlowKey::ZERO
+        },
         ip_version: 4,
-        tcp_flags: 0,
         ttl: header.ttl,
         dscp: header.service >> 2,
         fragment: fragment_mark(fragment_bits & 0x1fff != 0, fragment_bits & 0x2000 != 0),
         fragment_id: header.id_be.into(),
-        sequence: 0,
         transport: at + header_len,
-        transport_len: 0,
-        datagram_len: 0,
+        ..Packet::NOTHING
     })
 }
 
@@ -173,23 +164,19 @@ fn ipv4<B: Bytes>(bytes: &B, at: u32) -> Option<Packet> {
 fn ipv6<B: Bytes>(bytes: &B, at: u32) -> Option<Packet> {
     let header: Ipv6 = bytes.read(at)?;
     let mut packet = Packet {
-        source_ip: both(header.source),
-        destination_ip: both(header.destination),
-        source_port: 0,
-        destination_port: 0,
-        protocol: header.next,
+        key: FlowKey {
+            source_ip: both(header.source),
+            destination_ip: both(header.destination),
+            protocol: header.next,
+            ..FlowKey::ZERO
+        },
         ip_version: 6,
-        tcp_flags: 0,
         ttl: header.hop_limit,
         dscp: (u32::from_be(header.version_class_label_be) >> 22) as u8 & 0x3f,
-        fragment: fragment::NONE,
-        fragment_id: 0,
-        sequence: 0,
         transport: at + 40,
-        transport_len: 0,
-        datagram_len: 0,
+        ..Packet::NOTHING
     };
-    if is_extension(packet.protocol) {
+    if is_extension(packet.key.protocol) {
         // Walking costs the verifier a branch per header and byte position: only where nothing is hidden anyway.
         if !B::COMPLETE {
             return None;
@@ -214,11 +201,11 @@ fn is_extension(next: u8) -> bool {
 #[inline(always)]
 fn pass_extensions<B: Bytes>(bytes: &B, packet: &mut Packet) {
     for _ in 0..EXTENSION_HEADERS_MAX {
-        if !is_extension(packet.protocol) {
+        if !is_extension(packet.key.protocol) {
             return;
         }
         let Some(head) = bytes.read::<[u8; 8]>(packet.transport) else { return };
-        let len = match packet.protocol {
+        let len = match packet.key.protocol {
             FRAGMENT => {
                 let offset_and_more = u16::from_be_bytes([head[2], head[3]]);
                 packet.fragment = fragment_mark(offset_and_more & 0xfff8 != 0, offset_and_more & 1 != 0);
@@ -228,7 +215,7 @@ fn pass_extensions<B: Bytes>(bytes: &B, packet: &mut Packet) {
             AUTHENTICATION => (u32::from(head[1]) + 2) * 4,
             _ => (u32::from(head[1]) + 1) * 8,
         };
-        packet.protocol = head[0];
+        packet.key.protocol = head[0];
         packet.transport += len;
         if packet.fragment == fragment::LATER {
             return;
@@ -238,31 +225,31 @@ fn pass_extensions<B: Bytes>(bytes: &B, packet: &mut Packet) {
 
 #[inline(always)]
 fn transport<B: Bytes>(bytes: &B, packet: &mut Packet) -> Option<()> {
-    match packet.protocol {
+    match packet.key.protocol {
         protocol::TCP => {
             let header: Tcp = bytes.read(packet.transport)?;
-            packet.source_port = u16::from_be(header.source_be);
-            packet.destination_port = u16::from_be(header.destination_be);
+            packet.key.source_port = u16::from_be(header.source_be);
+            packet.key.destination_port = u16::from_be(header.destination_be);
             packet.sequence = u32::from_be(header.sequence_be);
             packet.tcp_flags = header.flags;
             packet.transport_len = u32::from(header.data_offset >> 4) * 4;
         }
         protocol::UDP => {
             let header: Udp = bytes.read(packet.transport)?;
-            packet.source_port = u16::from_be(header.source_be);
-            packet.destination_port = u16::from_be(header.destination_be);
+            packet.key.source_port = u16::from_be(header.source_be);
+            packet.key.destination_port = u16::from_be(header.destination_be);
             packet.transport_len = 8;
             packet.datagram_len = u32::from(u16::from_be(header.len_be)).saturating_sub(8);
         }
         protocol::ICMP | protocol::ICMPV6 => {
             let [kind, code]: [u8; 2] = bytes.read(packet.transport)?;
-            packet.source_port = kind.into();
-            packet.destination_port = code.into();
+            packet.key.source_port = kind.into();
+            packet.key.destination_port = code.into();
         }
         protocol::SCTP => {
             let [source_be, destination_be]: [u16; 2] = bytes.read(packet.transport)?;
-            packet.source_port = u16::from_be(source_be);
-            packet.destination_port = u16::from_be(destination_be);
+            packet.key.source_port = u16::from_be(source_be);
+            packet.key.destination_port = u16::from_be(destination_be);
         }
         _ => {}
     }
@@ -270,6 +257,35 @@ fn transport<B: Bytes>(bytes: &B, packet: &mut Packet) -> Option<()> {
 }
 
 impl Packet {
+    const NOTHING: Self = Self {
+        key: FlowKey::ZERO,
+        sequence: 0,
+        fragment_id: 0,
+        transport: 0,
+        transport_len: 0,
+        datagram_len: 0,
+        ip_version: 0,
+        tcp_flags: 0,
+        ttl: 0,
+        dscp: 0,
+        fragment: fragment::NONE,
+    };
+
+    /// Both ends.
+    #[inline(always)]
+    pub fn tuple(&self) -> Tuple {
+        Tuple {
+            source_ip: self.key.source_ip,
+            destination_ip: self.key.destination_ip,
+            source_port: self.key.source_port,
+            destination_port: self.key.destination_port,
+            protocol: self.key.protocol,
+            ip_version: self.ip_version,
+            tcp_flags: self.tcp_flags,
+            ttl: self.ttl,
+        }
+    }
+
     /// Whether it only resets a connection: the kernel sends such a packet without the connection's socket.
     #[inline(always)]
     pub fn is_reset(&self) -> bool {

@@ -50,8 +50,9 @@ const HTTP_BEGINNINGS: [u32; 10] = [
     u32::from_le_bytes(*b"TRAC"),
 ];
 
-/// Most pieces of scattered memory that are put together.
-const PIECES_MAX: u32 = 8;
+/// Most pieces of scattered memory that are put together: what a server sends begins with its head, in one piece or a
+/// few. Each more doubles the work of the verifier.
+const PIECES_MAX: u32 = 4;
 
 /// What a process sent or received.
 #[derive(Clone, Copy)]
@@ -140,8 +141,9 @@ fn is_http(beginning: u32) -> bool {
     HTTP_BEGINNINGS.contains(&beginning)
 }
 
-/// Reads the arguments of the system call the process is in.
-#[inline(always)]
+/// Reads the arguments of the system call the process is in. A function of its own, so that the verifier need not
+/// follow each kind of call through what comes after.
+#[inline(never)]
 fn memory_of_call() -> Memory {
     // SAFETY: the helper gives the current task, whose registers are its own.
     let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as u64;
@@ -268,25 +270,26 @@ unsafe fn copy<const ROOM: usize>(into: *mut u8, wanted: u32, memory: Memory) ->
         return 0;
     }
     // SAFETY: the caller vouches for the room.
-    unsafe { gather(into, room / 2, wanted, memory) }
+    unsafe { gather::<ROOM>(into, wanted, memory.pieces, memory.pieces_len) }
 }
 
 /// Puts pieces together. Each contributes at most half the room and begins in its first half: so the end is inside,
 /// in a way the verifier can follow.
 ///
 /// # Safety
-/// `into` has room for `2 * half` bytes; `half` is a constant power of two.
-#[inline(always)]
-unsafe fn gather(into: *mut u8, half: u32, wanted: u32, memory: Memory) -> u32 {
+/// `into` has room for ROOM bytes; ROOM is a power of two.
+#[inline(never)]
+unsafe fn gather<const ROOM: usize>(into: *mut u8, wanted: u32, pieces: u64, pieces_len: u64) -> u32 {
+    let half = ROOM as u32 / 2;
     let mut done = 0u32;
     for piece in 0..PIECES_MAX {
-        if u64::from(piece) >= memory.pieces_len || done >= half || done >= wanted {
+        if u64::from(piece) >= pieces_len || done >= half || done >= wanted {
             break;
         }
-        let [base, len]: [u64; 2] = user(memory.pieces.wrapping_add(u64::from(piece) * 16)).unwrap_or([0; 2]);
+        let [base, len]: [u64; 2] = user(pieces.wrapping_add(u64::from(piece) * 16)).unwrap_or([0; 2]);
         let len = (len.min(u64::from(half)) as u32).min(wanted - done);
         if len == 0 {
-            continue;
+            break;
         }
         let at = core::hint::black_box(done) & (half - 1);
         let len = (core::hint::black_box(len - 1) & (half - 1)) + 1;

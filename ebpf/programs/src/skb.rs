@@ -1,6 +1,6 @@
 //! A packet as a link program gets it.
 
-use core::ffi::c_void;
+use core::arch::asm;
 
 use aya_ebpf::{
     bindings::__sk_buff,
@@ -123,10 +123,42 @@ impl Bytes for Linear {
         if start + size_of::<T>() > self.end {
             return None;
         }
-        // SAFETY: the bytes are within the packet, as was just checked (and the verifier checks that we checked); any
-        // bytes make a valid T, and the read needs no alignment.
-        Some(unsafe { (start as *const T).read_unaligned() })
+        // SAFETY: the bytes are within the packet, as was just checked (and the verifier checks that we checked).
+        Some(unsafe { load(start) })
     }
+}
+
+/// Reads a header of at most 40 bytes word by word.
+///
+/// A header in a packet is aligned to two bytes at best. For the compiler that means byte by byte, while every machine
+/// BPF runs fast on reads words from anywhere: so the words are read by instructions the compiler does not choose.
+///
+/// # Safety
+/// `start` is the address of `size_of::<T>()` readable bytes of a packet.
+#[inline(always)]
+unsafe fn load<T: Plain>(start: usize) -> T {
+    const { assert!(size_of::<T>() <= 40 && size_of::<T>() % 2 == 0) }
+    let mut words = [0u32; 10];
+    macro_rules! word {
+        ($($number:literal)*) => { $(
+            if size_of::<T>() >= $number * 4 + 4 {
+                // SAFETY: the caller vouches for the bytes, and this word is among them.
+                unsafe {
+                    asm!("{word} = *(u32 *)({at} + {offset})", word = out(reg) words[$number], at = in(reg) start,
+                        offset = const $number * 4, options(pure, readonly, nostack));
+                }
+            }
+        )* };
+    }
+    word!(0 1 2 3 4 5 6 7 8 9);
+    if size_of::<T>() == 2 {
+        // SAFETY: as above.
+        unsafe {
+            asm!("{half} = *(u16 *)({at} + 0)", half = out(reg) words[0], at = in(reg) start, options(pure, readonly, nostack));
+        }
+    }
+    // SAFETY: T is no larger than the words, of which any bytes are a valid T.
+    unsafe { core::mem::transmute_copy(&words) }
 }
 
 impl Bytes for Skb {
@@ -137,12 +169,5 @@ impl Bytes for Skb {
         let mut value = T::ZERO;
         // SAFETY: `value` has room for its own size, and any bytes make a valid T.
         unsafe { self.copy(offset, (&raw mut value).cast(), size_of::<T>() as u32) }.then_some(value)
-    }
-}
-
-/// Context pointer as helpers of other program types want it.
-impl From<Skb> for *mut c_void {
-    fn from(skb: Skb) -> Self {
-        skb.0.cast()
     }
 }

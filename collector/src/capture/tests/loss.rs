@@ -1,0 +1,97 @@
+//! Nothing is lost in silence: with a ring far too small and a reader that does not come, the sums still hold.
+
+use std::net::UdpSocket;
+
+use ebpf_abi::{Record, kind, protocol};
+
+use super::lab::{Lab, Pod};
+use super::{drain, flows, load, parsed, require_ebpf, wait_for};
+
+const CLIENT: Pod = Pod(1);
+const SERVER: Pod = Pod(2);
+const DATAGRAMS: usize = 400;
+
+#[test]
+fn seen_is_delivered_and_lost() {
+    let Some(_turn) = require_ebpf() else { return };
+    let lab = Lab::new(&[CLIENT, SERVER]);
+    lab.enter_node();
+    let mut kernel = load(|config| config.ctrl_ring_bytes = 0);
+    let receiver = lab.within(SERVER, || UdpSocket::bind((SERVER.v4(), 0)).unwrap());
+    receiver.set_read_timeout(Some(super::DEADLINE)).unwrap();
+    let to = receiver.local_addr().unwrap();
+    let send = |count: usize| {
+        lab.within(CLIENT, || {
+            // A socket each, held until the end so that no port comes twice: each is a flow of its own.
+            let mut sockets = Vec::new();
+            for _ in 0..count {
+                let socket = UdpSocket::bind((CLIENT.v4(), 0)).unwrap();
+                socket.send_to(b"x", to).unwrap();
+                receiver.recv(&mut [0]).unwrap();
+                sockets.push(socket);
+            }
+        });
+    };
+    send(DATAGRAMS);
+
+    // A few other records may come at any moment: the sums are taken when nothing came between two readings.
+    let mut delivered = [0u64; kind::SLOTS as usize];
+    let mut told_lost = 0;
+    let mut read = |kernel: &mut super::super::Kernel| {
+        for record in parsed(&drain(kernel)) {
+            delivered[usize::from(record.header().kind)] += 1;
+            told_lost += u64::from(record.header().lost) * u64::from(matches!(record, Record::Flow(_)));
+        }
+        (delivered, told_lost)
+    };
+    let (stats, delivered_now) = wait_for("a moment without records", || {
+        let (delivered, _) = read(&mut kernel);
+        let stats = kernel.stats().unwrap();
+        (stats.total().sent == delivered.iter().sum::<u64>()).then_some((stats, delivered))
+    });
+    for kind in 0..kind::SLOTS as u8 {
+        let of = stats.of_kind(kind);
+        assert_eq!(of.seen, of.sent + of.lost, "kind {kind}");
+        assert_eq!(of.sent, delivered_now[usize::from(kind)], "kind {kind}");
+    }
+    let flow = stats.of_kind(kind::FLOW);
+    assert!(flow.lost > 0, "the ring of one page was too small: {flow:?}");
+    assert!(flow.seen >= 2 * DATAGRAMS as u64);
+    assert_eq!(stats.flows_evicted, 0);
+
+    // The totals of the flows do not pass through the ring: nothing of them is lost.
+    let all = flows(&mut kernel);
+    let ours = all.iter().filter(|(key, _)| key.protocol == protocol::UDP && key.destination_port == to.port());
+    let (count, packets, bytes) =
+        ours.fold((0, 0, 0), |sum, (_, val)| (sum.0 + 1, sum.1 + val.packets, sum.2 + val.bytes));
+    assert_eq!((count, packets, bytes), (2 * DATAGRAMS, 2 * DATAGRAMS as u64, 2 * DATAGRAMS as u64 * 43));
+
+    // The first records after a loss tell of it, once on each processor that lost some.
+    wait_for("all of the loss to be told", || {
+        send(1);
+        let (_, told) = read(&mut kernel);
+        let lost = kernel.stats().unwrap().of_kind(kind::FLOW).lost;
+        (told == lost).then_some(())
+    });
+}
+
+#[test]
+fn flows_the_map_pushes_out_are_counted() {
+    let Some(_turn) = require_ebpf() else { return };
+    let lab = Lab::new(&[CLIENT, SERVER]);
+    lab.enter_node();
+    let mut kernel = load(|config| config.flows_max = 64);
+    let receiver = lab.within(SERVER, || UdpSocket::bind((SERVER.v4(), 0)).unwrap());
+    let to = receiver.local_addr().unwrap();
+    lab.within(CLIENT, || {
+        for _ in 0..DATAGRAMS {
+            // Whether they arrive does not matter here.
+            UdpSocket::bind((CLIENT.v4(), 0)).unwrap().send_to(b"x", to).unwrap();
+        }
+    });
+    let live = flows(&mut kernel).len() as u64;
+    let stats = kernel.stats().unwrap();
+    assert_eq!(stats.flows_live, live);
+    assert!(stats.flows_evicted > 0);
+    assert_eq!(stats.counters.flows_new, live + stats.flows_evicted);
+}
