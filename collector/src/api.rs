@@ -17,6 +17,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::ledger::Tallies;
 use crate::ring::{AgentEvent, Event, Ring};
 
 pub(crate) use observer::NodeObserver;
@@ -49,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<dyn Clock>,
     /// Streams that may be open at once.
     pub(crate) streams_max: usize,
+    /// Where losses are counted.
+    pub(crate) tallies: Arc<Tallies>,
     /// Ends every open stream.
     pub(crate) stop: CancellationToken,
 }

@@ -10,6 +10,9 @@ mod pair;
 mod sockets;
 mod totals;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +81,8 @@ pub(crate) struct Decoder {
     sockets: Sockets,
     names: Option<Arc<dyn KernelNames>>,
     clock_offset_ns: i64,
+    /// Time of the newest record.
+    latest: Timestamp,
     chunks_without_socket: u64,
     turns: Turns,
 }
@@ -103,6 +108,7 @@ impl Decoder {
             node,
             names,
             clock_offset_ns: 0,
+            latest: Timestamp(i64::MIN),
             chunks_without_socket: 0,
             turns: Turns {
                 // A generation lasts half the time, because an entry survives one turn after its last use.
@@ -122,6 +128,20 @@ impl Decoder {
     /// Wall-clock time of a record.
     pub(crate) fn time_of(&self, boot_ns: u64) -> Timestamp {
         Timestamp(i64::try_from(boot_ns).unwrap_or(i64::MAX).saturating_add(self.clock_offset_ns))
+    }
+
+    /// Time of a flow that a record with news of this time makes.
+    fn news_time(&mut self, boot_ns: u64) -> Timestamp {
+        let time = self.time_of(boot_ns);
+        self.latest = self.latest.max(time);
+        time
+    }
+
+    /// Time of a flow made of totals whose last packet came then. Totals are read seconds later, and readers of the
+    /// history count on its order, so they are as new as the newest record.
+    fn totals_time(&mut self, boot_ns: u64) -> Timestamp {
+        self.news_time(boot_ns);
+        self.latest
     }
 
     /// Takes what is told of a socket; says what it means for the connection's payload.

@@ -16,6 +16,7 @@ mod ledger;
 mod listen;
 mod live;
 mod metrics;
+mod offline;
 mod pace;
 pub mod pcap;
 mod pipeline;
@@ -29,4 +30,5 @@ mod status;
 mod supervise;
 
 pub use config::Config;
+pub use offline::Offline;
 pub use running::{RunError, Running, SourceOpenError, StartError, start};

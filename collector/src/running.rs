@@ -171,7 +171,8 @@ async fn open_listeners(config: &Config) -> Result<Listeners, StartError> {
     Ok(Listeners { observer, socket, metrics })
 }
 
-fn node_facts(config: &Config, clock: &dyn Clock) -> NodeFacts {
+/// What every flow of this node carries.
+pub(crate) fn node_facts(config: &Config, clock: &dyn Clock) -> NodeFacts {
     let own = if config.node_name.is_empty() { host_name() } else { config.node_name.clone() };
     let name = match config.cluster_name.as_str() {
         "" | "default" => own,

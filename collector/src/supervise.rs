@@ -200,6 +200,7 @@ fn api_node(parts: &Parts, histories: &Histories, stop: &CancellationToken) -> A
         started: parts.clock.now(),
         clock: parts.clock.clone(),
         streams_max: parts.config.observer.streams_max,
+        tallies: histories.status.tallies.clone(),
         stop: stop.clone(),
     })
 }

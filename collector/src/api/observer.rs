@@ -19,12 +19,12 @@ use proto::observer::{
     GetFlowsResponse, GetNamespacesRequest, GetNamespacesResponse, GetNodesRequest, GetNodesResponse,
     ServerStatusRequest, ServerStatusResponse,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use self::answer::{AgentAnswer, FlowAnswer};
-use self::stream::stream;
+use self::stream::{Client, stream};
 use super::Node;
 use super::span::Span;
 use crate::ring::Event;
@@ -49,13 +49,16 @@ impl NodeObserver {
         Self { node, places }
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+    /// A way to a client that asks now, if there is a place for it.
+    fn client<M>(&self) -> Result<(Client<M>, mpsc::Receiver<Result<M, Status>>), Status> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             let limit = self.node.streams_max;
             Status::resource_exhausted(format!(
                 "{limit} streams are open already; close some or raise collector.observer.streams_max"
             ))
-        })
+        })?;
+        let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
+        Ok((Client { answers, _place: place }, receiver))
     }
 }
 
@@ -83,9 +86,8 @@ impl Observer for NodeObserver {
             details: if proto::wants_details(&request) { Details::Send } else { Details::Omit },
             node_name: self.node.name.clone(),
         };
-        let place = self.place()?;
-        let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
-        tokio::spawn(stream(Arc::clone(&self.node), self.node.flows.clone(), span, answer, answers, place));
+        let (client, receiver) = self.client()?;
+        tokio::spawn(stream(Arc::clone(&self.node), self.node.flows.clone(), span, answer, client));
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 
@@ -104,10 +106,9 @@ impl Observer for NodeObserver {
             since: request.since.map(time_from_wire),
             until: request.until.map(time_from_wire),
         };
-        let place = self.place()?;
-        let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
+        let (client, receiver) = self.client()?;
         let answer = AgentAnswer { node_name: self.node.name.clone() };
-        tokio::spawn(stream(Arc::clone(&self.node), self.node.agent_events.clone(), span, answer, answers, place));
+        tokio::spawn(stream(Arc::clone(&self.node), self.node.agent_events.clone(), span, answer, client));
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 

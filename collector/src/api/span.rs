@@ -1,8 +1,13 @@
 //! Which part of a history a request asks for, as Hubble positions its readers.
 
+use std::time::Duration;
+
 use flow::Timestamp;
 
 use crate::ring::{AgentEvent, Event, Ring};
+
+/// How much older a value may be than one before it: processors and parsers hand over what they have at their own pace.
+const DISORDER: Duration = Duration::from_secs(1);
 
 /// A part of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +49,7 @@ impl Span {
     pub(crate) fn start<T: Clone + Timed>(&self, ring: &Ring<T>, counts: impl Fn(&T) -> bool) -> u64 {
         let (oldest, head) = (ring.oldest(), ring.head());
         if let Some(since) = self.since {
-            return walk_back(ring, |value| value.when() >= since);
+            return first_since(ring, since);
         }
         if self.first {
             return oldest;
@@ -65,10 +70,36 @@ impl Span {
         }
     }
 
+    /// Whether a value is within the times asked for.
+    pub(crate) fn covers(&self, time: Timestamp) -> bool {
+        self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time <= until)
+    }
+
+    /// Whether a value is so new that none after it can be within the times asked for.
+    pub(crate) fn is_past(&self, time: Timestamp) -> bool {
+        self.until.is_some_and(|until| time > until.after(DISORDER))
+    }
+
     /// How many matching values end the answer; `None` where only the end of the history or the client does.
     pub(crate) const fn limit(&self) -> Option<u64> {
         if self.follow || self.number == 0 { None } else { Some(self.number) }
     }
+}
+
+/// Number of the oldest value that is not older than `since`.
+fn first_since<T: Clone + Timed>(ring: &Ring<T>, since: Timestamp) -> u64 {
+    let mut start = ring.head();
+    let mut at = start;
+    while at > ring.oldest() {
+        match ring.get(at - 1).map(|value| value.when()) {
+            Some(time) if time >= since.before(DISORDER) => {
+                at -= 1;
+                start = if time >= since { at } else { start };
+            }
+            _ => break,
+        }
+    }
+    start
 }
 
 /// Number of the oldest value of the newest run of values that `belongs` accepts, asked from the newest on.
@@ -125,6 +156,20 @@ mod tests {
         ] {
             assert_eq!(start(asked), expected, "{asked:?}");
         }
+    }
+
+    #[test]
+    fn a_little_disorder_hides_nothing() {
+        let second = Timestamp::NANOS_PER_SECOND;
+        let (mut writer, ring) = ring(8);
+        for time in [1, 5 * second, 4 * second + 1, 6 * second, 5 * second - 1] {
+            writer.push(At(time));
+        }
+        writer.publish();
+        let span = Span { since: Some(Timestamp(5 * second)), until: Some(Timestamp(5 * second)), ..Span::default() };
+        assert_eq!(span.start(&ring, |_| true), 1);
+        assert!(span.covers(Timestamp(5 * second)) && !span.covers(Timestamp(4 * second + 1)));
+        assert!(!span.is_past(Timestamp(6 * second)) && span.is_past(Timestamp(6 * second + 1)));
     }
 
     #[test]

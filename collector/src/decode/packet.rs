@@ -6,8 +6,8 @@ use ebpf_abi::{
     DropKey, DropRecord, DropVal, FlowKey, FlowRecord, FlowVal, cause, direction, drop_source, fragment, protocol, tcp,
 };
 use flow::{
-    EventType, Flow, FlowDetails, FlowPhase, FlowType, Interface, Ip, L4, TcpFlags, TraceObservationPoint, TraceReason,
-    TrafficDirection, Verdict, event_type,
+    EventType, Flow, FlowDetails, FlowPhase, FlowType, Interface, Ip, L4, TcpFlags, Timestamp, TraceObservationPoint,
+    TraceReason, TrafficDirection, Verdict, event_type,
 };
 
 use super::conversation::{Conversation, Seen};
@@ -25,7 +25,7 @@ const NEWS_FLAGS: u16 = (tcp::SYN | tcp::FIN | tcp::RST) as u16;
 struct Told<'a> {
     key: &'a FlowKey,
     val: &'a FlowVal,
-    at_boot_ns: u64,
+    time: Timestamp,
     phase: FlowPhase,
     tcp_flags: u8,
 }
@@ -40,17 +40,9 @@ impl Decoder {
         };
         let key = FlowKey { cause: 0, packet_flags: 0, fragment: 0, reserved: 0, ..record.key };
         let added = self.observations.difference(key, record.val.first_boot_ns, count(&record.val));
-        self.passed(
-            &Told {
-                key: &record.key,
-                val: &record.val,
-                at_boot_ns: record.header.at_boot_ns,
-                phase,
-                tcp_flags: record.key.packet_flags,
-            },
-            added,
-            world,
-        )
+        let time = self.news_time(record.header.at_boot_ns);
+        let told = Told { key: &record.key, val: &record.val, time, phase, tcp_flags: record.key.packet_flags };
+        self.passed(&told, added, world)
     }
 
     /// Takes totals of a sweep; `None` where nothing was added to what was reported before.
@@ -61,7 +53,8 @@ impl Decoder {
         }
         let phase = if gone { FlowPhase::Close } else { FlowPhase::Update };
         let tcp_flags = (val.flags & !NEWS_FLAGS).to_le_bytes()[0];
-        Some(self.passed(&Told { key, val, at_boot_ns: val.last_boot_ns, phase, tcp_flags }, added, world))
+        let time = self.totals_time(val.last_boot_ns);
+        Some(self.passed(&Told { key, val, time, phase, tcp_flags }, added, world))
     }
 
     /// Takes the first drop of its kind; `None` for other signs of trouble, which are no drops.
@@ -120,7 +113,11 @@ impl Decoder {
         let reason = counterpart(&account.reason, val.ttl);
         let (source, destination) = self.parties(&pair, val.cookie, world);
         let conversation = self.conversations.id_of(&pair);
-        let mut flow = self.blank(self.time_of(val.last_boot_ns));
+        let time = match phase {
+            FlowPhase::New => self.news_time(val.first_boot_ns),
+            _ => self.totals_time(val.last_boot_ns),
+        };
+        let mut flow = self.blank(time);
         flow.verdict = Verdict::DROPPED;
         flow.drop_reason = reason;
         flow.event_type = Some(EventType { kind: event_type::DROP, sub_kind: reason.0 });
@@ -159,9 +156,12 @@ impl Decoder {
         };
         let seen = Seen { tcp_flags: told.tcp_flags, first, from_client };
         let (conversation, is_reply) = self.conversations.observe(pair, seen);
-        let (source, destination) = self.parties(&pair, val.cookie, world);
+        let (mut source, destination) = self.parties(&pair, val.cookie, world);
+        if val.cookie != 0 && val.netns != 0 {
+            source.netns = val.netns;
+        }
         let role = link_role(key, &pair, world);
-        let mut flow = self.blank(self.time_of(told.at_boot_ns));
+        let mut flow = self.blank(told.time);
         flow.verdict = Verdict::FORWARDED;
         flow.is_reply = is_reply;
         (flow.trace_point, flow.event_type) = observation_point(role, key.direction);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow::{Clock as _, LossRecord};
+use flow::LossRecord;
 use table::FlowBatchBuilder;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,12 +15,16 @@ use crate::ring::{Event, Read, Reader};
 
 /// How often an idle shipper looks whether a window of the ledger has ended.
 const LEDGER_EVERY: Duration = Duration::from_secs(1);
+/// Lines of the ledger kept for a later batch: some hours of windows.
+const UNTOLD_MAX: usize = 4_096;
 
 /// Reads the history and fills the spool.
 pub(super) struct Packer {
     shared: Arc<Shared>,
     sender: Sender,
     ledger: Ledger,
+    /// Lines of the ledger whose batch was lost before it was sent.
+    untold: Vec<LossRecord>,
     builder: FlowBatchBuilder,
     rows_max: usize,
     age_max: Duration,
@@ -32,6 +36,7 @@ impl Packer {
     pub(super) fn new(config: &RelayConfig, sender: Sender, shared: Arc<Shared>) -> Self {
         Self {
             ledger: Ledger::new(sender.clock.now()),
+            untold: Vec::new(),
             builder: FlowBatchBuilder::new(),
             rows_max: config.batch_rows_max.clamp(1, table::MAX_BATCH_ROWS),
             age_max: Duration::from_millis(config.batch_age_ms_max),
@@ -57,7 +62,7 @@ impl Packer {
                     }
                 }
                 Read::Value(Event::Lost(_)) => {}
-                Read::Lost(count) => self.sender.tallies.add(Cause::ShipperOvertaken, 0, count),
+                Read::Lost(count) => self.sender.tallies.add(Cause::ShipperOvertaken, count, count),
                 Read::Empty => {
                     if self.wait(&mut reader).await.is_err() {
                         break;
@@ -94,11 +99,12 @@ impl Packer {
     }
 
     /// Puts the batch under construction into the spool, even an empty one where there are losses to tell.
-    fn put(&mut self, losses: Vec<LossRecord>) {
+    fn put(&mut self, mut losses: Vec<LossRecord>) {
         self.due = None;
         if self.builder.is_empty() && losses.is_empty() {
             return;
         }
+        losses.append(&mut self.untold);
         let batch = self.builder.finish();
         let rows = batch.num_rows() as u64;
         let parcel = match Parcel::encode(&batch, losses) {
@@ -109,8 +115,49 @@ impl Packer {
                 return;
             }
         };
-        let lost: u64 = self.shared.with(|spool| spool.push(parcel)).iter().map(Parcel::rows).sum();
-        self.sender.tallies.add(Cause::SpoolFull, rows, lost);
+        let lost = self.shared.with(|spool| spool.push(parcel));
+        self.sender.tallies.add(Cause::ShipperOvertaken, rows, 0);
+        self.sender.tallies.add(Cause::SpoolFull, rows, lost.iter().map(Parcel::rows).sum());
+        for line in lost.into_iter().flat_map(Parcel::into_losses) {
+            tell_later(&mut self.untold, line);
+        }
         self.shared.filled.notify_one();
+    }
+}
+
+/// Keeps a line for the next batch; lines of one window, stage and cause become one, so that their number stays small.
+fn tell_later(untold: &mut Vec<LossRecord>, line: LossRecord) {
+    let same = |known: &LossRecord| (known.window, known.stage, &known.cause) == (line.window, line.stage, &line.cause);
+    // Beyond the limit the last line stands for all that follow.
+    let full = untold.len() >= UNTOLD_MAX;
+    match untold.iter().position(same).or_else(|| full.then(|| untold.len() - 1)) {
+        Some(at) => {
+            untold[at].seen += line.seen;
+            untold[at].lost += line.lost;
+        }
+        None => untold.push(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flow::{LossStage, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn lines_of_lost_batches_are_kept_and_their_sum_too() {
+        let mut untold = Vec::new();
+        for n in 0..2 * i64::try_from(UNTOLD_MAX).unwrap() {
+            let (window, stage, cause) = (Timestamp(n / 2), LossStage::Ship, "spool_full".to_owned());
+            tell_later(&mut untold, LossRecord { window, stage, cause, seen: 2, lost: 1 });
+        }
+        let window = Timestamp(i64::MAX);
+        let line = LossRecord { window, stage: LossStage::Ring, cause: "x".to_owned(), seen: 2, lost: 1 };
+        tell_later(&mut untold, line);
+        assert_eq!(untold.len(), UNTOLD_MAX);
+        let total = 2 * UNTOLD_MAX as u64 + 1;
+        assert_eq!(untold.iter().map(|line| line.lost).sum::<u64>(), total);
+        assert_eq!(untold.iter().map(|line| line.seen).sum::<u64>(), 2 * total);
     }
 }

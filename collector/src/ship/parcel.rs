@@ -44,6 +44,11 @@ impl Parcel {
         self.rows
     }
 
+    /// What was to be told with it.
+    pub(super) fn into_losses(self) -> Vec<LossRecord> {
+        self.losses
+    }
+
     /// Bytes it occupies.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes

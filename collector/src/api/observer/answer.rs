@@ -19,10 +19,17 @@ pub(super) trait Answer<T>: Send + 'static {
     fn counts(&self, value: &T) -> bool;
 
     /// The answer for a value; `None` where the client does not want it.
-    fn make(&self, value: &T) -> Option<Self::Message>;
+    fn make(&self, value: &T) -> Option<Made<Self::Message>>;
 
     /// The answer that tells of values the client missed; `None` where the API has none.
     fn lost(&self, lost: LostEvent, now: Timestamp) -> Option<Self::Message>;
+}
+
+/// An answer.
+pub(super) struct Made<M> {
+    pub(super) message: M,
+    /// Whether it counts towards the number asked for.
+    pub(super) counts: bool,
 }
 
 /// Answers of `GetFlows`.
@@ -40,17 +47,17 @@ impl Answer<Event> for FlowAnswer {
         matches!(value, Event::Flow(flow) if self.filters.matches(flow))
     }
 
-    fn make(&self, value: &Event) -> Option<GetFlowsResponse> {
+    fn make(&self, value: &Event) -> Option<Made<GetFlowsResponse>> {
         match value {
             Event::Flow(flow) if self.filters.matches(flow) => {
                 let mut wire = flow_to_wire(flow, self.details);
                 if let Some(mask) = &self.mask {
                     mask.apply(&mut wire);
                 }
-                Some(flow_response(wire))
+                Some(Made { message: flow_response(wire), counts: true })
             }
             Event::Flow(_) => None,
-            Event::Lost(lost) => self.lost(lost.1, lost.0),
+            Event::Lost(lost) => self.lost(lost.1, lost.0).map(|message| Made { message, counts: false }),
         }
     }
 
@@ -75,7 +82,7 @@ impl Answer<AgentEvent> for AgentAnswer {
         true
     }
 
-    fn make(&self, value: &AgentEvent) -> Option<GetAgentEventsResponse> {
+    fn make(&self, value: &AgentEvent) -> Option<Made<GetAgentEventsResponse>> {
         let notification = match &value.what {
             AgentNews::Started => {
                 agent_event::Notification::AgentStart(TimeNotification { time: Some(time_to_wire(value.time)) })
@@ -90,11 +97,12 @@ impl Answer<AgentEvent> for AgentAnswer {
                 })
             }
         };
-        Some(GetAgentEventsResponse {
+        let message = GetAgentEventsResponse {
             node_name: self.node_name.clone(),
             time: Some(time_to_wire(value.time)),
             agent_event: Some(WireAgentEvent { r#type: value.kind().0, notification: Some(notification) }),
-        })
+        };
+        Some(Made { message, counts: true })
     }
 
     fn lost(&self, _lost: LostEvent, _now: Timestamp) -> Option<GetAgentEventsResponse> {
