@@ -33,7 +33,7 @@ fn unknown_keys_and_bad_values_are_named() -> Result<()> {
 fn a_port_in_use_is_named_with_the_remedy() -> Result<()> {
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
-    for key in ["relay.grpc_listen", "relay.http_listen"] {
+    for key in ["relay.grpc.listen", "relay.http.listen"] {
         let error = refusal(&["relay", "--set", &format!("{key}={address}")])?;
         assert!(error.contains(&address) && error.contains(key), "{error}");
     }
@@ -62,8 +62,8 @@ fn without_privilege_weir_says_what_is_missing_and_offers_files() -> Result<()> 
     let out = Command::new("setpriv")
         .args(["--reuid=nobody", "--clear-groups", "--", "timeout", "20"])
         .arg(&program)
-        .args(["up", "--set", "relay.grpc_listen=127.0.0.1:0", "--set", "relay.http_listen=127.0.0.1:0"])
-        .args(["--set", "relay.metrics_listen=127.0.0.1:0", "--set", "collector.observer.listen=127.0.0.1:0"])
+        .args(["up", "--set", "relay.grpc.listen=127.0.0.1:0", "--set", "relay.http.listen=127.0.0.1:0"])
+        .args(["--set", "relay.metrics.listen=127.0.0.1:0", "--set", "collector.observer.listen=127.0.0.1:0"])
         .args(["--set", "collector.metrics.listen=127.0.0.1:0", "--set", "collector.observer.socket=null"])
         .output()?;
     let error = String::from_utf8_lossy(&out.stderr);

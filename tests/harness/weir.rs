@@ -215,9 +215,9 @@ fn in_netns(netns: Option<&str>, program: &Path) -> Command {
 fn free_ports(folder: &Path) -> Vec<String> {
     let socket = folder.join("observer.sock");
     [
-        "relay.grpc_listen=127.0.0.1:0".to_owned(),
-        "relay.http_listen=127.0.0.1:0".to_owned(),
-        "relay.metrics_listen=127.0.0.1:0".to_owned(),
+        "relay.grpc.listen=127.0.0.1:0".to_owned(),
+        "relay.http.listen=127.0.0.1:0".to_owned(),
+        "relay.metrics.listen=127.0.0.1:0".to_owned(),
         "collector.observer.listen=127.0.0.1:0".to_owned(),
         "collector.metrics.listen=127.0.0.1:0".to_owned(),
         format!("collector.observer.socket={}", socket.display()),

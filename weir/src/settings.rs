@@ -92,7 +92,10 @@ impl Settings {
 /// What differs from the parts' own defaults: both parts on one machine serve that machine only.
 fn defaults_of(part: Part) -> Value {
     let text = match part {
-        Part::Both => "collector: {observer: {listen: '127.0.0.1:4244'}, metrics: {listen: '127.0.0.1:9965'}}",
+        Part::Both => {
+            "collector: {observer: {listen: '127.0.0.1:4244'}, metrics: {listen: '127.0.0.1:9965'}}
+relay: {metrics: {listen: '127.0.0.1:9966'}}"
+        }
         Part::Collector | Part::Relay => "{}",
     };
     serde_norway::from_str(text).expect("the text above is YAML")
@@ -134,9 +137,9 @@ impl Layers {
             self.lay_some("collector.relay.address", args.relay.clone());
         }
         if let Some(args) = cli.command.relay_args() {
-            self.lay_some("relay.grpc_listen", args.grpc.clone());
-            self.lay_some("relay.http_listen", args.http.clone());
-            self.lay_some("relay.ui_dir", args.ui_dir.as_deref().map(path_value));
+            self.lay_some("relay.grpc.listen", args.grpc.clone());
+            self.lay_some("relay.http.listen", args.http.clone());
+            self.lay_some("relay.http.ui_dir", args.ui_dir.as_deref().map(path_value));
             if !args.peer.is_empty() {
                 let peers = args.peer.iter().map(|address| {
                     let mut peer = Mapping::new();
