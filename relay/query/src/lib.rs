@@ -1,1 +1,21 @@
-//! Placeholder.
+//! SQL over the hot index. The only crate that names DataFusion.
+//!
+//! An [`Engine`] answers read-only queries over a snapshot of the index, with tables `flows`, `losses` and `nodes` and
+//! views `edges` and `drops`. Each query is bounded in memory, time and rows, and stops when its [`Answer`] is dropped.
+
+mod answer;
+mod engine;
+mod error;
+mod flows;
+mod functions;
+mod limits;
+mod run;
+mod session;
+mod side_tables;
+mod statement;
+mod views;
+
+pub use answer::Answer;
+pub use engine::Engine;
+pub use error::{Position, QueryError};
+pub use limits::{Limits, LimitsError};

@@ -160,8 +160,10 @@ pub struct SqlConfig {
     pub queries_max: usize,
     /// Milliseconds a query may run. Default 30,000.
     pub deadline_ms: u64,
-    /// Rows of one answer; the rest is cut off and the answer says so. Default 10,000.
+    /// Rows of one answer. An answer in CSV or Arrow that has more breaks off with an error. Default 1,000,000.
     pub rows_max: usize,
+    /// Rows of one answer in JSON, which is held in memory; the rest is cut off and the answer says so. Default 10,000.
+    pub json_rows_max: usize,
 }
 
 const MIB: usize = 1024 * 1024;
@@ -242,7 +244,13 @@ impl Default for IndexConfig {
 
 impl Default for SqlConfig {
     fn default() -> Self {
-        Self { memory_bytes_max: 256 * MIB, queries_max: 4, deadline_ms: 30_000, rows_max: 10_000 }
+        Self {
+            memory_bytes_max: 256 * MIB,
+            queries_max: 4,
+            deadline_ms: 30_000,
+            rows_max: 1_000_000,
+            json_rows_max: 10_000,
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Relay {
     pub(crate) metrics: Metrics,
     /// What ends, in the order it ends.
     pub(crate) stages: Stages,
+    /// Places for live streams of the web UI.
+    pub(crate) live_places: Arc<Semaphore>,
     clock: Box<dyn Clock>,
     rate: Mutex<Rate>,
     workers: Semaphore,
@@ -101,6 +103,7 @@ impl Relay {
             losses: Losses::new(),
             metrics: Metrics::new(),
             stages: Stages::default(),
+            live_places: Arc::new(Semaphore::new(config.live.streams_max)),
             rate: Mutex::default(),
             workers: Semaphore::new(available_parallelism().map_or(2, |n| n.get())),
             clock,
@@ -180,6 +183,7 @@ fn index_limits(config: &Config) -> relay_index::Config {
 fn query_limits(config: &Config) -> Limits {
     Limits {
         memory_bytes: config.sql.memory_bytes_max,
+        spill_bytes: Limits::default().spill_bytes,
         concurrent: config.sql.queries_max,
         wait: SQL_WAIT,
         deadline: Duration::from_millis(config.sql.deadline_ms),

@@ -117,6 +117,11 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     open_sources(&relay, queue);
     let doors = open_doors(&relay, grpc, http, metrics);
     info!(grpc = %grpc_addr, http = %http_addr, metrics = ?metrics_addr, "relay is open");
+    for (door, address) in [("gRPC", grpc_addr), ("HTTP", http_addr)] {
+        if !address.ip().is_loopback() {
+            warn!(door, %address, "port is open to other machines, and there is no authentication yet");
+        }
+    }
     let supervisor = tokio::spawn(supervise(relay, doors, shutdown));
     Ok(Running { grpc: grpc_addr, http: http_addr, metrics: metrics_addr, supervisor })
 }

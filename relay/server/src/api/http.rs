@@ -1,21 +1,87 @@
 //! The HTTP port: JSON API, live streams, SQL and the web UI.
 
+mod flows;
+mod guard;
+mod live;
+mod map;
+mod openapi;
+mod params;
+mod problem;
+mod sql;
+mod state;
+
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::response::Response;
-use axum::routing::get;
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use tower_http::compression::CompressionLayer;
 
+use self::problem::Refusal;
 use crate::assets::Assets;
 use crate::relay::Relay;
+
+/// Name of what is no route of the API, in metrics.
+const UI_ROUTE: &str = "ui";
+
+/// Every route of the API. The document of the API lists the same ones; a test compares them.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Relay>>)> {
+    vec![
+        ("/healthz", get(state::healthz)),
+        ("/readyz", get(state::readyz)),
+        ("/api/openapi.json", get(openapi::document)),
+        ("/api/v1/status", get(state::status)),
+        ("/api/v1/nodes", get(state::nodes)),
+        ("/api/v1/flows", get(flows::flows)),
+        ("/api/v1/flows/stream", get(live::stream)),
+        ("/api/v1/map", get(map::map)),
+        ("/api/v1/drops", get(map::drops)),
+        ("/api/v1/sql", post(sql::sql)),
+    ]
+}
 
 /// Answers everything on the HTTP port.
 pub(crate) fn router(relay: &Arc<Relay>) -> Router {
     let assets = relay.config.http.ui_dir.clone().map_or(Assets::BuiltIn, Assets::Folder);
-    Router::new().route("/healthz", get(|| async { "ok\n" })).fallback(ui).with_state(Arc::new(assets))
+    let mut router = Router::new();
+    for (path, methods) in routes() {
+        router = router.route(path, methods);
+    }
+    router
+        .fallback(ui)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(Extension(Arc::new(assets)))
+        .layer(DefaultBodyLimit::max(relay.config.http.request_bytes_max))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(Arc::clone(relay), guard::guard))
+        .with_state(Arc::clone(relay))
 }
 
-async fn ui(State(assets): State<Arc<Assets>>, request: Request) -> Response {
-    assets.answer(request.uri().path(), request.headers()).await
+/// Whatever is no route is a page or file of the web UI.
+async fn ui(
+    State(relay): State<Arc<Relay>>,
+    Extension(assets): Extension<Arc<Assets>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let path = request.uri().path();
+    if path == "/api" || path.starts_with("/api/") {
+        let error = format!("there is no {path}");
+        return Err(Refusal::new(StatusCode::NOT_FOUND, error, "see /api/openapi.json for what there is"));
+    }
+    if path == "/metrics" {
+        let at = relay.config.metrics.listen.map_or("switched off".to_owned(), |at| format!("on port {}", at.port()));
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "metrics are not served here", &format!("they are {at}")));
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(wrong_method(request.method().clone()).await.into_response());
+    }
+    Ok(assets.answer(path, request.headers()).await)
+}
+
+async fn wrong_method(method: Method) -> Refusal {
+    let error = format!("this address does not take {method}");
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error, "see /api/openapi.json for what it takes")
 }

@@ -60,6 +60,7 @@ impl Config {
             ("sql.memory_bytes_max", sql.memory_bytes_max),
             ("sql.queries_max", sql.queries_max),
             ("sql.rows_max", sql.rows_max),
+            ("sql.json_rows_max", sql.json_rows_max),
         ];
         let times = [
             ("live.batch_ms", live.batch_ms),

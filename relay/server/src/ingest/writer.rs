@@ -142,7 +142,7 @@ async fn look_after(relay: &Arc<Relay>) {
     let relay = Arc::clone(relay);
     let sealing = tokio::task::spawn_blocking(move || {
         let now = relay.now();
-        relay.index.seal_old(now);
+        relay.index.merge_old(now);
         relay.sample_rate(now);
     });
     if let Err(error) = sealing.await {

@@ -16,7 +16,6 @@ use super::ask::Ask;
 use super::respond;
 use crate::losses::{LossWatch, NodeLoss, past_losses};
 use crate::metrics::{Counted, StageLabels};
-use crate::nodes::names_in;
 use crate::relay::Relay;
 
 /// Flows read and converted at a time.
@@ -114,9 +113,8 @@ impl FlowStream {
     async fn tell_nodes(&self) -> Result<(), End> {
         let (nodes, now) = (self.relay.nodes(), self.relay.now());
         for state in [NodeState::NODE_CONNECTED, NodeState::NODE_UNAVAILABLE] {
-            let names = names_in(&nodes, state);
-            if !names.is_empty() {
-                self.send(respond::node_status(state, names, now)).await?;
+            if let Some(status) = respond::node_status(state, &nodes, now) {
+                self.send(status).await?;
             }
         }
         Ok(())

@@ -1,0 +1,76 @@
+//! Who talks to whom, and what is dropped.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use flow::view::{DropSummary, Problem, ServiceMap};
+use relay_index::MapBy;
+use tracing::error;
+
+use super::params::Params;
+use super::problem::Refusal;
+use crate::relay::Relay;
+
+/// Groups of drops that are listed.
+const DROP_GROUPS_MAX: usize = 1000;
+
+/// Who talks to whom, with what volume, errors and drops.
+#[utoipa::path(
+    get,
+    path = "/api/v1/map",
+    params(
+        ("since" = Option<String>, Query, description = "Begin: RFC 3339, or a duration back from now such as `15m`; default all that is held"),
+        ("until" = Option<String>, Query, description = "End: RFC 3339, or a duration back from now; default `now`"),
+        ("by" = Option<String>, Query, description = "What the nodes are: `workload` (default), `namespace` or `pod`"),
+    ),
+    responses((status = 200, body = ServiceMap), (status = 400, body = Problem)),
+)]
+pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Result<Json<ServiceMap>, Refusal> {
+    params.only(&["since", "until", "by"])?;
+    let by = match params.own("by") {
+        None => MapBy::default(),
+        Some(name) => MapBy::from_name(name)
+            .ok_or_else(|| Refusal::bad(format!("by is {name:?}"), "give workload, namespace or pod"))?,
+    };
+    let (now, begun) = (relay.now(), Instant::now());
+    let search = params.search(now)?;
+    let (since, until) = (search.since, search.until);
+    let snapshot = relay.index.snapshot();
+    let from = since.or(snapshot.oldest()).unwrap_or(now);
+    let mut map = relay.work(move || snapshot.service_map(&search, by)).await.map_err(|error| {
+        error!(%error, "drawing the map panicked");
+        Refusal::failed()
+    })?;
+    relay.metrics.query_ended("map", "ok", begun.elapsed());
+    map.since = from.to_string();
+    map.until = until.unwrap_or(now).to_string();
+    map.completeness = relay.index.completeness(since, until);
+    Ok(Json(map))
+}
+
+/// What is dropped, between whom and why.
+#[utoipa::path(
+    get,
+    path = "/api/v1/drops",
+    params(
+        ("since" = Option<String>, Query, description = "Begin: RFC 3339, or a duration back from now such as `15m`; default all that is held"),
+        ("until" = Option<String>, Query, description = "End: RFC 3339, or a duration back from now; default `now`"),
+    ),
+    responses((status = 200, body = DropSummary), (status = 400, body = Problem)),
+)]
+pub(super) async fn drops(State(relay): State<Arc<Relay>>, params: Params) -> Result<Json<DropSummary>, Refusal> {
+    params.only(&["since", "until"])?;
+    let begun = Instant::now();
+    let search = params.search(relay.now())?;
+    let (since, until) = (search.since, search.until);
+    let snapshot = relay.index.snapshot();
+    let mut drops = relay.work(move || snapshot.drop_summary(&search, DROP_GROUPS_MAX)).await.map_err(|error| {
+        error!(%error, "summing up drops panicked");
+        Refusal::failed()
+    })?;
+    relay.metrics.query_ended("drops", "ok", begun.elapsed());
+    drops.completeness = relay.index.completeness(since, until);
+    Ok(Json(drops))
+}

@@ -1,0 +1,12 @@
+//! The relay through its doors: real gRPC and HTTP clients against a relay in this process, on ports of its own.
+
+mod collector;
+mod http;
+mod live;
+mod malformed;
+mod observe;
+mod peers;
+mod push;
+mod relay;
+mod sql;
+mod stop;

@@ -1,0 +1,97 @@
+//! Pulling from Hubble observers: another relay plays the peer.
+
+use proto::observer::get_flows_response::ResponseTypes;
+use proto::observer::{GetFlowsRequest, GetFlowsResponse};
+use proto::relay::NodeState;
+use proto::weir::Loss;
+use relay_server::PeerConfig;
+
+use crate::collector::TestCollector;
+use crate::relay::{TestRelay, flows, get_flows, now, numbers, wait_until};
+
+async fn relay_that_pulls(address: String) -> TestRelay {
+    let peer = PeerConfig { name: "peer-1".to_owned(), address };
+    TestRelay::start_with(|config| {
+        config.ingest.peer_batch_ms = 10;
+        config.peers = vec![peer];
+    })
+    .await
+}
+
+async fn all_numbers(relay: &TestRelay) -> Vec<u32> {
+    numbers(&get_flows(relay, GetFlowsRequest::default()).await)
+}
+
+fn nodes_in(responses: &[GetFlowsResponse], state: NodeState) -> Vec<String> {
+    let mut names = Vec::new();
+    for response in responses {
+        if let Some(ResponseTypes::NodeStatus(event)) = &response.response_types
+            && event.state_change() == state
+        {
+            names.extend(event.node_names.clone());
+        }
+    }
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flows_details_and_losses_of_a_peer() {
+    let peer = TestRelay::start().await;
+    let base = now();
+    let mut collector = TestCollector::connect(peer.grpc(), "node-1", 1).await;
+    collector.push(&flows(base, 0..100)).await;
+    let relay = relay_that_pulls(peer.grpc().to_string()).await;
+    wait_until("the past was pulled", async || all_numbers(&relay).await.len() == 100).await;
+    let window = Some(proto::convert::time_to_wire(now()));
+    let loss = Loss { window, stage: "kernel".to_owned(), cause: "ring_full".to_owned(), seen: 9, lost: 4 };
+    collector.push_losses(&flows(base, 100..200), vec![loss]).await;
+    wait_until("news were pulled", async || all_numbers(&relay).await.len() == 200).await;
+    assert_eq!(all_numbers(&relay).await, (0..200).collect::<Vec<_>>());
+    let lost = r#"weir_relay_lost_flows_total{stage="kernel"}"#;
+    wait_until("losses were pulled", async || relay.metric(lost).await == 4).await;
+    let row = &crate::http::get(relay.http(), "/api/v1/flows?last=1").await.json()["flows"][0];
+    assert_eq!((row["bytes"].as_u64(), row["node"].as_str()), (Some(100), Some("node-1")));
+    let responses = get_flows(&relay, GetFlowsRequest { number: 1, ..Default::default() }).await;
+    assert_eq!(nodes_in(&responses, NodeState::NodeConnected), ["peer-1"]);
+    relay.stop().await.unwrap();
+    peer.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_comes_back_is_continued() {
+    let peer = TestRelay::start().await;
+    let address = peer.grpc();
+    let base = now();
+    TestCollector::connect(address, "node-1", 1).await.push(&flows(base, 0..50)).await;
+    let relay = relay_that_pulls(address.to_string()).await;
+    wait_until("the past was pulled", async || all_numbers(&relay).await.len() == 50).await;
+    peer.stop().await.unwrap();
+    wait_until("it is noticed", async || {
+        let responses = get_flows(&relay, GetFlowsRequest { number: 1, ..Default::default() }).await;
+        nodes_in(&responses, NodeState::NodeUnavailable) == ["peer-1"]
+    })
+    .await;
+
+    // It comes back at the same address with a part of what it had, and more.
+    let peer = TestRelay::start_with(|config| config.grpc.listen = address).await;
+    let mut collector = TestCollector::connect(address, "node-1", 2).await;
+    collector.push(&flows(base, 30..80)).await;
+    wait_until("it was continued", async || all_numbers(&relay).await.len() >= 80).await;
+    assert_eq!(all_numbers(&relay).await, (0..80).collect::<Vec<_>>(), "what overlaps is taken once");
+    relay.stop().await.unwrap();
+    peer.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absent_peer_is_listed_with_the_reason() {
+    let relay = relay_that_pulls("127.0.0.1:1".to_owned()).await;
+    wait_until("it is noticed", async || {
+        let responses = get_flows(&relay, GetFlowsRequest { number: 1, ..Default::default() }).await;
+        responses.iter().any(|r| match &r.response_types {
+            Some(ResponseTypes::NodeStatus(event)) => event.message.contains("refused"),
+            _ => false,
+        })
+    })
+    .await;
+    relay.stop().await.unwrap();
+}
