@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use crate::relay::within;
+use crate::relay::{channel, within};
 
 /// One stream of batches.
 pub(crate) struct TestCollector {
@@ -27,7 +27,7 @@ pub(crate) struct TestCollector {
 impl TestCollector {
     pub(crate) async fn connect(relay: SocketAddr, node: &str, boot_id: u64) -> Self {
         let (messages, receiver) = mpsc::channel(4);
-        let mut client = FlightServiceClient::connect(format!("http://{relay}")).await.unwrap();
+        let mut client = FlightServiceClient::new(channel(format!("http://{relay}")).await);
         let acks = client.do_put(ReceiverStream::new(receiver)).await.unwrap().into_inner();
         Self { node: node.to_owned(), boot_id, sequence: 0, begun: false, messages, acks }
     }

@@ -10,7 +10,7 @@ use prost::Message as _;
 use tonic::Code;
 
 use crate::collector::{TestCollector, batch, encode};
-use crate::relay::{TestRelay, flows, get_flows, now, numbers};
+use crate::relay::{TestRelay, channel, flows, get_flows, now, numbers};
 
 /// Sends messages and checks that the stream ends with this code and words, counted under this cause, and that the
 /// relay goes on to take good batches.
@@ -170,7 +170,7 @@ async fn two_nodes_on_one_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_calls_are_not_offered() {
     let relay = TestRelay::start().await;
-    let mut client = FlightServiceClient::connect(format!("http://{}", relay.grpc())).await.unwrap();
+    let mut client = FlightServiceClient::new(channel(format!("http://{}", relay.grpc())).await);
     let ticket = arrow_flight::Ticket { ticket: "SELECT 1".into() };
     assert_eq!(client.do_get(ticket).await.unwrap_err().code(), Code::Unimplemented);
     let descriptor = FlightDescriptor::new_cmd("SELECT 1");

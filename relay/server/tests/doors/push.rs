@@ -5,7 +5,7 @@ use proto::observer::{GetFlowsRequest, GetNodesRequest, ServerStatusRequest};
 use proto::weir::Loss;
 
 use crate::collector::TestCollector;
-use crate::relay::{TestRelay, flow, flows, get_flows, now, numbers, wait_until, within};
+use crate::relay::{TestRelay, channel, flow, flows, get_flows, now, numbers, wait_until, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_acknowledged_can_be_read_back() {
@@ -124,9 +124,7 @@ async fn collectors_beyond_the_limit_are_refused() {
     let mut first = TestCollector::connect(relay.grpc(), "node-1", 7).await;
     first.push(&flows(now(), 0..1)).await;
     let mut client =
-        arrow_flight::flight_service_client::FlightServiceClient::connect(format!("http://{}", relay.grpc()))
-            .await
-            .unwrap();
+        arrow_flight::flight_service_client::FlightServiceClient::new(channel(format!("http://{}", relay.grpc())).await);
     let error = client.do_put(tokio_stream::pending()).await.unwrap_err();
     assert_eq!(error.code(), tonic::Code::ResourceExhausted);
     assert!(error.message().contains("relay.ingest.collectors_max"), "{error}");

@@ -162,3 +162,8 @@ pub(crate) async fn get_flows(relay: &TestRelay, request: GetFlowsRequest) -> Ve
     }
     responses
 }
+
+/// A connection to a gRPC port.
+pub(crate) async fn channel(url: String) -> tonic::transport::Channel {
+    tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap()
+}

@@ -15,7 +15,7 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse
 use tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient as AlphaClient;
 
 use crate::collector::TestCollector;
-use crate::relay::{TestRelay, config, flows, now, within};
+use crate::relay::{TestRelay, channel, config, flows, now, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_streams_in_words_and_closes_the_ports() {
@@ -73,7 +73,7 @@ async fn a_bad_setting_is_explained() {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_told_by_grpc_and_http() {
     let relay = TestRelay::start().await;
-    let mut health = HealthClient::connect(format!("http://{}", relay.grpc())).await.unwrap();
+    let mut health = HealthClient::new(channel(format!("http://{}", relay.grpc())).await);
     for service in ["", proto::HEALTH_SERVICE] {
         let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap();
         assert_eq!(answer.into_inner().status, 1, "{service:?}");
@@ -93,7 +93,7 @@ async fn reflection_lists_the_services_in_both_versions() {
         message_request: Some(MessageRequest::ListServices(String::new())),
         ..Default::default()
     };
-    let mut client = ServerReflectionClient::connect(address.clone()).await.unwrap();
+    let mut client = ServerReflectionClient::new(channel(address.clone()).await);
     let mut answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap().into_inner();
     let answer: ServerReflectionResponse = within(answers.message()).await.unwrap().unwrap();
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!() };
@@ -106,7 +106,7 @@ async fn reflection_lists_the_services_in_both_versions() {
         message_request: Some(alpha::server_reflection_request::MessageRequest::ListServices(String::new())),
         ..Default::default()
     };
-    let mut client = AlphaClient::connect(address).await.unwrap();
+    let mut client = AlphaClient::new(channel(address).await);
     let mut answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap().into_inner();
     let answer = within(answers.message()).await.unwrap().unwrap();
     let Some(alpha::server_reflection_response::MessageResponse::ListServicesResponse(list)) = answer.message_response
