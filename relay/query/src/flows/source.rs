@@ -116,7 +116,9 @@ impl Filter {
         let mut mask: Option<BooleanArray> = None;
         for filter in &self.filters {
             let passed = filter.evaluate(&rows)?.into_array(rows.num_rows())?;
-            let passed = prep_null_mask_filter(arrow::array::AsArray::as_boolean(&passed));
+            let passed = arrow::array::AsArray::as_boolean(&passed);
+            // NULL does not pass. The function insists on a mask that has some.
+            let passed = if passed.nulls().is_some() { prep_null_mask_filter(passed) } else { passed.clone() };
             mask = Some(match mask {
                 None => passed,
                 Some(before) => arrow::compute::and(&before, &passed)?,
