@@ -118,7 +118,8 @@ impl Filter {
             let passed = filter.evaluate(&rows)?.into_array(rows.num_rows())?;
             let passed = arrow::array::AsArray::as_boolean(&passed);
             // NULL does not pass. The function insists on a mask that has some.
-            let passed = if passed.nulls().is_some() { prep_null_mask_filter(passed) } else { passed.clone() };
+            let has_nulls = arrow::array::Array::nulls(passed).is_some();
+            let passed = if has_nulls { prep_null_mask_filter(passed) } else { passed.clone() };
             mask = Some(match mask {
                 None => passed,
                 Some(before) => arrow::compute::and(&before, &passed)?,
