@@ -7,6 +7,7 @@
 mod base64;
 mod read;
 mod schema;
+mod stream;
 mod time;
 mod unknown;
 mod write;
@@ -31,29 +32,26 @@ pub fn to_line(response: &GetFlowsResponse) -> String {
 /// # Errors
 /// The line is not a JSON object, or a known field has a value of another type.
 pub fn from_line(line: &str) -> Result<GetFlowsResponse, JsonError> {
-    let object: Map<String, Value> = serde_json::from_str(line).map_err(JsonError::Syntax)?;
-    if is_bare_flow(&object) {
-        return read::from_object(&object).map(crate::convert::flow_response);
+    let (mut is_export, mut is_flow) = (false, false);
+    let response = read_line::<GetFlowsResponse>(line, &mut |unknown| {
+        is_export |= EXPORT_ONLY.contains(&unknown);
+        is_flow |= schema::is_field::<Flow>(unknown);
+    })?;
+    // A response says what it holds; a bare flow has none of these fields, but others than the two they share.
+    if response.response_types.is_none() && is_flow && !is_export {
+        return read_line(line, &mut |_| {}).map(crate::convert::flow_response);
     }
-    read::from_object(&object)
+    Ok(response)
 }
 
-/// A response says what it holds; a bare flow has none of these fields, but others than the two they share.
-fn is_bare_flow(object: &Map<String, Value>) -> bool {
-    const CONTENT: [&str; 9] = [
-        "flow",
-        "node_status",
-        "nodeStatus",
-        "lost_events",
-        "lostEvents",
-        "agent_event",
-        "agentEvent",
-        "debug_event",
-        "debugEvent",
-    ];
-    const SHARED: [&str; 3] = ["node_name", "nodeName", "time"];
-    !CONTENT.iter().any(|name| object.contains_key(*name))
-        && object.keys().any(|key| !SHARED.contains(&key.as_str()) && schema::is_field::<Flow>(key))
+/// Fields of which a line of a flow log has one where it holds no flow.
+const EXPORT_ONLY: [&str; 4] = ["agent_event", "agentEvent", "debug_event", "debugEvent"];
+
+fn read_line<M: Message + Name + Default>(line: &str, unknown: &mut dyn FnMut(&str)) -> Result<M, JsonError> {
+    let message = M::full_name();
+    let shape = schema::message(&message).expect("every generated message has a descriptor");
+    let encoded = stream::encode(shape, line, unknown)?;
+    M::decode(encoded.as_slice()).map_err(|source| JsonError::Message { message, source })
 }
 
 /// Any message of the API as JSON.

@@ -41,22 +41,22 @@ pub(super) fn from_object<M: Message + Name + Default>(object: &Map<String, Valu
 }
 
 /// A value of another type, and the way to it from the inside out.
-struct Mismatch {
+pub(super) struct Mismatch {
     path: Vec<String>,
     expected: &'static str,
 }
 
 impl Mismatch {
-    const fn new(expected: &'static str) -> Self {
+    pub(super) const fn new(expected: &'static str) -> Self {
         Self { path: Vec::new(), expected }
     }
 
-    fn at(mut self, step: &str) -> Self {
+    pub(super) fn at(mut self, step: &str) -> Self {
         self.path.push(step.to_owned());
         self
     }
 
-    fn into_error(mut self) -> JsonError {
+    pub(super) fn into_error(mut self) -> JsonError {
         self.path.reverse();
         JsonError::Field { path: self.path.join("."), expected: self.expected }
     }
@@ -94,7 +94,8 @@ enum Encoded {
     Nothing,
 }
 
-fn encode_value(number: u32, kind: &Kind, value: &Value, out: &mut Vec<u8>) -> Result<(), Mismatch> {
+/// Appends a field of any type.
+pub(super) fn encode_value(number: u32, kind: &Kind, value: &Value, out: &mut Vec<u8>) -> Result<(), Mismatch> {
     match encoded(kind, value)? {
         Encoded::Varint(value) => {
             encode_key(number, WireType::Varint, out);
@@ -104,14 +105,17 @@ fn encode_value(number: u32, kind: &Kind, value: &Value, out: &mut Vec<u8>) -> R
             encode_key(number, WireType::SixtyFourBit, out);
             out.extend_from_slice(&bits.to_le_bytes());
         }
-        Encoded::Bytes(bytes) => {
-            encode_key(number, WireType::LengthDelimited, out);
-            encode_varint(bytes.len() as u64, out);
-            out.extend_from_slice(&bytes);
-        }
+        Encoded::Bytes(bytes) => delimited(number, &bytes, out),
         Encoded::Nothing => {}
     }
     Ok(())
+}
+
+/// Appends a field of bytes.
+pub(super) fn delimited(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, out);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
 }
 
 #[expect(clippy::cast_sign_loss, reason = "protobuf sends negative numbers as their two's complement")]
@@ -209,7 +213,12 @@ fn enum_number(enumeration: &str, value: &Value) -> Result<Option<i32>, Mismatch
 }
 
 fn timestamp(value: &Value) -> Result<Vec<u8>, Mismatch> {
-    let (seconds, nanos) = time::read(text(value)?).ok_or(Mismatch::new("an RFC 3339 time"))?;
+    timestamp_of(text(value)?)
+}
+
+/// Encodes a time in its text form.
+pub(super) fn timestamp_of(text: &str) -> Result<Vec<u8>, Mismatch> {
+    let (seconds, nanos) = time::read(text).ok_or(Mismatch::new("an RFC 3339 time"))?;
     Ok(prost_types::Timestamp { seconds, nanos }.encode_to_vec())
 }
 

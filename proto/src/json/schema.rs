@@ -1,7 +1,7 @@
 //! Messages and enumerations of the API, as their descriptors tell.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use prost::{Message as _, Name};
 use prost_types::field_descriptor_proto::{Label, Type};
@@ -35,6 +35,26 @@ pub(super) struct FieldShape {
     pub(super) number: u32,
     pub(super) repeated: bool,
     pub(super) kind: Kind,
+    message: OnceLock<&'static MessageShape>,
+    enumeration: OnceLock<&'static EnumShape>,
+}
+
+impl FieldShape {
+    /// Shape of the message, for a field that holds one.
+    pub(super) fn message(&self) -> &'static MessageShape {
+        self.message.get_or_init(|| match &self.kind {
+            Kind::Message(name) => message(name).expect("descriptors are complete"),
+            _ => panic!("{} holds no message", self.name),
+        })
+    }
+
+    /// Shape of the enumeration, for a field that holds one.
+    pub(super) fn enumeration(&self) -> &'static EnumShape {
+        self.enumeration.get_or_init(|| match &self.kind {
+            Kind::Enum(name) => enumeration(name).expect("descriptors are complete"),
+            _ => panic!("{} holds no enumeration", self.name),
+        })
+    }
 }
 
 /// Type of a field.
@@ -69,6 +89,14 @@ impl MessageShape {
     /// The field with this number and its place in the order of declaration.
     pub(super) fn by_number(&self, number: u32) -> Option<(usize, &FieldShape)> {
         self.by_number.get(&number).map(|at| (*at, &self.fields[*at]))
+    }
+
+    /// Place of the field with this name, found fastest where it stands at `next` or shortly after.
+    pub(super) fn place_from(&self, next: usize, name: &str) -> Option<usize> {
+        /// Fields that are looked at one by one: those between two that a flow has.
+        const NEAR: usize = 8;
+        let near = self.fields.iter().enumerate().skip(next).take(NEAR).find(|(_, field)| field.name == name);
+        near.map(|(place, _)| place).or_else(|| self.by_name.get(name).copied())
     }
 
     pub(super) fn by_name(&self, name: &str) -> Option<&FieldShape> {
@@ -152,6 +180,8 @@ fn field_shape(field: &FieldDescriptorProto) -> Option<FieldShape> {
         number: u32::try_from(field.number()).expect("field numbers are positive"),
         repeated: field.label() == Label::Repeated,
         kind: kind(field)?,
+        message: OnceLock::new(),
+        enumeration: OnceLock::new(),
     })
 }
 
