@@ -213,7 +213,7 @@ fn http_is_exact(bench: &Bench) -> Result<()> {
     let response = ("RESPONSE", "http_code = 200 AND l7_latency_ns > 0");
     for share in &SHARES {
         for (kind, extra) in [request, response] {
-            let l7 = format!("l7_protocol = 'HTTP' AND l7_type = '{kind}' AND {extra}");
+            let l7 = format!("l7_protocol = 'HTTP' AND http_url LIKE '%/truth' AND l7_type = '{kind}' AND {extra}");
             bench.weir.await_count(share.http, &format!("SELECT count(*) FROM flows WHERE {l7} AND {}", share.of))?;
         }
     }
@@ -271,7 +271,8 @@ fn denials_are_exact(bench: &Bench) -> Result<()> {
     let attempts: i64 = SHARES.iter().map(|s| s.denied).sum();
     let (packets, _) = booked(&bench.server, "denied")?;
     assert!(packets >= attempts, "the server booked {packets} denied SYNs");
-    let dropped = "FROM flows WHERE verdict = 'DROPPED' AND dst_port = 5432 AND kernel_drop_reason = 'NETFILTER_DROP'";
+    let dropped = "FROM flows WHERE verdict = 'DROPPED' AND dst_port = 5432 AND kernel_drop_reason = 'NETFILTER_DROP' \
+         AND kernel_drop_netns = 'wgt-server'";
     bench.weir.await_count(packets, &format!("SELECT CAST(sum(packets) AS BIGINT) {dropped}"))?;
     bench.weir.await_count(attempts, &format!("SELECT count(DISTINCT src_port) {dropped}"))
 }
@@ -311,7 +312,7 @@ fn books_agree(bench: &Bench, host: &Host, counter: &str, query: &str) -> Result
 
 fn flowctl_agrees_with_sql(bench: &Bench) -> Result<()> {
     let requests: i64 = SHARES.iter().map(|s| s.http).sum();
-    let lines = bench.weir.flowctl(&["observe", "--all", "--http-method", "GET", "--type", "l7", "-o", "json"])?;
+    let lines = bench.weir.flowctl(&["observe", "--all", "--http-url", "/truth$", "--type", "l7", "-o", "json"])?;
     let seen = lines.lines().filter(|l| l.contains("\"type\":\"REQUEST\"")).count();
     assert_eq!(i64::try_from(seen)?, requests, "flowctl shows other requests than were sent");
     let drops = bench.weir.flowctl(&["observe", "--all", "--verdict", "DROPPED", "--port", "5432"])?;

@@ -77,7 +77,7 @@ async fn run_both(mut settings: Settings, shutdown: CancellationToken) -> Result
 
 /// Where the kernel cannot be observed, files still can.
 fn offer_files(error: collector::StartError) -> anyhow::Error {
-    let unprivileged = matches!(error, collector::StartError::Source(_));
+    let unprivileged = matches!(error, collector::StartError::Source(_) | collector::StartError::Names(_));
     let error = anyhow::Error::new(error);
     if unprivileged {
         error.context(
@@ -115,7 +115,9 @@ fn greet(at: &Greeting) {
     println!("\n  Try:");
     println!("    flowctl observe --follow{server}");
     println!("    flowctl observe --verdict DROPPED --last 20 -o wide{server}");
-    println!("    flowctl sql \"SELECT src_workload, dst_workload, count(*) AS flows FROM flows GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 10\"{http}\n");
+    println!(
+        "    flowctl sql \"SELECT src_workload, dst_workload, count(*) AS flows FROM flows GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 10\"{http}\n"
+    );
 }
 
 /// An address that can be called: a listener on all addresses is reached over loopback.

@@ -225,7 +225,9 @@ mod tests {
         let environment = [("WEIR_COLLECTOR__NODE_NAME", "env"), ("WEIR_CACHE", "/elsewhere")];
         let from_env = read(&["up", "--config", file], &environment).unwrap();
         assert_eq!((from_env.collector.node_name.as_str(), from_env.collector.ring.flows_max), ("env", 7));
-        let from_flag = read(&["up", "--config", file, "--node-name", "flag", "--set", "collector.ring.flows_max=9"], &environment).unwrap();
+        let from_flag =
+            read(&["up", "--config", file, "--node-name", "flag", "--set", "collector.ring.flows_max=9"], &environment)
+                .unwrap();
         assert_eq!((from_flag.collector.node_name.as_str(), from_flag.collector.ring.flows_max), ("flag", 9));
     }
 
