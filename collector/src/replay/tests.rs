@@ -66,6 +66,17 @@ fn reads_every_kind_of_line() {
     assert_eq!((stats.seen, stats.lost_unreadable), (3, 0));
 }
 
+/// Lines that real agents wrote.
+#[test]
+fn reads_what_hubble_writes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/hubble-flows-real.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (got, stats) = play(text.as_bytes(), Timing::default());
+    let got = got.unwrap();
+    assert_eq!((stats.lost_unreadable, got.flows.len()), (0, text.lines().count()));
+    assert!(got.flows.iter().all(|f| f.time.0 > 0 && f.verdict.0 != 0 && !f.node_name.is_empty()));
+}
+
 #[test]
 fn damaged_lines_are_left_out_and_counted() {
     let long = format!("{{\"x\":\"{}\"}}", "y".repeat(LINE_BYTES_MAX));
