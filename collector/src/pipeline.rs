@@ -1,5 +1,6 @@
 //! The one thread that owns the path from the source to the history.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +20,11 @@ use crate::status::{Status, Tables};
 
 /// How long to wait for records at most. The kernel does not wake us for each, so this is the delay of a flow.
 const POLL: Duration = Duration::from_millis(10);
+/// How long the parsers go on with a connection after it was closed: the kernel's rings are emptied one after the other,
+/// so its last payload comes after the news of its end.
+const CLOSE_DELAY: Duration = Duration::from_millis(200);
+/// Connections that wait for their end at most; beyond that the oldest ends at once.
+const CLOSING_MAX: usize = 65_536;
 /// How long to wait at a time once the source has ended.
 const ENDED_POLL: Duration = Duration::from_millis(100);
 
@@ -41,8 +47,10 @@ pub(crate) struct Scratch {
     world: Arc<World>,
     now: Timestamp,
     events: Vec<L7Event>,
-    /// Flows since the last publication.
-    flows: u64,
+    /// What goes into the history at the end of the batch.
+    batch: Vec<(Timestamp, Event)>,
+    /// Connections that were closed, and when.
+    closing: VecDeque<(Timestamp, u64)>,
     /// Sockets whose payload is of no more use.
     stop_payload: Vec<u64>,
     records: u64,
@@ -109,11 +117,28 @@ impl Stages {
         self.scratch.world = self.enricher.world();
     }
 
-    /// Publishes a batch.
+    /// Publishes a batch, in the order of time: processors and parsers hand over what they have at their own pace.
     pub(crate) fn end(&mut self) {
+        let batch = &mut self.scratch.batch;
+        if !batch.is_sorted_by_key(|(time, _)| *time) {
+            batch.sort_by_key(|(time, _)| *time);
+        }
+        for (_, event) in batch.drain(..) {
+            self.flows.push(event);
+        }
         self.flows.publish();
         self.agent_events.publish();
-        self.status.flows.fetch_add(std::mem::take(&mut self.scratch.flows), Ordering::Relaxed);
+        self.end_connections(self.scratch.now.before(CLOSE_DELAY), CLOSING_MAX);
+    }
+
+    /// Ends connections that were closed before `closed`, and more while there are more than `max`.
+    fn end_connections(&mut self, closed: Timestamp, max: usize) {
+        while let Some((at, cookie)) = self.scratch.closing.front().copied()
+            && (at <= closed || self.scratch.closing.len() > max)
+        {
+            self.scratch.closing.pop_front();
+            self.engine.close(cookie);
+        }
     }
 
     /// Takes one thing from the source.
@@ -134,7 +159,11 @@ impl Stages {
                 let decoded = self.decoder.drop_totals(&key, &val, &self.scratch.world);
                 self.decoded(decoded);
             }
-            Captured::Flow(flow) => self.push(*flow),
+            // A recording has its own order.
+            Captured::Flow(flow) => {
+                let flow = self.count(*flow);
+                self.flows.push(flow);
+            }
             Captured::Lost(lost) => self.lost(&lost),
         }
     }
@@ -172,7 +201,7 @@ impl Stages {
         match self.decoder.socket(record) {
             Opened::Nothing => {}
             Opened::Connection { cookie, pair, is_server } => self.engine.open(cookie, pair, is_server, time),
-            Opened::Closed(cookie) => self.engine.close(cookie),
+            Opened::Closed(cookie) => self.scratch.closing.push_back((self.scratch.now, cookie)),
         }
     }
 
@@ -196,14 +225,17 @@ impl Stages {
     fn decoded(&mut self, decoded: Option<Decoded>) {
         if let Some(decoded) = decoded {
             let flow = self.enricher.name(decoded);
-            self.push(flow);
+            let time = flow.time;
+            let event = self.count(flow);
+            self.scratch.batch.push((time, event));
         }
     }
 
-    fn push(&mut self, flow: Flow) {
+    /// Counts a flow on its way into the history.
+    fn count(&mut self, flow: Flow) -> Event {
         self.metrics.count(&flow);
-        self.scratch.flows += 1;
-        self.flows.push(Event::Flow(Arc::new(flow)));
+        self.status.flows.fetch_add(1, Ordering::Relaxed);
+        Event::Flow(Arc::new(flow))
     }
 
     fn lost(&mut self, lost: &LostEvent) {

@@ -23,11 +23,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use self::answer::{AgentAnswer, FlowAnswer};
+use self::answer::{AgentAnswer, Answer, FlowAnswer};
 use self::stream::{Client, stream};
 use super::Node;
-use super::span::Span;
-use crate::ring::Event;
+use super::span::{Span, Timed};
+use crate::ring::{Event, Ring};
 
 /// Answers that wait for one client; then its stream stands still, and the history may overtake it.
 const ANSWERS_MAX: usize = 128;
@@ -49,8 +49,12 @@ impl NodeObserver {
         Self { node, places }
     }
 
-    /// A way to a client that asks now, if there is a place for it.
-    fn client<M>(&self) -> Result<(Client<M>, mpsc::Receiver<Result<M, Status>>), Status> {
+    /// Answers with a part of a history, if there is a place for one more client.
+    fn answer<T, A>(&self, ring: &Ring<T>, span: Span, answer: A) -> Result<Response<Answers<A::Message>>, Status>
+    where
+        T: Clone + Timed + Send + 'static,
+        A: Answer<T>,
+    {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             let limit = self.node.streams_max;
             Status::resource_exhausted(format!(
@@ -58,7 +62,9 @@ impl NodeObserver {
             ))
         })?;
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
-        Ok((Client { answers, _place: place }, receiver))
+        let client = Client { answers, _place: place };
+        tokio::spawn(stream(Arc::clone(&self.node), ring.clone(), span, answer, client));
+        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 }
 
@@ -86,9 +92,7 @@ impl Observer for NodeObserver {
             details: if proto::wants_details(&request) { Details::Send } else { Details::Omit },
             node_name: self.node.name.clone(),
         };
-        let (client, receiver) = self.client()?;
-        tokio::spawn(stream(Arc::clone(&self.node), self.node.flows.clone(), span, answer, client));
-        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+        self.answer(&self.node.flows, span, answer)
     }
 
     async fn get_agent_events(
@@ -106,10 +110,8 @@ impl Observer for NodeObserver {
             since: request.since.map(time_from_wire),
             until: request.until.map(time_from_wire),
         };
-        let (client, receiver) = self.client()?;
         let answer = AgentAnswer { node_name: self.node.name.clone() };
-        tokio::spawn(stream(Arc::clone(&self.node), self.node.agent_events.clone(), span, answer, client));
-        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+        self.answer(&self.node.agent_events, span, answer)
     }
 
     async fn get_debug_events(

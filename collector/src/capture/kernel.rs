@@ -183,9 +183,9 @@ impl Kernel {
         now_boot_ns: u64,
         take: &mut dyn FnMut(FlowKey, FlowVal, SweepKind),
     ) -> Result<(), MapError> {
-        let made = self.counters.made()?;
+        let (made, _) = self.counters.made()?;
         self.flows.sweep(now_boot_ns, take)?;
-        self.counters.learn(made, self.flows.account, self.drops.account);
+        self.counters.learn_flows(made, self.flows.account);
         Ok(())
     }
 
@@ -198,9 +198,9 @@ impl Kernel {
         now_boot_ns: u64,
         take: &mut dyn FnMut(DropKey, DropVal, SweepKind),
     ) -> Result<(), MapError> {
-        let made = self.counters.made()?;
+        let (_, made) = self.counters.made()?;
         self.drops.sweep(now_boot_ns, take)?;
-        self.counters.learn(made, self.flows.account, self.drops.account);
+        self.counters.learn_drops(made, self.drops.account);
         Ok(())
     }
 
@@ -226,6 +226,12 @@ impl Kernel {
     /// The programs could not be told.
     pub fn set_payload_bytes(&mut self, bytes: u32) -> Result<(), MapError> {
         self.payload_bytes = CaptureConfig::payload_class(bytes.min(self.config.payload_bytes_max));
+        self.publish()
+    }
+
+    /// Captures the payload of this very process as well, which is a measurement's.
+    pub(super) fn measure_own_process(&mut self) -> Result<(), MapError> {
+        self.own_tgid = 0;
         self.publish()
     }
 

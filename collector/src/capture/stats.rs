@@ -101,12 +101,15 @@ impl Counters {
         Ok((self.counter(counter::FLOWS_NEW)?, self.counter(counter::DROPS_NEW)?))
     }
 
-    /// Learns from a sweep what the maps pushed out. `made` was read before it: what was made during the sweep may be
-    /// missing in it, and must not count as pushed out.
-    pub(super) fn learn(&mut self, made: (u64, u64), flows: Account, drops: Account) {
-        let evicted = |made: u64, account: Account| made.saturating_sub(account.removed + account.live);
-        self.flows_evicted = self.flows_evicted.max(evicted(made.0, flows));
-        self.drops_evicted = self.drops_evicted.max(evicted(made.1, drops));
+    /// Learns from a sweep of the flow map what it pushed out. `made` was read before it: what was made during the sweep
+    /// may be missing in it, and must not count as pushed out.
+    pub(super) fn learn_flows(&mut self, made: u64, swept: Account) {
+        self.flows_evicted = self.flows_evicted.max(swept.missing(made));
+    }
+
+    /// The same for the drop map.
+    pub(super) fn learn_drops(&mut self, made: u64, swept: Account) {
+        self.drops_evicted = self.drops_evicted.max(swept.missing(made));
     }
 
     pub(super) fn read(&self, flows: Account, drops: Account) -> Result<KernelStats, MapError> {

@@ -131,6 +131,11 @@ impl Drops {
 }
 
 impl Account {
+    /// Of `made` entries, those that neither stayed nor were taken out.
+    pub(super) fn missing(self, made: u64) -> u64 {
+        made.saturating_sub(self.removed + self.live)
+    }
+
     fn begin(self) -> Self {
         Self { live: 0, ..self }
     }

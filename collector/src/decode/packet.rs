@@ -52,7 +52,9 @@ impl Decoder {
             return None;
         }
         let phase = if gone { FlowPhase::Close } else { FlowPhase::Update };
-        let tcp_flags = (val.flags & !NEWS_FLAGS).to_le_bytes()[0];
+        // A SYN that nobody answers is all there is, and comes again.
+        let flags = if val.flags & !NEWS_FLAGS == 0 { val.flags } else { val.flags & !NEWS_FLAGS };
+        let tcp_flags = flags.to_le_bytes()[0];
         let time = self.totals_time(val.last_boot_ns);
         Some(self.passed(&Told { key, val, time, phase, tcp_flags }, added, world))
     }

@@ -73,6 +73,8 @@ impl OwnMetrics {
         ];
         let entries = sizes.map(|(table, entries, _)| ([("table", table)], entries as u64));
         out.gauge("weir_collector_table_entries", "Entries of a table", &entries)?;
+        let l7 = tables.l7.losses().map(|(cause, lost)| ([("cause", cause)], lost));
+        out.counter("weir_collector_l7_losses", "Payload that could not be followed by cause", &l7)?;
         let evicted = sizes.map(|(table, _, evicted)| ([("table", table)], evicted));
         out.counter("weir_collector_table_evictions", "Entries of a table that had to make room", &evicted)?;
         out.counter(
