@@ -1,6 +1,7 @@
 //! Automation of the project, in Rust; `./dev` is its door.
 
 mod codegen;
+mod ebpf;
 mod ui;
 
 use anyhow::Result;
@@ -21,6 +22,12 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Build the kernel programs and write them to ebpf/prebuilt.
+    Ebpf {
+        /// Change nothing; fail if the committed object is not what the sources make.
+        #[arg(long)]
+        check: bool,
+    },
     /// Build the web UI into ui/dist, from where the relay embeds it.
     Ui {
         /// Small and compressed, and refused when the module is over its budget (the default).
@@ -35,6 +42,7 @@ enum Task {
 fn main() -> Result<()> {
     match Args::parse().task {
         Task::Codegen { check } => codegen::run(check),
+        Task::Ebpf { check } => ebpf::run(check),
         Task::Ui { dev, .. } => ui::run(!dev),
     }
 }

@@ -1,20 +1,24 @@
-//! What the programs cost, measured by the kernel itself: `BPF_PROG_TEST_RUN` on packets made here.
+//! What the programs cost, measured by the kernel itself. Used by `cargo bench -p collector --bench kernel`.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
-use std::{io, mem};
+mod live;
+mod packets;
+mod run;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use aya::programs::SchedClassifier;
+use aya::sys::{Stats, enable_stats};
 
 use super::config::CaptureConfig;
 use super::error::CaptureError;
-use super::kernel::Prepared;
-
-/// `BPF_PROG_LOAD`.
-const PROG_LOAD: libc::c_long = 5;
-/// `BPF_PROG_TEST_RUN`.
-const PROG_TEST_RUN: libc::c_long = 10;
-const PROG_TYPE_SCHED_CLS: u32 = 3;
+use super::hooks::HOOKS;
+use super::kernel::{Kernel, Prepared};
+use super::map::MapError;
+use super::ring::Rings;
+use super::stats::Counters;
+use super::sweep::Account;
 
 /// Nanoseconds a packet costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,15 +31,46 @@ pub struct PacketCost {
     pub program_ns: f64,
 }
 
+/// Records a second that go through a ring while one thread reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RingThroughput {
+    /// What was measured.
+    pub case: String,
+    /// Bytes of one record.
+    pub record_bytes: usize,
+    /// Records a second the program made or wanted to make.
+    pub offered_per_s: f64,
+    /// Records a second the reader got.
+    pub delivered_per_s: f64,
+    /// Records the ring had no room for.
+    pub lost: u64,
+}
+
+/// What a program cost on real traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProgramCost {
+    /// Name of the program.
+    pub program: &'static str,
+    /// How often it ran.
+    pub runs: u64,
+    /// Nanoseconds of one run, the kernel's own measuring (some tens of them) included.
+    pub ns_per_run: f64,
+    /// Instructions the verifier looked at when it was loaded; `None` where the kernel does not tell.
+    pub verified_instructions: Option<u32>,
+}
+
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The programs could not be loaded.
     #[error("loading the programs failed")]
     Load(#[from] CaptureError),
-    /// The kernel refused to run them.
-    #[error("running a program on a packet failed")]
-    Run(#[source] io::Error),
+    /// The tables could not be read.
+    #[error("reading the tables failed")]
+    Map(#[from] MapError),
+    /// The kernel refused to run a program, or traffic could not be made.
+    #[error("running a program failed")]
+    Run(#[from] io::Error),
 }
 
 /// Measures what an established packet costs while as many flows are live as each mask has values (`0` is one flow,
@@ -45,118 +80,99 @@ pub enum BenchError {
 /// # Errors
 /// The programs cannot be loaded or run here.
 pub fn packet_costs(port_masks: &[u16], repeat: u32) -> Result<Vec<PacketCost>, BenchError> {
-    let empty = empty_program().map_err(BenchError::Run)?;
+    let empty = run::empty_program()?;
     let mut costs = Vec::new();
     for mask in port_masks {
-        let mut prepared = Prepared::with_bench_port_mask(&CaptureConfig::default(), false, (*mask).into())?;
-        for (version, packet) in [(4, tcp_v4()), (6, tcp_v6())] {
-            let program: &mut SchedClassifier = prepared
-                .ebpf
-                .program_mut("link_in")
-                .and_then(|program| program.try_into().ok())
-                .ok_or_else(|| BenchError::Run(io::ErrorKind::NotFound.into()))?;
-            let fd = program.fd().map_err(|error| BenchError::Run(io::Error::other(error)))?;
+        for (version, packet) in [(4, packets::tcp_v4()), (6, packets::tcp_v6())] {
+            let mut prepared = Prepared::with_bench_port_mask(&CaptureConfig::default(), false, (*mask).into())?;
+            let program = link_program(&mut prepared)?;
             costs.push(PacketCost {
                 case: format!("link_in, TCP over IPv{version}, {} flows", u32::from(*mask) + 1),
-                empty_ns: best_of_five(empty.as_fd(), &packet, repeat).map_err(BenchError::Run)?,
-                program_ns: best_of_five(fd.as_fd(), &packet, repeat).map_err(BenchError::Run)?,
+                empty_ns: best_of_five(empty.as_fd(), &packet, repeat)?,
+                program_ns: best_of_five(program, &packet, repeat)?,
             });
         }
     }
     Ok(costs)
 }
 
+fn link_program(prepared: &mut Prepared) -> io::Result<BorrowedFd<'_>> {
+    let program = prepared.ebpf.program_mut("link_in").ok_or(io::ErrorKind::NotFound)?;
+    let program: &mut SchedClassifier = program.try_into().map_err(io::Error::other)?;
+    Ok(program.fd().map_err(io::Error::other)?.as_fd())
+}
+
 fn best_of_five(program: BorrowedFd<'_>, packet: &[u8], repeat: u32) -> io::Result<f64> {
-    let rounds = (0..5).map(|_| test_run(program, packet, repeat));
-    rounds.collect::<io::Result<Vec<_>>>().map(|all| all.into_iter().min().unwrap_or_default().as_secs_f64() * 1e9)
+    let rounds = (0..5).map(|_| run::test_run(program, packet, repeat));
+    let rounds = rounds.collect::<io::Result<Vec<Duration>>>()?;
+    Ok(rounds.into_iter().min().unwrap_or_default().as_secs_f64() * 1e9)
 }
 
-fn tcp_v4() -> Vec<u8> {
-    let ip = [0x45, 0, 0, 52, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
-    [&ETHERNET[..], &[8, 0], &ip, &TCP].concat()
-}
-
-fn tcp_v6() -> Vec<u8> {
-    let ip = [0x60, 0, 0, 0, 0, 32, 6, 64];
-    [&ETHERNET[..], &[0x86, 0xdd], &ip, &[0xfd; 16], &[0xfc; 16], &TCP].concat()
-}
-
-const ETHERNET: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-/// An acknowledgement, with options.
-const TCP: [u8; 32] =
-    [0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x10, 1, 0, 0, 0, 0, 0, 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 1];
-
-/// The part of `union bpf_attr` for loading.
-#[repr(C)]
-struct LoadRequest {
-    prog_type: u32,
-    insn_cnt: u32,
-    insns: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log_buf: u64,
-    kern_version: u32,
-    prog_flags: u32,
-}
-
-/// A program that only answers "next".
-fn empty_program() -> io::Result<OwnedFd> {
-    // r0 = -1; exit
-    let instructions: [u64; 2] = [0xffff_ffff_0000_00b7, 0x95];
-    let request = LoadRequest {
-        prog_type: PROG_TYPE_SCHED_CLS,
-        insn_cnt: 2,
-        insns: instructions.as_ptr() as u64,
-        license: c"GPL".as_ptr() as u64,
-        log_level: 0,
-        log_size: 0,
-        log_buf: 0,
-        kern_version: 0,
-        prog_flags: 0,
-    };
-    // SAFETY: the request and what it points to outlive the call; there is no log to write to.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, PROG_LOAD, &raw const request, mem::size_of_val(&request)) };
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
+/// Measures how many records go through a ring: one thread makes them as fast as the program can, this one reads them.
+///
+/// # Errors
+/// The programs cannot be loaded or run here.
+pub fn ring_throughput(records: u32) -> Result<Vec<RingThroughput>, BenchError> {
+    // Nearly every packet of the first case is the first of its flow, because the map holds but a few.
+    let few_flows = CaptureConfig { flows_max: 64, ..CaptureConfig::default() };
+    let cases = [
+        ("flow", 136, few_flows, u32::from(u16::MAX), packets::tcp_v4()),
+        ("dns", 592, CaptureConfig::default(), 0, packets::dns()),
+    ];
+    let mut measured = Vec::new();
+    for (case, record_bytes, config, mask, packet) in cases {
+        let mut prepared = Prepared::with_bench_port_mask(&config, false, mask)?;
+        let mut rings = Rings::take(&mut prepared.ebpf)?;
+        let counters = Counters::take(&mut prepared.ebpf)?;
+        let program = link_program(&mut prepared)?;
+        let (began, mut delivered) = (Instant::now(), 0);
+        std::thread::scope(|scope| {
+            let producer = scope.spawn(|| run::test_run(program, &packet, records));
+            while !producer.is_finished() {
+                if rings.drain(&mut |_| delivered += 1).0 == 0 {
+                    std::thread::yield_now();
+                }
+            }
+            producer.join().map_err(|_| io::Error::other("the producer panicked"))?
+        })?;
+        let seconds = began.elapsed().as_secs_f64();
+        let total = counters.read(Account::default(), Account::default())?.total();
+        measured.push(RingThroughput {
+            case: case.to_owned(),
+            record_bytes,
+            offered_per_s: total.seen as f64 / seconds,
+            delivered_per_s: f64::from(delivered) / seconds,
+            lost: total.lost,
+        });
     }
-    // SAFETY: the kernel has just opened it for us, nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(measured)
 }
 
-/// The part of `union bpf_attr` for test runs.
-#[repr(C)]
-#[derive(Default)]
-struct RunRequest {
-    prog_fd: u32,
-    retval: u32,
-    data_size_in: u32,
-    data_size_out: u32,
-    data_in: u64,
-    data_out: u64,
-    repeat: u32,
-    duration: u32,
-    ctx_size_in: u32,
-    ctx_size_out: u32,
-    ctx_in: u64,
-    ctx_out: u64,
-    flags: u32,
-    cpu: u32,
-    batch_size: u32,
-    _pad: u32,
-}
-
-/// Runs a program on a packet; returns the mean time.
-fn test_run(program: BorrowedFd<'_>, packet: &[u8], repeat: u32) -> io::Result<Duration> {
-    let mut request = RunRequest {
-        prog_fd: program.as_raw_fd().cast_unsigned(),
-        data_size_in: u32::try_from(packet.len()).map_err(io::Error::other)?,
-        data_in: packet.as_ptr() as u64,
-        repeat,
-        ..RunRequest::default()
-    };
-    // SAFETY: the request and the packet outlive the call; no output buffers are given.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, PROG_TEST_RUN, &raw mut request, mem::size_of_val(&request)) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(Duration::from_nanos(request.duration.into())) }
+/// Measures every program on real traffic: `rounds` requests and answers, connections, and refused datagrams over the
+/// loopback device of a namespace of its own. Moves the calling thread into that namespace, so call it from a thread
+/// that ends.
+///
+/// # Errors
+/// The programs cannot be loaded here, or the namespace cannot be made.
+pub fn live_costs(rounds: usize) -> Result<Vec<ProgramCost>, BenchError> {
+    live::enter_empty_namespace()?;
+    let mut kernel = Kernel::load(&CaptureConfig { loopback: true, ..CaptureConfig::default() })?;
+    // Our own payload would not be captured.
+    kernel.measure_own_process()?;
+    let _while_held = enable_stats(Stats::RunTime).map_err(io::Error::other)?;
+    live::requests(rounds)?;
+    live::connections(rounds / 10)?;
+    live::refused(rounds / 10)?;
+    while kernel.drain(&mut |_| {}).more {}
+    let mut costs = Vec::new();
+    for hook in &HOOKS {
+        let Some(info) = kernel.ebpf.program(hook.program).and_then(|program| program.info().ok()) else { continue };
+        let runs = info.run_count();
+        if runs > 0 {
+            let ns_per_run = info.run_time().as_secs_f64() * 1e9 / runs as f64;
+            let verified_instructions = info.verified_instruction_count();
+            costs.push(ProgramCost { program: hook.program, runs, ns_per_run, verified_instructions });
+        }
+    }
+    Ok(costs)
 }

@@ -118,7 +118,6 @@ fn ignored_reasons(config: &CaptureConfig, names: &KernelNumbers) -> [u32; 8] {
     bits
 }
 
-#[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "numbers of system calls are small")]
 fn syscalls() -> Syscalls {
     Syscalls {
         read: libc::SYS_read as u32,

@@ -40,7 +40,10 @@ fn missing_in(status: &str) -> Vec<&'static str> {
     let has = |capability: u32| effective >> capability & 1 == 1;
     NEEDED
         .into_iter()
-        .filter(|(capability, _)| !has(*capability) && !(has(SYS_ADMIN) && *capability != NET_ADMIN))
+        .filter(|(capability, _)| {
+            let implied = has(SYS_ADMIN) && *capability != NET_ADMIN;
+            !has(*capability) && !implied
+        })
         .map(|(_, name)| name)
         .collect()
 }

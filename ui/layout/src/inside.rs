@@ -2,10 +2,14 @@
 
 use crate::geometry::Spot;
 use crate::place::Options;
+use crate::sorting::sort_by;
 use crate::units::Unit;
 
-/// Columns a whole trophic level is apart: levels of real networks are not whole, and finer columns follow them better.
-pub(crate) const COLUMNS_PER_LEVEL: f32 = 1.5;
+/// Columns a trophic level, the finest first: levels of real networks are not whole, and finer columns follow them
+/// better, but they also make an island wide and low.
+const COLUMNS_PER_LEVEL: [f32; 4] = [1.5, 1.0, 0.7, 0.5];
+/// Width of an island divided by its height that is still taken for the sake of finer columns.
+const ASPECT_MAX: f32 = 4.2;
 
 /// Puts the members of `unit` into columns, stacks each in the middle, and sets the size of the unit.
 pub(crate) fn lay_out(
@@ -15,11 +19,11 @@ pub(crate) fn lay_out(
     earlier: &[Option<Spot>],
     local: &mut [(f32, f32)],
 ) {
-    unit.columns = columns(&unit.members, levels, rows_max(unit.members.len(), options));
+    unit.columns = best_columns(&unit.members, levels, options);
     for column in &mut unit.columns {
         // New nodes come below those that were there.
         let key = |node: usize| earlier.get(node).copied().flatten().map_or(f32::MAX, |spot| spot.y);
-        column.sort_by(|&a, &b| key(a).total_cmp(&key(b)));
+        sort_by(column, |&a, &b| key(a).total_cmp(&key(b)));
     }
     let tallest = unit.columns.iter().map(Vec::len).max().unwrap_or(0) as f32;
     let wide = unit.columns.len() as f32;
@@ -52,10 +56,25 @@ fn rows_max(count: usize, options: &Options) -> usize {
     (rows as usize).max(4)
 }
 
-fn columns(members: &[usize], levels: &[f32], rows_max: usize) -> Vec<Vec<usize>> {
+/// The finest columns that do not make the unit too wide; the coarsest where all do.
+fn best_columns(members: &[usize], levels: &[f32], options: &Options) -> Vec<Vec<usize>> {
+    let rows_max = rows_max(members.len(), options);
+    let mut found = Vec::new();
+    for fineness in COLUMNS_PER_LEVEL {
+        found = columns(members, levels, rows_max, fineness);
+        let tallest = found.iter().map(Vec::len).max().unwrap_or(1) as f32;
+        let width = found.len() as f32 * (options.node_width + options.column_gap);
+        if width / (tallest * (options.node_height + options.row_gap)) <= ASPECT_MAX || found.len() <= 3 {
+            break;
+        }
+    }
+    found
+}
+
+fn columns(members: &[usize], levels: &[f32], rows_max: usize, fineness: f32) -> Vec<Vec<usize>> {
     let mut sorted = members.to_vec();
-    sorted.sort_by(|&a, &b| levels[a].total_cmp(&levels[b]).then(a.cmp(&b)));
-    let key = |node: usize| (levels[node] * COLUMNS_PER_LEVEL).round();
+    sort_by(&mut sorted, |&a, &b| levels[a].total_cmp(&levels[b]).then(a.cmp(&b)));
+    let key = |node: usize| (levels[node] * fineness).round();
     let mut columns = Vec::new();
     for level in sorted.chunk_by(|&a, &b| key(a) == key(b)) {
         let parts = level.len().div_ceil(rows_max);
@@ -73,7 +92,7 @@ mod tests {
         let levels = [0.0, 0.1, 1.0, 1.0, 1.0, 1.0, 1.0, 2.1];
         let members: Vec<usize> = (0..levels.len()).collect();
         assert_eq!(
-            columns(&members, &levels, 4),
+            columns(&members, &levels, 4, 1.5),
             [vec![0, 1], vec![2, 3, 4], vec![5, 6], vec![7]],
             "five nodes of one level make two columns of at most four"
         );

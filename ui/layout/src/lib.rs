@@ -11,10 +11,12 @@
 mod geometry;
 mod inside;
 pub mod isotonic;
-mod order;
+mod arrange;
 mod place;
+mod sorting;
 pub mod trophic;
 mod units;
 
 pub use geometry::{Placement, Rect, Spot};
 pub use place::{Edge, Node, Options, place};
+pub use sorting::{order, sort_by};

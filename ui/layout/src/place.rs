@@ -2,7 +2,7 @@
 
 use crate::geometry::{Placement, Rect, Spot};
 use crate::inside;
-use crate::order;
+use crate::arrange;
 use crate::trophic;
 use crate::units::{self, Unit};
 
@@ -53,7 +53,7 @@ impl Default for Options {
             column_gap: 96.0,
             row_gap: 14.0,
             island_padding: 16.0,
-            island_title: 20.0,
+            island_title: 24.0,
             island_gap: 88.0,
             aspect: 1.7,
             sticky_level: 0.4,
@@ -83,7 +83,7 @@ pub(crate) struct Sketch<'a> {
     pub(crate) options: &'a Options,
     /// Other ends of the edges of each node.
     pub(crate) neighbours: Vec<Vec<usize>>,
-    /// Level of each node.
+    /// Level of each node within its unit.
     pub(crate) levels: Vec<f32>,
     /// Unit of each node.
     pub(crate) unit_of: Vec<usize>,
@@ -105,12 +105,14 @@ impl<'a> Sketch<'a> {
             neighbours[from].push(to);
             neighbours[to].push(from);
         }
+        let (mut units, unit_of) = units::gather(nodes);
         let held = |node: usize, pick: fn(&Spot) -> f32| earlier.get(node).copied().flatten().map(|spot| pick(&spot));
-        let mut levels = trophic::levels(nodes.len(), &pairs);
+        // Within an island the calls inside of it decide; where the island itself belongs is another question.
+        let inner: Vec<(usize, usize)> = pairs.iter().copied().filter(|&(a, b)| unit_of[a] == unit_of[b]).collect();
+        let mut levels = trophic::levels(nodes.len(), &inner);
         for (node, level) in levels.iter_mut().enumerate() {
             *level = sticky(*level, held(node, |spot| spot.level), options.sticky_level);
         }
-        let (mut units, unit_of) = units::gather(nodes);
         let unit_pairs = units::pairs(&pairs, &unit_of);
         let unit_levels = trophic::levels(units.len(), &unit_pairs);
         for (unit, level) in units.iter_mut().zip(unit_levels) {
@@ -127,9 +129,9 @@ impl<'a> Sketch<'a> {
 
     fn arrange(&mut self, earlier: &[Option<Spot>]) {
         units::set_x(self);
-        order::seed(self, earlier);
-        order::sweep(self);
-        order::settle(self);
+        arrange::seed(self, earlier);
+        arrange::sweep(self);
+        arrange::settle(self);
         units::shelve_apart(self);
     }
 

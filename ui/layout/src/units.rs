@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::inside::COLUMNS_PER_LEVEL;
 use crate::place::{Node, Options, Sketch};
+use crate::sorting::sort_by;
 
 /// An island or a lone node.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,7 @@ pub(crate) fn pairs(pairs: &[(usize, usize)], unit_of: &[usize]) -> Vec<(usize, 
 const FORGIVEN_COLUMNS: f32 = 7.0;
 
 /// Columns a level of the units, the finest first; coarser ones make a wide picture narrower.
-const UNIT_COLUMNS_PER_LEVEL: [f32; 5] = [COLUMNS_PER_LEVEL, 1.0, 0.7, 0.5, 0.35];
+const UNIT_COLUMNS_PER_LEVEL: [f32; 5] = [1.5, 1.0, 0.7, 0.5, 0.35];
 
 /// Puts the units into columns by level; returns apart those that have to do with no other.
 pub(crate) fn columns(units: &[Unit], pairs: &[(usize, usize)], options: &Options) -> (Vec<Vec<usize>>, Vec<usize>) {
@@ -66,7 +66,7 @@ pub(crate) fn columns(units: &[Unit], pairs: &[(usize, usize)], options: &Option
     }
     let apart = (0..units.len()).filter(|&unit| !joined[unit]).collect();
     let mut sorted: Vec<usize> = (0..units.len()).filter(|&unit| joined[unit]).collect();
-    sorted.sort_by(|&a, &b| units[a].level.total_cmp(&units[b].level).then(a.cmp(&b)));
+    sort_by(&mut sorted, |&a, &b| units[a].level.total_cmp(&units[b].level).then(a.cmp(&b)));
     let candidates = UNIT_COLUMNS_PER_LEVEL.map(|fineness| by_level(units, &sorted, options, fineness));
     let best = candidates.into_iter().min_by(|a, b| misfit(units, a, options).total_cmp(&misfit(units, b, options)));
     (best.unwrap_or_default(), apart)
@@ -82,7 +82,7 @@ fn by_level(units: &[Unit], sorted: &[usize], options: &Options, fineness: f32) 
     columns
 }
 
-/// How far the shape is from the wanted one, in either direction. Wide pictures are forgiven up to twice the aspect, and
+/// How far the shape is from the wanted one, in either direction. Wide pictures are forgiven up to a third, and
 /// altogether while they have few columns, because width is what shows the direction of calls.
 fn misfit(units: &[Unit], columns: &[Vec<usize>], options: &Options) -> f32 {
     let width: f32 = columns
@@ -95,7 +95,7 @@ fn misfit(units: &[Unit], columns: &[Vec<usize>], options: &Options) -> f32 {
         .fold(1.0, f32::max);
     let ratio = width / height / options.aspect;
     let narrow = width <= FORGIVEN_COLUMNS * (options.node_width + options.column_gap);
-    if narrow && ratio >= 1.0 || (1.0..=2.0).contains(&ratio) { 0.0 } else { ratio.ln().abs() }
+    if narrow && ratio >= 1.0 || (1.0..=1.33).contains(&ratio) { 0.0 } else { ratio.ln().abs() }
 }
 
 /// Height that gives the whole about the wanted shape.
@@ -128,14 +128,17 @@ pub(crate) fn row_gap(options: &Options) -> f32 {
     options.island_gap * 0.4
 }
 
-/// Sets the left end of each unit: columns one after the other, each as wide as its widest unit.
+/// Sets the left end of each unit: columns one after the other, each as wide as its widest unit. The nodes of a column
+/// of units begin at the same left end, so that there are straight lanes between them.
 pub(crate) fn set_x(sketch: &mut Sketch<'_>) {
     let mut left = 0.0;
     for column in &sketch.columns {
-        let width = column.iter().map(|&u| sketch.units[u].width).fold(0.0, f32::max);
+        let inset = column.iter().map(|&u| sketch.units[u].inset.0).fold(0.0, f32::max);
+        let mut width = 0.0_f32;
         for &unit in column {
             let unit = &mut sketch.units[unit];
-            unit.x = left + (width - unit.width) / 2.0;
+            unit.x = left + inset - unit.inset.0;
+            width = width.max(unit.x + unit.width - left);
         }
         left += width + sketch.options.island_gap;
     }
@@ -155,7 +158,7 @@ pub(crate) fn shelve_apart(sketch: &mut Sketch<'_>) {
     let width = if placed.is_empty() { (area * sketch.options.aspect).sqrt() } else { right }.max(widest);
     // Boxes first, the tall ones before the low ones, so that rows are filled evenly.
     let mut order = sketch.apart.clone();
-    order.sort_by(|&a, &b| sketch.units[b].height.total_cmp(&sketch.units[a].height).then(a.cmp(&b)));
+    sort_by(&mut order, |&a, &b| sketch.units[b].height.total_cmp(&sketch.units[a].height).then(a.cmp(&b)));
     let (mut x, mut y) = (0.0, if placed.is_empty() { 0.0 } else { bottom + sketch.options.island_gap });
     let mut row_height = 0.0_f32;
     for unit in order {

@@ -1,6 +1,7 @@
 //! What could be meant by what was typed so far.
 
 use flow::filter::Selection;
+use ui_layout::sort_by;
 
 use crate::app::hints::Names;
 
@@ -42,7 +43,8 @@ fn conditions(sign: &str, text: &str) -> Vec<Suggestion> {
         Selection::NAMES.iter().filter(|(name, _)| name.contains(&text)).collect()
     };
     // What begins so goes before what only contains it.
-    found.sort_by_key(|(name, _)| !name.starts_with(&text));
+    let later = |name: &str| !name.starts_with(&text);
+    sort_by(&mut found, |a, b| later(a.0).cmp(&later(b.0)));
     let line = |(name, help): &(&str, &str)| Suggestion {
         text: format!("{sign}{name}="),
         help: (*help).to_owned(),
@@ -56,7 +58,8 @@ fn values(sign: &str, name: &str, typed: &str, names: &Names) -> Vec<Suggestion>
     let fixed = fixed_values(name).iter().map(|value| (*value).to_owned());
     let seen = names.of_condition(name).into_iter().flatten().cloned();
     let mut found: Vec<String> = fixed.chain(seen).filter(|v| v.to_ascii_lowercase().contains(&typed)).collect();
-    found.sort_by_key(|value| !value.to_ascii_lowercase().starts_with(&typed));
+    let later = |value: &str| !value.to_ascii_lowercase().starts_with(&typed);
+    sort_by(&mut found, |a, b| later(a).cmp(&later(b)));
     let line =
         |value: String| Suggestion { text: format!("{sign}{name}={value}"), help: String::new(), complete: true };
     found.into_iter().take(SHOWN_MAX).map(line).collect()

@@ -62,7 +62,7 @@ fn reasons(buckets: &[DropBucket]) -> Vec<(String, u64)> {
         *sums.entry(&bucket.reason).or_default() += bucket.packets;
     }
     let mut reasons: Vec<(String, u64)> = sums.into_iter().map(|(name, sum)| (name.to_owned(), sum)).collect();
-    reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    ui_layout::sort_by(&mut reasons, |a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     if reasons.len() > REASONS_MAX {
         let rest = reasons.split_off(REASONS_MAX - 1);
         reasons.push((format!("{} other reasons", rest.len()), rest.iter().map(|(_, sum)| sum).sum()));
@@ -85,7 +85,7 @@ fn fill(slices: Vec<Slice>, reasons: usize) -> Vec<Slice> {
     }
     let mut filled: Vec<Slice> = (0..count)
         .map(|at| Slice {
-            time: flow::Timestamp(((first + at as f64 * step) * 1e6) as i64).to_string(),
+            time: clock::rfc3339(first + at as f64 * step),
             packets: vec![0; reasons],
         })
         .collect();

@@ -62,6 +62,7 @@ fn Why(row: Arc<FlowRow>) -> impl IntoView {
 fn About(row: Arc<FlowRow>) -> impl IntoView {
     let size = match (row.packets, row.bytes) {
         (0, 0) => String::new(),
+        (1, bytes) => format!("{} in one packet", units::bytes(bytes as f64)),
         (packets, bytes) => format!("{} in {} packets", units::bytes(bytes as f64), units::grouped(packets)),
     };
     let direction = match row.is_reply {

@@ -73,12 +73,6 @@ pub(crate) fn Table(
     };
     view! {
         <div class="table" role="table" aria-label="Flows" aria-rowcount="-1">
-            <div class="row head" role="row">
-                {COLUMNS
-                    .iter()
-                    .map(|(class, title)| view! { <span class=format!("cell {class}") role="columnheader">{*title}</span> })
-                    .collect_view()}
-            </div>
             <div
                 class="scroller"
                 role="rowgroup"
@@ -88,6 +82,7 @@ pub(crate) fn Table(
                 on:scroll=move |_| refresh()
                 on:keydown=step
             >
+                <Head/>
                 <div class="spacer" role="presentation" style:height=move || px(scroll.window.get().height)>
                     <div
                         class="window"
@@ -104,6 +99,18 @@ pub(crate) fn Table(
                     {move || newer_words(scroll.newer.get())}
                 </button>
             </Show>
+        </div>
+    }
+}
+
+#[component]
+fn Head() -> impl IntoView {
+    view! {
+        <div class="row head" role="row">
+            {COLUMNS
+                .iter()
+                .map(|(class, title)| view! { <span class=format!("cell {class}") role="columnheader">{*title}</span> })
+                .collect_view()}
         </div>
     }
 }

@@ -1,28 +1,23 @@
 //! Drawing the scene on a canvas.
 
 use leptos::prelude::window;
+use ui_layout::sort_by;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, Path2d};
 
-use crate::map::glyphs;
+use crate::map::cards::Texts;
 use crate::map::palette::Palette;
 use crate::map::scales::{Health, WIDTHS};
-use crate::map::scene::{CARD, Card, Curve, Scene};
+use crate::map::scene::{CARD, Curve, Scene};
 use crate::map::viewport::Viewport;
 
 /// Widths of curves, thin to thick, at zoom 1.
 const LINE_WIDTHS: [f64; WIDTHS] = [1.1, 1.8, 2.8, 4.0];
-/// Zoom from which text can be read.
-const TEXT_ZOOM: f64 = 0.34;
-/// Zoom from which subtitles can be read.
-const SUBTITLE_ZOOM: f64 = 0.5;
-/// Zoom from which curves carry their numbers, in a picture of at most so many curves.
-const LABEL_ZOOM: f64 = 0.62;
-const LABELLED_CURVES_MAX: usize = 60;
+/// Zoom from which curves carry their numbers.
+const LABEL_ZOOM: f64 = 0.6;
 /// Sharper than twice is not seen and costs memory.
 const PIXEL_RATIO_MAX: f64 = 2.0;
 const CORNER: f64 = 7.0;
-const BAR: f64 = 4.0;
 /// Place of the mark along its curve: near the callee, whose door is closed.
 const MARK_AT: f32 = 0.72;
 const LABEL_AT: f32 = 0.45;
@@ -30,7 +25,7 @@ const LABEL_AT: f32 = 0.45;
 /// A canvas and what is drawn on it.
 pub(crate) struct Canvas {
     element: HtmlCanvasElement,
-    context: CanvasRenderingContext2d,
+    pub(super) context: CanvasRenderingContext2d,
     ratio: f64,
     size: (f64, f64),
 }
@@ -39,7 +34,7 @@ pub(crate) struct Canvas {
 pub(crate) struct Prepared {
     /// Curves and arrows by health and width.
     strokes: Vec<Strokes>,
-    titles: Vec<(String, String)>,
+    texts: Vec<Texts>,
 }
 
 struct Strokes {
@@ -84,9 +79,9 @@ impl Canvas {
             add_arrow(&strokes[at].arrows, curve);
         }
         // The worst are drawn last, over the others.
-        strokes.sort_by_key(|s| (s.health, s.width));
-        let titles = scene.cards.iter().map(|card| self.clip_texts(card, palette)).collect();
-        Prepared { strokes, titles }
+        sort_by(&mut strokes, |a, b| (a.health, a.width).cmp(&(b.health, b.width)));
+        let texts = scene.cards.iter().map(|card| self.clip_texts(card, palette)).collect();
+        Prepared { strokes, texts }
     }
 
     /// Draws the whole scene.
@@ -96,15 +91,17 @@ impl Canvas {
         for strokes in &prepared.strokes {
             self.stroke_curves(strokes, view, palette);
         }
-        if view.zoom >= LABEL_ZOOM && scene.curves.len() <= LABELLED_CURVES_MAX {
-            for curve in scene.curves.iter().filter(|c| !c.label.is_empty()) {
-                self.draw_label(curve, &curve.label, palette, &palette.muted);
+        if view.zoom >= LABEL_ZOOM {
+            for curve in &scene.curves {
+                if let Some(at) = curve.label_at {
+                    self.draw_label(at, &curve.label, palette, &palette.muted);
+                }
             }
         }
         for curve in scene.curves.iter().filter(|c| c.health > Health::Fine) {
             self.draw_mark(curve, view, palette);
         }
-        for (card, texts) in scene.cards.iter().zip(&prepared.titles) {
+        for (card, texts) in scene.cards.iter().zip(&prepared.texts) {
             self.draw_card(card, texts, view, palette);
         }
     }
@@ -137,12 +134,12 @@ impl Canvas {
             if curve.health > Health::Fine {
                 self.draw_mark(curve, view, palette);
             }
-            if view.zoom >= TEXT_ZOOM && focus.labels {
+            if view.zoom >= LABEL_ZOOM && focus.labels {
                 self.draw_focus_label(curve, palette);
             }
         }
         for &index in &focus.cards {
-            self.draw_card(&scene.cards[index], &prepared.titles[index], view, palette);
+            self.draw_card(&scene.cards[index], &prepared.texts[index], view, palette);
         }
         for &index in &focus.ringed {
             let card = &scene.cards[index];
@@ -174,21 +171,22 @@ impl Canvas {
 
     fn draw_islands(&self, scene: &Scene, view: Viewport, palette: &Palette) {
         let context = &self.context;
+        context.set_line_width(1.0 / view.zoom.max(0.4));
+        context.set_fill_style_str(&palette.plate);
+        context.set_stroke_style_str(&palette.plate_line);
         for island in &scene.islands {
             let r = island.rect;
             self.rounded(f64::from(r.x), f64::from(r.y), f64::from(r.width), f64::from(r.height), 14.0);
-            context.set_fill_style_str(&palette.plate);
             context.fill();
-            context.set_line_width(1.0 / view.zoom.max(0.4));
-            context.set_stroke_style_str(&palette.plate_line);
             context.stroke();
-            // Names of namespaces stay readable in a small picture: they tell where one is.
-            let size = (11.5 / view.zoom).clamp(11.5, 26.0);
-            context.set_font(&format!("600 {size}px {}", palette.font));
-            context.set_fill_style_str(&palette.muted);
-            let name = self.clipped(&island.name, f64::from(r.width) - 32.0);
-            let y = f64::from(r.y) + if size > 18.0 { -size * 0.7 } else { 18.0 };
-            self.text(&name, f64::from(r.x) + 16.0, y);
+        }
+        // Names of namespaces stay readable in a small picture: they tell where one is.
+        let size = (10.5 / view.zoom).clamp(11.5, 26.0);
+        context.set_font(&format!("600 {size}px {}", palette.font));
+        context.set_fill_style_str(&palette.muted);
+        for island in &scene.islands {
+            let name = self.clipped(&island.name, f64::from(island.rect.width) - 32.0);
+            self.text(&name, f64::from(island.rect.x) + 16.0, f64::from(island.rect.y) + 20.0);
         }
     }
 
@@ -246,11 +244,11 @@ impl Canvas {
         context.stroke();
     }
 
-    fn draw_label(&self, curve: &Curve, text: &str, palette: &Palette, color: &str) {
+    fn draw_label(&self, at: (f32, f32), text: &str, palette: &Palette, color: &str) {
         let context = &self.context;
         context.set_font(&format!("11px {}", palette.font));
         let width = self.width(text);
-        let (x, y) = widen(curve.at(LABEL_AT));
+        let (x, y) = widen(at);
         self.rounded(x - width / 2.0 - 5.0, y - 9.0, width + 10.0, 18.0, 5.0);
         context.set_fill_style_str(&palette.background);
         context.set_global_alpha(0.88);
@@ -267,80 +265,20 @@ impl Canvas {
             (label, trouble) => format!("{label} · {trouble}"),
         };
         if !text.is_empty() {
-            self.draw_label(curve, &text, palette, &palette.text);
+            self.draw_label(curve.label_at.unwrap_or_else(|| curve.at(LABEL_AT)), &text, palette, &palette.text);
         }
     }
 
-    fn draw_card(&self, card: &Card, (title, subtitle): &(String, String), view: Viewport, palette: &Palette) {
-        let context = &self.context;
-        let (x, y) = (f64::from(card.x), f64::from(card.y));
-        self.rounded(x, y, CARD_W, CARD_H, CORNER);
-        context.set_fill_style_str(&palette.card);
-        context.fill();
-        context.set_line_width(1.0 / view.zoom.max(0.45));
-        context.set_stroke_style_str(&palette.card_line);
-        context.stroke();
-        if card.health > Health::Fine {
-            context.set_fill_style_str(if card.health > Health::Warn { &palette.bad } else { &palette.warn });
-            self.rounded(x + 5.0, y + 9.0, BAR, CARD_H - 18.0, BAR / 2.0);
-            context.fill();
-        }
-        if view.zoom < TEXT_ZOOM {
-            return;
-        }
-        self.draw_glyph(card, palette);
-        context.set_font(&title_font(palette));
-        context.set_fill_style_str(&palette.text);
-        let with_subtitle = view.zoom >= SUBTITLE_ZOOM && !subtitle.is_empty();
-        self.text(title, x + TEXT_X, y + if with_subtitle { 16.5 } else { CARD_H / 2.0 + 0.5 });
-        if with_subtitle {
-            context.set_font(&subtitle_font(palette));
-            context.set_fill_style_str(&palette.muted);
-            self.text(subtitle, x + TEXT_X, y + 32.0);
-        }
-    }
-
-    fn draw_glyph(&self, card: &Card, palette: &Palette) {
-        let Ok(path) = Path2d::new_with_path_string(glyphs::path(&card.kind)) else { return };
-        let context = &self.context;
-        context.save();
-        if context.translate(f64::from(card.x) + 15.0, f64::from(card.y) + CARD_H / 2.0 - 8.0).is_ok() {
-            context.set_stroke_style_str(&palette.muted);
-            context.set_line_width(1.3);
-            context.set_line_join("round");
-            context.set_line_cap("round");
-            context.stroke_with_path(&path);
-        }
-        context.restore();
-    }
-
-    fn clip_texts(&self, card: &Card, palette: &Palette) -> (String, String) {
-        self.context.set_font(&title_font(palette));
-        let title = self.clipped(&card.title, CARD_W - TEXT_X - 8.0);
-        self.context.set_font(&subtitle_font(palette));
-        (title, self.clipped(&card.subtitle, CARD_W - TEXT_X - 8.0))
-    }
-
-    /// The text as far as it fits, in the font that is set.
-    fn clipped(&self, text: &str, width: f64) -> String {
-        if self.width(text) <= width {
-            return text.to_owned();
-        }
-        let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
-        let fits = ends.partition_point(|&end| self.width(&format!("{}…", &text[..end])) <= width);
-        format!("{}…", &text[..ends[fits.saturating_sub(1)]])
-    }
-
-    fn width(&self, text: &str) -> f64 {
+    pub(super) fn width(&self, text: &str) -> f64 {
         self.context.measure_text(text).map_or(0.0, |metrics| metrics.width())
     }
 
-    fn text(&self, text: &str, x: f64, y: f64) {
+    pub(super) fn text(&self, text: &str, x: f64, y: f64) {
         // Fails only for coordinates that are no numbers; then there is nothing to draw.
         drop(self.context.fill_text(text, x, y));
     }
 
-    fn rounded(&self, x: f64, y: f64, width: f64, height: f64, corner: f64) {
+    pub(super) fn rounded(&self, x: f64, y: f64, width: f64, height: f64, corner: f64) {
         self.context.begin_path();
         // Fails only for negative radii.
         drop(self.context.round_rect_with_f64(x, y, width, height, corner));
@@ -349,8 +287,6 @@ impl Canvas {
 
 const CARD_W: f64 = CARD.0 as f64;
 const CARD_H: f64 = CARD.1 as f64;
-/// Where text begins: after the bar and the drawing.
-const TEXT_X: f64 = 39.0;
 
 /// What is drawn over the veil.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -371,26 +307,22 @@ impl Focus {
     }
 }
 
-fn title_font(palette: &Palette) -> String {
-    format!("600 12.5px {}", palette.font)
-}
-
-fn subtitle_font(palette: &Palette) -> String {
-    format!("11px {}", palette.font)
-}
-
 fn path() -> Path2d {
     Path2d::new().expect("every browser that runs WebAssembly has paths")
 }
 
 fn add_curve(path: &Path2d, curve: &Curve) {
-    let [a, b, c, d] = curve.points.map(widen);
-    path.move_to(a.0, a.1);
-    path.bezier_curve_to(b.0, b.1, c.0, c.1, d.0, d.1);
+    for (place, part) in curve.parts.iter().enumerate() {
+        let [a, b, c, d] = part.map(widen);
+        if place == 0 {
+            path.move_to(a.0, a.1);
+        }
+        path.bezier_curve_to(b.0, b.1, c.0, c.1, d.0, d.1);
+    }
 }
 
 fn add_arrow(path: &Path2d, curve: &Curve) {
-    let (x, y) = widen(curve.points[3]);
+    let (x, y) = widen(curve.end());
     let back = if curve.arrives_rightwards() { -1.0 } else { 1.0 };
     let half = 3.2 + curve.width as f64 * 0.6;
     path.move_to(x, y);

@@ -230,10 +230,8 @@ fn Ways(conditions: Vec<Condition>) -> impl IntoView {
 }
 
 fn named(service: &Service) -> Named<'_> {
-    // A namespace is its own name: by=namespace has no other mark.
-    let is_namespace = service.kind == "namespace" || (service.kind == "workload" && service.id == service.namespace);
     Named {
-        kind: if is_namespace { "namespace" } else { &service.kind },
+        kind: &service.kind,
         name: &service.name,
         namespace: &service.namespace,
         members: &service.members,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use flow::view::{MapEdge, MapNode, ServiceMap};
+use ui_layout::sort_by;
 
 use crate::map::outside;
 use crate::map::scales::{Health, Totals};
@@ -182,7 +183,7 @@ fn links(edges: &[MapEdge], index: &HashMap<&str, usize>) -> Vec<Link> {
         if link.health == Health::Blocked && !link.totals.is_blocked() {
             link.health = Health::Dropping;
         }
-        link.talks.sort_by(|a, b| b.totals.bytes().cmp(&a.totals.bytes()).then(a.port.cmp(&b.port)));
+        sort_by(&mut link.talks, |a, b| b.totals.bytes().cmp(&a.totals.bytes()).then(a.port.cmp(&b.port)));
     }
     links
 }
@@ -221,8 +222,8 @@ fn totals(edge: &MapEdge) -> Totals {
     }
 }
 
-fn order(links: &mut [Link], metric: Metric, seconds: f64) {
-    links.sort_by(|a, b| {
+fn order(links: &mut Vec<Link>, metric: Metric, seconds: f64) {
+    sort_by(links, |a, b| {
         let values = [b, a].map(|link| link.totals.value(metric, seconds));
         b.health.cmp(&a.health).then(values[0].total_cmp(&values[1])).then((a.from, a.to).cmp(&(b.from, b.to)))
     });

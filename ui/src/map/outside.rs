@@ -32,7 +32,9 @@ pub(crate) fn fold(nodes: &[MapNode]) -> (Vec<Fold>, HashMap<String, usize>) {
         }
         fold_single_names(&mut groups);
     }
-    let addresses: Vec<&MapNode> = nodes.iter().filter(|n| n.kind == "address").collect();
+    // The relay has a box of its own for addresses beyond its limit; it stays what it is.
+    let is_one = |node: &&MapNode| node.kind == "address" && node.name.parse::<IpAddr>().is_ok();
+    let addresses: Vec<&MapNode> = nodes.iter().filter(is_one).collect();
     if addresses.len() > ADDRESSES_MAX {
         for node in addresses {
             groups.entry(("address", reach(&node.name).to_owned())).or_default().push(node);

@@ -154,7 +154,7 @@ fn picture(nav: Nav, polled: Polled<ServiceMap>, grouping: Memo<Grouping>) -> Me
             let graph = Graph::build(&map, view);
             let question = question(view, grouping.get_untracked());
             let places = memory
-                .try_update_value(|memory| memory.place(&graph, &question, &layout_options()))
+                .try_update_value(|memory| memory.place(&graph, &question, &layout_options(graph.services.len())))
                 .unwrap_or_default();
             let scene = Scene::build(&graph, &places, view.metric);
             Picture { graph: Arc::new(graph), scene: Arc::new(scene), question, is_new: places.is_new }

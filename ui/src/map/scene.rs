@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use ui_layout::{Options, Rect};
 
 use crate::map::graph::{Graph, Link, Service};
+use crate::map::labels;
 use crate::map::placing::{Island, Places};
+use crate::map::route::{self, Bezier, End, Router, Side};
 use crate::map::scales::{Health, width_step};
 use crate::state::Metric;
 
@@ -13,12 +15,21 @@ use crate::state::Metric;
 pub(crate) const CARD: (f32, f32) = (184.0, 46.0);
 /// Most room between two ends of curves at one side of a box.
 const END_GAP_MAX: f32 = 9.0;
-/// Points of a curve that are compared with the pointer.
-const SAMPLES: usize = 24;
+/// Points of each part of a curve that are compared with the pointer.
+const SAMPLES: usize = 16;
+/// Pictures of at most so many services have room to spare.
+const ROOMY_SERVICES_MAX: usize = 40;
 
-/// Sizes for the layout.
-pub(crate) fn layout_options() -> Options {
-    Options { node_width: CARD.0, node_height: CARD.1, ..Options::default() }
+/// Sizes for the layout of so many services.
+pub(crate) fn layout_options(services: usize) -> Options {
+    let roomy = services <= ROOMY_SERVICES_MAX;
+    Options {
+        node_width: CARD.0,
+        node_height: CARD.1,
+        column_gap: if roomy { 124.0 } else { 92.0 },
+        row_gap: if roomy { 26.0 } else { 16.0 },
+        ..Options::default()
+    }
 }
 
 /// Everything to draw.
@@ -44,15 +55,18 @@ pub(crate) struct Card {
     pub(crate) health: Health,
 }
 
-/// Curve of a link: a cubic Bézier.
+/// Curve of a link.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Curve {
     pub(crate) from: usize,
     pub(crate) to: usize,
-    pub(crate) points: [(f32, f32); 4],
+    /// Parts of the curve, each beginning where the one before ends.
+    pub(crate) parts: Vec<Bezier>,
     pub(crate) health: Health,
     pub(crate) width: usize,
     pub(crate) label: String,
+    /// Middle of the label where there is room for it.
+    pub(crate) label_at: Option<(f32, f32)>,
     /// Words for drops and errors, empty where there are none.
     pub(crate) trouble: String,
 }
@@ -84,23 +98,27 @@ impl Scene {
             })
             .collect();
         let ends = ends(&cards, &graph.links);
+        let corners: Vec<(f32, f32)> = cards.iter().map(|card| (card.x, card.y)).collect();
+        let mut router = Router::new(&corners);
         let shown =
             graph.links.iter().map(|link| link.totals.value(metric, graph.seconds)).filter(|value| *value > 0.0);
         let (smallest, largest) = shown.fold((f64::MAX, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));
-        let curves = graph
+        let mut curves: Vec<Curve> = graph
             .links
             .iter()
             .zip(ends)
             .map(|(link, (start, end))| Curve {
                 from: link.from,
                 to: link.to,
-                points: bezier(start, end),
+                parts: router.route(start, end),
                 health: link.health,
                 width: width_step(link.totals.value(metric, graph.seconds), smallest, largest),
                 label: link.totals.text(metric, graph.seconds),
+                label_at: None,
                 trouble: trouble(link),
             })
             .collect();
+        labels::place(&mut curves, &cards);
         Self { cards, curves, islands: places.islands.clone(), width: places.width, height: places.height }
     }
 
@@ -123,39 +141,53 @@ impl Card {
 }
 
 impl Curve {
-    /// Point at `t` from 0 to 1.
+    /// Point at `t` from 0 to 1; each part counts by the distance of its ends.
     pub(crate) fn at(&self, t: f32) -> (f32, f32) {
-        let [a, b, c, d] = self.points;
-        let s = 1.0 - t;
-        let mix =
-            |a: f32, b: f32, c: f32, d: f32| s * s * s * a + 3.0 * s * s * t * b + 3.0 * s * t * t * c + t * t * t * d;
-        (mix(a.0, b.0, c.0, d.0), mix(a.1, b.1, c.1, d.1))
+        let length = |part: &Bezier| (part[3].0 - part[0].0).hypot(part[3].1 - part[0].1).max(0.1);
+        let mut rest = t.clamp(0.0, 1.0) * self.parts.iter().map(length).sum::<f32>();
+        for part in &self.parts {
+            let length = length(part);
+            if rest <= length {
+                return route::point(part, rest / length);
+            }
+            rest -= length;
+        }
+        self.end()
+    }
+
+    /// Where it arrives.
+    pub(crate) fn end(&self) -> (f32, f32) {
+        self.parts.last().map_or((0.0, 0.0), |part| part[3])
     }
 
     /// Whether the curve arrives from the left, so that its arrow points to the right.
     pub(crate) fn arrives_rightwards(&self) -> bool {
-        self.points[2].0 < self.points[3].0
+        self.parts.last().is_none_or(|part| part[2].0 < part[3].0)
     }
 
     /// Distance to a point where it is at most `reach`.
     fn distance(&self, x: f32, y: f32, reach: f32) -> Option<f32> {
-        let (mut low, mut high) = (self.points[0], self.points[0]);
-        for point in &self.points[1..] {
-            low = (low.0.min(point.0), low.1.min(point.1));
-            high = (high.0.max(point.0), high.1.max(point.1));
-        }
-        if x < low.0 - reach || x > high.0 + reach || y < low.1 - reach || y > high.1 + reach {
-            return None;
-        }
-        let mut nearest = f32::MAX;
-        let mut before = self.points[0];
-        for step in 1..=SAMPLES {
-            let point = self.at(step as f32 / SAMPLES as f32);
-            nearest = nearest.min(to_segment((x, y), before, point));
-            before = point;
-        }
-        (nearest <= reach).then_some(nearest)
+        self.parts.iter().filter_map(|part| distance(part, x, y, reach)).min_by(f32::total_cmp)
     }
+}
+
+fn distance(part: &Bezier, x: f32, y: f32, reach: f32) -> Option<f32> {
+    let (mut low, mut high) = (part[0], part[0]);
+    for point in &part[1..] {
+        low = (low.0.min(point.0), low.1.min(point.1));
+        high = (high.0.max(point.0), high.1.max(point.1));
+    }
+    if x < low.0 - reach || x > high.0 + reach || y < low.1 - reach || y > high.1 + reach {
+        return None;
+    }
+    let mut nearest = f32::MAX;
+    let mut before = part[0];
+    for step in 1..=SAMPLES {
+        let point = route::point(part, step as f32 / SAMPLES as f32);
+        nearest = nearest.min(to_segment((x, y), before, point));
+        before = point;
+    }
+    (nearest <= reach).then_some(nearest)
 }
 
 fn to_segment(p: (f32, f32), a: (f32, f32), b: (f32, f32)) -> f32 {
@@ -168,7 +200,7 @@ fn to_segment(p: (f32, f32), a: (f32, f32), b: (f32, f32)) -> f32 {
 fn subtitle(service: &Service, with_namespace: bool) -> String {
     let what = match (service.ports.as_slice(), service.kind.as_str()) {
         ([], "world") => "outside".to_owned(),
-        ([], "host") => "this node".to_owned(),
+        ([], "host") => "node".to_owned(),
         ([], _) if service.degree.1 > 0 => "client".to_owned(),
         ([], _) => String::new(),
         ([one], _) => one.clone(),
@@ -195,12 +227,6 @@ fn trouble(link: &Link) -> String {
     }
 }
 
-/// Side of a box: -1 left, 1 right.
-type Side = i8;
-
-/// Point and side at which a curve meets a box.
-type End = ((f32, f32), Side);
-
 /// Both ends of each link, fanned out along the sides of the boxes so that curves do not cross at them.
 fn ends(cards: &[Card], links: &[Link]) -> Vec<(End, End)> {
     let mut at_side: BTreeMap<(usize, Side), Vec<(usize, bool)>> = BTreeMap::new();
@@ -215,7 +241,7 @@ fn ends(cards: &[Card], links: &[Link]) -> Vec<(End, End)> {
             let link = &links[link];
             cards[if starts { link.to } else { link.from }].y
         };
-        meeting.sort_by(|a, b| other(a).total_cmp(&other(b)));
+        ui_layout::sort_by(&mut meeting, |a, b| other(a).total_cmp(&other(b)));
         let gaps = (meeting.len() as f32 - 1.0).max(1.0);
         let gap = END_GAP_MAX.min((CARD.1 - 16.0) / gaps);
         let x = cards[card].x + if side > 0 { CARD.0 } else { 0.0 };
@@ -242,13 +268,6 @@ fn sides(from: &Card, to: &Card) -> (Side, Side) {
     } else {
         (1, 1)
     }
-}
-
-fn bezier((start, out): End, (end, into): End) -> [(f32, f32); 4] {
-    let distance = (end.0 - start.0).abs();
-    // Curves within a column bulge a little further the farther they go, so that they do not lie on each other.
-    let pull = if out == into { 36.0 + (end.1 - start.1).abs() * 0.12 } else { (distance * 0.45).max(32.0) };
-    [start, (start.0 + pull * f32::from(out), start.1), (end.0 + pull * f32::from(into), end.1), end]
 }
 
 #[cfg(test)]
@@ -292,7 +311,7 @@ mod tests {
     #[test]
     fn curves_leave_and_arrive_at_facing_sides() {
         let scene = scene(&[(0.0, 0.0), (400.0, 0.0), (0.0, 100.0)], &[(0, 1), (1, 2), (0, 2)]);
-        let [forward, backward, within] = [0, 1, 2].map(|i| scene.curves[i].points);
+        let [forward, backward, within] = [0, 1, 2].map(|i| scene.curves[i].parts[0]);
         assert_eq!((forward[0].0, forward[3].0), (CARD.0, 400.0));
         assert_eq!((backward[0].0, backward[3].0), (400.0, CARD.0));
         assert_eq!((within[0].0, within[3].0), (CARD.0, CARD.0));
@@ -302,7 +321,7 @@ mod tests {
     #[test]
     fn ends_fan_out_in_the_order_of_their_other_ends() {
         let scene = scene(&[(0.0, 100.0), (400.0, 300.0), (400.0, 0.0), (400.0, 150.0)], &[(0, 1), (0, 2), (0, 3)]);
-        let y = |i: usize| scene.curves[i].points[0].1;
+        let y = |i: usize| scene.curves[i].parts[0][0].1;
         assert!(y(1) < y(2) && y(2) < y(0));
         assert!((y(2) - (100.0 + CARD.1 / 2.0)).abs() < 0.01, "the middle one leaves in the middle");
     }

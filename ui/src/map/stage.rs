@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leptos::leptos_dom::helpers::{TimeoutHandle, set_timeout_with_handle};
+use ui_layout::sort_by;
 
 use crate::map::canvas::{Canvas, Focus, Prepared};
 use crate::map::palette::Palette;
@@ -238,7 +239,7 @@ fn focus(scene: &Scene, hovered: Option<Hit>, selected: Option<Hit>) -> Focus {
         // The scene changed under the selection.
         Some(_) => return focus,
     }
-    focus.cards.sort_unstable();
+    sort_by(&mut focus.cards, usize::cmp);
     focus.cards.dedup();
     focus.labels = focus.curves.len() <= FOCUS_LABELS_MAX;
     if let Some(Hit::Service(index)) = selected

@@ -109,7 +109,7 @@ pub(crate) fn missing(completeness: &Completeness) -> String {
     if completeness.lost > 0 {
         let mut stages: Vec<&str> =
             completeness.losses.iter().filter(|l| l.lost > 0).map(|l| l.stage.as_str()).collect();
-        stages.sort_unstable();
+        ui_layout::sort_by(&mut stages, |a, b| a.cmp(b));
         stages.dedup();
         let places = if stages.is_empty() { String::new() } else { format!(" ({})", stages.join(", ")) };
         parts.push(format!("{} flows were lost{places}", units::grouped(completeness.lost)));

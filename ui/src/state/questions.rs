@@ -1,5 +1,7 @@
 //! From a thing on the screen to the filter that asks for its flows.
 
+use std::net::IpAddr;
+
 use flow::view::Party;
 
 use crate::state::Condition;
@@ -46,8 +48,9 @@ pub(crate) fn of_service(service: Named<'_>, side: Side) -> Vec<Condition> {
         namespace => vec![side.condition("namespace", namespace), condition],
     };
     match service.kind {
-        "host" | "world" => vec![side.condition("identity", service.kind)],
+        "host" | "world" => vec![side.condition("identity", service.name)],
         "dns" => all("fqdn"),
+        "address" if service.members.is_empty() && service.name.parse::<IpAddr>().is_err() => Vec::new(),
         "address" => all("ip"),
         "namespace" => vec![side.condition("namespace", service.name)],
         "pod" => vec![side.condition("pod", &format!("{}/{}", service.namespace, service.name))],
@@ -87,6 +90,8 @@ mod tests {
         check("world", "world", "", &["from-identity=world"]);
         check("dns", "example.org.", "", &["from-fqdn=example.org"]);
         check("address", "10.0.0.9", "", &["from-ip=10.0.0.9"]);
+        check("address", "other addresses", "", &[]);
+        check("host", "remote-node", "", &["from-identity=remote-node"]);
         check("namespace", "shop", "shop", &["from-namespace=shop"]);
     }
 

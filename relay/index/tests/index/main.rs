@@ -1,4 +1,5 @@
 //! The hot index through its public doors.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod drops;
 mod eviction;

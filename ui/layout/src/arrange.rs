@@ -4,6 +4,7 @@ use crate::geometry::Spot;
 use crate::inside;
 use crate::isotonic;
 use crate::place::Sketch;
+use crate::sorting::sort_by;
 use crate::units::row_gap;
 
 /// Barycentre sweeps, alternately from left to right and back.
@@ -23,7 +24,7 @@ pub(crate) fn seed(sketch: &mut Sketch<'_>, earlier: &[Option<Spot>]) {
     let keys: Vec<f32> =
         sketch.units.iter().map(|u| u.members.iter().map(|&n| before(n)).fold(f32::MAX, f32::min)).collect();
     for column in 0..sketch.columns.len() {
-        sketch.columns[column].sort_by(|&a, &b| keys[a].total_cmp(&keys[b]));
+        sort_by(&mut sketch.columns[column], |&a, &b| keys[a].total_cmp(&keys[b]));
         stack(sketch, column);
     }
 }
@@ -118,7 +119,7 @@ fn sort_units(sketch: &mut Sketch<'_>, column: usize) {
             (if count > 0.0 { sum / count } else { own }, unit)
         })
         .collect();
-    keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    sort_by(&mut keyed, |a, b| a.0.total_cmp(&b.0));
     sketch.columns[column] = keyed.into_iter().map(|(_, unit)| unit).collect();
     stack(sketch, column);
 }
@@ -134,7 +135,7 @@ fn sort_inside(sketch: &mut Sketch<'_>, unit: usize, forward: bool) {
             .iter()
             .map(|&node| (pull(sketch, node, |_| true).map_or(sketch.middle(node).1, |(y, _)| y), node))
             .collect();
-        keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+        sort_by(&mut keyed, |a, b| a.0.total_cmp(&b.0));
         sketch.units[unit].columns[column] = keyed.into_iter().map(|(_, node)| node).collect();
         inside::stack(&sketch.units[unit], column, sketch.options, &mut sketch.local);
     }
