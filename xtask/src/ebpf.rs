@@ -18,31 +18,58 @@ const OBJECT: &str = "weir.bpf.o";
 const HASH: &str = "weir.bpf.o.sha256";
 const BUILT_WITH: &str = "BUILT_WITH";
 
-/// Builds from source; with `check` compares with what is committed, else writes it.
-pub(crate) fn run(check: bool) -> Result<()> {
+/// What to do with what was built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Write it to `ebpf/prebuilt`.
+    Write,
+    /// Compare it with what is committed, and fail where that cannot be done.
+    Check,
+    /// Compare it where the tools are here that made what is committed; elsewhere say so, and compare the sources only.
+    CheckWherePossible,
+}
+
+/// Builds from source, and writes or compares.
+#[expect(clippy::print_stderr, reason = "a tool that says what it did")]
+pub(crate) fn run(mode: Mode) -> Result<()> {
     let root = crate::root();
-    let toolchain = Toolchain::find()?;
-    let object = std::fs::read(toolchain.build(&root)?)?;
-    let prebuilt = root.join("ebpf/prebuilt");
+    let toolchain = match Toolchain::find() {
+        Ok(toolchain) => toolchain,
+        Err(why) if mode == Mode::CheckWherePossible => {
+            eprintln!("not rebuilt: {why:#}");
+            return committed_is_consistent(&root);
+        }
+        Err(why) => return Err(why),
+    };
     let note = toolchain.note(&source_digest(&root)?)?;
-    if !check {
+    let prebuilt = root.join("ebpf/prebuilt");
+    if mode == Mode::Write {
+        let object = std::fs::read(toolchain.build(&root)?)?;
         write(&prebuilt, &object, &note)?;
         eprintln!("wrote {} ({} bytes)", prebuilt.join(OBJECT).display(), object.len());
         return Ok(());
     }
-    let committed = std::fs::read(prebuilt.join(OBJECT)).context("there is no prebuilt object: run `./dev ebpf`")?;
-    if committed == object {
-        return committed_is_consistent(&root);
+    committed_is_consistent(&root)?;
+    let (then, here) = (tools(&std::fs::read_to_string(prebuilt.join(BUILT_WITH))?), tools(&note));
+    if then != here {
+        let why =
+            format!("the object was built with {then}; here is {here}, which makes other bytes of the same sources");
+        ensure!(mode == Mode::CheckWherePossible, why);
+        eprintln!("not compared: {why}");
+        return Ok(());
     }
-    let with = std::fs::read_to_string(prebuilt.join(BUILT_WITH)).unwrap_or_default();
-    let tools = |note: &str| note.lines().filter(|line| !line.starts_with("sources ")).collect::<Vec<_>>().join(", ");
+    let object = std::fs::read(toolchain.build(&root)?)?;
     ensure!(
-        tools(&with) == tools(&note),
-        "the prebuilt object was built with {}; here is {}, which makes other bytes of the same sources",
-        tools(&with),
-        tools(&note)
+        std::fs::read(prebuilt.join(OBJECT))? == object,
+        "ebpf/prebuilt/{OBJECT} is not what the sources make: run `./dev ebpf` and commit the result"
     );
-    bail!("ebpf/prebuilt/{OBJECT} is not what the sources make: run `./dev ebpf` and commit the result");
+    eprintln!("ebpf/prebuilt/{OBJECT} is what the sources make ({} bytes)", object.len());
+    Ok(())
+}
+
+/// The tools a note names.
+fn tools(note: &str) -> String {
+    note.lines().filter(|line| !line.starts_with("sources ")).collect::<Vec<_>>().join(", ")
 }
 
 fn write(prebuilt: &Path, object: &[u8], note: &str) -> Result<()> {
@@ -60,10 +87,11 @@ fn hash_line(object: &[u8]) -> String {
 /// Whether the committed files agree with each other and with the sources.
 fn committed_is_consistent(root: &Path) -> Result<()> {
     let prebuilt = root.join("ebpf/prebuilt");
-    let object = std::fs::read(prebuilt.join(OBJECT))?;
-    let hash = std::fs::read_to_string(prebuilt.join(HASH))?;
+    let missing = |name: &str| format!("ebpf/prebuilt/{name} cannot be read: run `./dev ebpf`");
+    let object = std::fs::read(prebuilt.join(OBJECT)).with_context(|| missing(OBJECT))?;
+    let hash = std::fs::read_to_string(prebuilt.join(HASH)).with_context(|| missing(HASH))?;
     ensure!(hash == hash_line(&object), "ebpf/prebuilt/{HASH} is not the hash of {OBJECT}: run `./dev ebpf`");
-    let note = std::fs::read_to_string(prebuilt.join(BUILT_WITH))?;
+    let note = std::fs::read_to_string(prebuilt.join(BUILT_WITH)).with_context(|| missing(BUILT_WITH))?;
     let sources = source_digest(root)?;
     ensure!(
         note.lines().any(|line| line == format!("sources {sources}")),
@@ -136,12 +164,14 @@ impl Toolchain {
             None if nightly_has_source() => Compiler::Nightly,
             None => bail!(
                 "no compiler for {TARGET}: install Debian's rustc-web and libstd-rust-web-dev-bpf (`./dev setup ebpf`), or \
-                 `rustup toolchain install nightly --component rust-src`"
+                 `rustup toolchain install nightly --component rust-src,llvm-tools`"
             ),
         };
-        let strips = ["/usr/lib/llvm-22/bin/llvm-strip", "llvm-strip-22", "llvm-strip"];
+        let mut strips = ["/usr/lib/llvm-22/bin/llvm-strip", "llvm-strip-22"].map(PathBuf::from).to_vec();
+        strips.extend(compiler.own_strip());
+        strips.push("llvm-strip".into());
         let strip = strips.into_iter().find(|strip| succeeds(Command::new(strip).arg("--version")));
-        let strip = strip.context("llvm-strip is missing: install llvm")?.into();
+        let strip = strip.context("llvm-strip is missing: `./dev setup ebpf` installs it")?;
         Ok(Self { compiler, strip })
     }
 
@@ -150,7 +180,7 @@ impl Toolchain {
         let target_dir = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
         // A folder of its own: two compilers in one folder would rebuild everything at each turn.
         let target_dir = target_dir.join("bpf");
-        let mut cargo = self.cargo();
+        let mut cargo = self.compiler.cargo();
         cargo
             .current_dir(root.join("ebpf"))
             .args(["build", "--locked", "--release", "--target", TARGET, "--target-dir"])
@@ -167,32 +197,56 @@ impl Toolchain {
         Ok(object)
     }
 
+    /// What made an object, and of what.
+    fn note(&self, sources: &str) -> Result<String> {
+        let rustc = first_line(self.compiler.rustc().arg("--version"))?;
+        let cargo = first_line(self.compiler.cargo().arg("--version"))?;
+        let linker = first_line(Command::new("bpf-linker").arg("--version"))?;
+        let strip = Command::new(&self.strip).arg("--version").output()?;
+        let strip = String::from_utf8(strip.stdout)?;
+        let llvm = strip.split_once("LLVM version ").and_then(|(_, rest)| rest.lines().next()).unwrap_or("unknown");
+        Ok(format!("{rustc}\n{cargo}\n{linker}\nllvm-strip {llvm}\nsources {sources}\n"))
+    }
+}
+
+impl Compiler {
+    fn rustc(&self) -> Command {
+        match self {
+            Self::WithCore(rustc) => Command::new(rustc),
+            Self::Nightly => nightly("rustc"),
+        }
+    }
+
+    /// The cargo that comes with the compiler, because names in the object depend on both.
     fn cargo(&self) -> Command {
-        match &self.compiler {
-            Compiler::WithCore(rustc) => {
-                let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        match self {
+            Self::WithCore(rustc) => {
+                let beside = rustc.with_file_name("cargo");
+                let mut cargo = Command::new(if beside.is_file() { beside.as_os_str() } else { OsStr::new("cargo") });
                 cargo.env("RUSTC", rustc);
                 cargo
             }
-            Compiler::Nightly => {
-                let mut cargo = Command::new("rustup");
-                cargo.args(["run", "nightly", "cargo", "-Zbuild-std=core"]);
-                // The toolchain of this very process must not decide for the other.
-                cargo.env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC").env_remove("CARGO");
+            Self::Nightly => {
+                let mut cargo = nightly("cargo");
+                cargo.arg("-Zbuild-std=core");
                 cargo
             }
         }
     }
 
-    /// What made an object, and of what.
-    fn note(&self, sources: &str) -> Result<String> {
-        let rustc = match &self.compiler {
-            Compiler::WithCore(rustc) => first_line(Command::new(rustc).arg("--version"))?,
-            Compiler::Nightly => first_line(Command::new("rustup").args(["run", "nightly", "rustc", "--version"]))?,
-        };
-        let linker = first_line(Command::new("bpf-linker").arg("--version"))?;
-        Ok(format!("{rustc}\n{linker}\nsources {sources}\n"))
+    /// The strip of rustup's component `llvm-tools`.
+    fn own_strip(&self) -> Option<PathBuf> {
+        let sysroot = PathBuf::from(first_line(self.rustc().args(["--print", "sysroot"])).ok()?);
+        let hosts = std::fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
+        hosts.flatten().map(|host| host.path().join("bin/llvm-strip")).find(|strip| strip.is_file())
     }
+}
+
+/// A program of rustup's nightly; the toolchain of this very process must not decide for it.
+fn nightly(program: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", program]).env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC").env_remove("CARGO");
+    command
 }
 
 /// Compiler flags. The paths of this machine stay out of the object, and so its bytes do not depend on them.
@@ -228,7 +282,7 @@ fn has_core(rustc: &Path) -> bool {
 }
 
 fn nightly_has_source() -> bool {
-    let sysroot = first_line(Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]));
+    let sysroot = first_line(nightly("rustc").args(["--print", "sysroot"]));
     sysroot.is_ok_and(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library/core").is_dir())
 }
 

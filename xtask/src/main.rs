@@ -27,6 +27,9 @@ enum Task {
         /// Change nothing; fail if the committed object is not what the sources make.
         #[arg(long)]
         check: bool,
+        /// Where the tools are missing that made the committed object, compare only its hash and the sources.
+        #[arg(long, requires = "check")]
+        where_possible: bool,
     },
     /// Build the web UI into ui/dist, from where the relay embeds it.
     Ui {
@@ -42,7 +45,9 @@ enum Task {
 fn main() -> Result<()> {
     match Args::parse().task {
         Task::Codegen { check } => codegen::run(check),
-        Task::Ebpf { check } => ebpf::run(check),
+        Task::Ebpf { check: false, .. } => ebpf::run(ebpf::Mode::Write),
+        Task::Ebpf { where_possible: false, .. } => ebpf::run(ebpf::Mode::Check),
+        Task::Ebpf { .. } => ebpf::run(ebpf::Mode::CheckWherePossible),
         Task::Ui { dev, .. } => ui::run(!dev),
     }
 }
