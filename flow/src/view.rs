@@ -120,6 +120,9 @@ pub struct ServiceMap {
     pub since: String,
     /// End of the range, RFC 3339.
     pub until: String,
+    /// What it was counted from: `flows`, or rollups such as `edges_1h (2), edges_1m (34), flows` with how many of each.
+    #[serde(default)]
+    pub source: String,
     /// How complete the answer is.
     pub completeness: Completeness,
 }

@@ -8,15 +8,13 @@ use arrow::record_batch::RecordBatch;
 use flow::{Flow, FlowFilter, Identity, TrafficDirection, Verdict};
 use table::{BatchFilter, FlowBatchBuilder, MAX_BATCH_ROWS, RowReader, memory_bytes, merge};
 
-mod traffic;
-
 use traffic::Traffic;
 
 const FLOWS: usize = 8 * MAX_BATCH_ROWS;
 const ROUNDS: usize = 5;
 
 fn main() {
-    let mut traffic = Traffic::new(1);
+    let mut traffic = Traffic::seeded(1);
     let flows: Vec<Flow> = (0..FLOWS).map(|_| traffic.flow()).collect();
     for rows in [1_000, 8_192, MAX_BATCH_ROWS] {
         let mut builder = FlowBatchBuilder::new();
@@ -76,13 +74,13 @@ fn filters(batches: &[RecordBatch], traffic: &Traffic, rows: usize) {
         ("protocol", vec![FlowFilter { protocol: text("dns"), ..filter() }]),
         ("http status", vec![FlowFilter { http_status_code: text("5+"), ..filter() }]),
         ("http url", vec![FlowFilter { http_url: text("items/4[0-9]$"), ..filter() }]),
-        ("dns query", vec![FlowFilter { dns_query: text("^svc-7"), ..filter() }]),
+        ("dns query", vec![FlowFilter { dns_query: text("^search-"), ..filter() }]),
         ("node", vec![FlowFilter { node_name: text("node-4*"), ..filter() }]),
         ("reply", vec![FlowFilter { reply: vec![true], ..filter() }]),
         (
             "workload, verdict and port",
             vec![FlowFilter {
-                source_workload: vec![flow::Workload { name: "svc-7".to_owned(), kind: String::new() }],
+                source_workload: vec![flow::Workload { name: "search-api".to_owned(), kind: String::new() }],
                 verdict: vec![Verdict::FORWARDED],
                 destination_port: text("443"),
                 ..filter()

@@ -12,9 +12,6 @@ use flow::{FlowFilter, Timestamp};
 use relay_index::{BatchOrigin, Config, Index, MapBy, Search};
 use table::{BatchFilter, FlowBatchBuilder};
 
-#[path = "../../../table/benches/traffic.rs"]
-mod traffic;
-
 use traffic::Traffic;
 
 const BATCH_ROWS: usize = 1_000;
@@ -29,7 +26,7 @@ fn main() {
 }
 
 fn measure(flows: usize) {
-    let mut traffic = Traffic::new(1);
+    let mut traffic = Traffic::seeded(1);
     let config = Config { rows_max: flows, bytes_max: 8 << 30, ..Config::default() };
     let index = Index::new(config).expect("the limits are valid");
     let mut builder = FlowBatchBuilder::new();

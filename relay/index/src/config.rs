@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::RollupLimits;
+
 /// How much the index may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -15,6 +17,8 @@ pub struct Config {
     pub ledger_lines_max: usize,
     /// Nodes remembered; the one that was silent for longest is forgotten first.
     pub nodes_max: usize,
+    /// Limits of the rollups.
+    pub rollups: RollupLimits,
 }
 
 impl Default for Config {
@@ -25,6 +29,7 @@ impl Default for Config {
             segment_age: Duration::from_secs(60),
             ledger_lines_max: 100_000,
             nodes_max: 10_000,
+            rollups: RollupLimits::default(),
         }
     }
 }

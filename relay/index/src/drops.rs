@@ -99,7 +99,7 @@ impl Drops {
         if !marked.has_true() {
             return;
         }
-        let mut columns = Columns::open(segment);
+        let mut columns = Columns::open(segment.batch());
         let functions = Texts::of(segment.batch(), Col::KernelDropFunction).expect("segments have the table's shape");
         let opened = Arc::new(Opened::new(segment.clone()));
         for row in marked.set_indices() {

@@ -12,13 +12,14 @@ use crate::ledger::Ledger;
 use crate::nodes::Nodes;
 use crate::segment::as_u64;
 use crate::store::Store;
-use crate::{Config, ConfigError, Follower, LedgerLine, Node, Segment, Snapshot};
+use crate::{Config, ConfigError, Follower, LedgerLine, Node, Rollups, Segment, Snapshot};
 
 /// The hot index. All methods take `&self`; appending is serialised inside, reading never waits for it.
 #[derive(Debug)]
 pub struct Index {
     writer: Mutex<Writer>,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    rollups: Rollups,
 }
 
 /// What one writer changes at a time.
@@ -98,13 +99,14 @@ impl Index {
     /// A limit is too small.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
+        let rollups = Rollups::new(config.rollups.clone());
         let writer = Writer {
             nodes: Nodes::new(config.nodes_max),
             ledger: Ledger::new(config.ledger_lines_max),
             store: Store::new(config),
             batches_repeated: 0,
         };
-        Ok(Self { writer: Mutex::new(writer), snapshots: watch::Sender::new(Arc::default()) })
+        Ok(Self { writer: Mutex::new(writer), snapshots: watch::Sender::new(Arc::default()), rollups })
     }
 
     /// Appends the flows of a batch, unless the batch was appended before, and shows them to readers. A batch of more
@@ -208,6 +210,12 @@ impl Index {
         let missing = |node: &Node| node.state != NodeState::NODE_CONNECTED;
         let missing_nodes = writer.nodes.sorted().into_iter().filter(missing).map(|node| node.name).collect();
         Completeness { oldest, lost, losses, missing_nodes }
+    }
+
+    /// The counts by the minute and by the hour.
+    #[must_use]
+    pub const fn rollups(&self) -> &Rollups {
+        &self.rollups
     }
 
     /// What the index holds and has seen.

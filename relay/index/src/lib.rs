@@ -11,6 +11,7 @@ mod index;
 mod ledger;
 mod map;
 mod nodes;
+mod rollup;
 mod scan;
 mod segment;
 mod snapshot;
@@ -22,6 +23,10 @@ pub use index::{AppendError, Appended, BatchOrigin, Index, Stats};
 pub use ledger::LedgerLine;
 pub use map::MapBy;
 pub use nodes::Node;
+pub use rollup::{
+    Period, ROLLUP_VERSION, Rollup, RollupError, RollupKind, RollupLimits, RollupStats, RollupView, Rollups, Sketch,
+    rollups_of,
+};
 pub use scan::{Hit, Order, Scan, Search};
 pub use segment::Segment;
 pub use snapshot::Snapshot;

@@ -1,22 +1,27 @@
 //! Who talks to whom.
 //!
-//! Both ends of a connection may be observed, each by its own node and at several links. Of all observations of one
-//! pair only the best [`View`] counts: the client's side before the server's, an endpoint's own link before others.
-//! Drops happen once and requests are recorded once, so they count wherever they were seen.
+//! Both ends of a connection may be observed, each by its own node and at several links. Where a client's own node
+//! reports its traffic, that counts and what servers' nodes saw of it does not; what clients without a collector send
+//! counts as servers' nodes saw it. On either side an endpoint's own link counts before other links. Drops happen once
+//! and requests are recorded once, so they count wherever they were seen. All of this can be told from rollups too, and
+//! they serve wherever they give the exact answer.
 
+use flow::Timestamp;
 use flow::view::ServiceMap;
 
-use crate::{Search, Segment, Snapshot};
+use crate::{Index, Search, Segment, Snapshot};
 
-mod columns;
-mod edge;
-mod latency;
-mod party;
+pub(crate) mod columns;
+pub(crate) mod edge;
+pub(crate) mod latency;
+pub(crate) mod party;
+mod plan;
 mod rollup;
 
 pub(crate) use columns::Columns;
 use edge::Edges;
 pub(crate) use party::{Parties, Party};
+use plan::Plan;
 
 /// What the nodes of a service map are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,10 +51,36 @@ impl MapBy {
 /// Segments that one more thread is worth.
 const SEGMENTS_PER_THREAD: usize = 4;
 
+impl Index {
+    /// Who talks to whom in the flows that match, from rollups wherever they give the exact answer; `source` tells.
+    /// `completeness` is left to the caller.
+    #[must_use]
+    pub fn service_map(&self, search: &Search, by: MapBy) -> ServiceMap {
+        let snapshot = self.snapshot();
+        if by == MapBy::Pod || !search.filter.passes_everything() {
+            return service_map(&snapshot, search, by);
+        }
+        let view = self.rollups().view(&snapshot);
+        let Some(plan) = Plan::of(&snapshot, &view, search) else { return service_map(&snapshot, search, by) };
+        let mut edges = Edges::default();
+        for rollup in &plan.rollups {
+            edges.add_rollup(rollup);
+        }
+        for search in &plan.flows {
+            for segment in snapshot.segments().filter(|segment| segment.meets(search)) {
+                edges.add(segment, search);
+            }
+        }
+        let oldest = plan.rollups.iter().map(|rollup| rollup.start()).min();
+        let oldest = oldest.into_iter().chain(snapshot.oldest()).min();
+        finish(&mut edges, by, (search, oldest, snapshot.newest()), plan.source())
+    }
+}
+
 pub(crate) fn service_map(snapshot: &Snapshot, search: &Search, by: MapBy) -> ServiceMap {
     let segments: Vec<&Segment> =
         snapshot.segments().filter(|segment| segment.meets(search)).map(AsRef::as_ref).collect();
-    let edges = in_parallel(&segments, |segments| {
+    let mut edges = in_parallel(&segments, |segments| {
         let mut edges = Edges::default();
         for segment in segments {
             edges.add(segment, search);
@@ -59,10 +90,21 @@ pub(crate) fn service_map(snapshot: &Snapshot, search: &Search, by: MapBy) -> Se
     .into_iter()
     .reduce(Edges::join)
     .unwrap_or_default();
-    let (nodes, edges) = rollup::rollup(&edges, by);
-    let since = search.since.or_else(|| snapshot.oldest()).map(|time| time.to_string()).unwrap_or_default();
-    let until = search.until.or_else(|| snapshot.newest()).map(|time| time.to_string()).unwrap_or_default();
-    ServiceMap { nodes, edges, since, until, ..ServiceMap::default() }
+    finish(&mut edges, by, (search, snapshot.oldest(), snapshot.newest()), "flows".to_owned())
+}
+
+/// Draws the map of what was counted.
+fn finish(
+    edges: &mut Edges,
+    by: MapBy,
+    range: (&Search, Option<Timestamp>, Option<Timestamp>),
+    source: String,
+) -> ServiceMap {
+    let (search, oldest, newest) = range;
+    let (nodes, edges) = rollup::rollup(edges, by);
+    let since = search.since.or(oldest).map(|time| time.to_string()).unwrap_or_default();
+    let until = search.until.or(newest).map(|time| time.to_string()).unwrap_or_default();
+    ServiceMap { nodes, edges, since, until, source, ..ServiceMap::default() }
 }
 
 /// Works on runs of segments, one run a processor, and gives the results in order.

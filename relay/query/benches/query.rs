@@ -10,9 +10,6 @@ use relay_index::{BatchOrigin, Config, Index};
 use relay_query::{Engine, Limits};
 use table::FlowBatchBuilder;
 
-#[path = "../../../table/benches/traffic.rs"]
-mod traffic;
-
 use traffic::Traffic;
 
 const BATCH_ROWS: usize = 8_192;
@@ -26,7 +23,7 @@ const QUERIES: [(&str, &str); 9] = [
     ),
     (
         "newest 20 of a workload",
-        "SELECT time, src_pod, dst_pod, summary FROM flows WHERE src_workload = 'svc-7' ORDER BY time DESC LIMIT 20",
+        "SELECT time, src_pod, dst_pod, summary FROM flows WHERE src_workload = 'search-api' ORDER BY time DESC LIMIT 20",
     ),
     ("newest 20, all columns", "SELECT * FROM flows ORDER BY time DESC LIMIT 20"),
     (
@@ -86,7 +83,7 @@ async fn run(engine: &Engine, index: &Index, sql: &str) -> usize {
 
 fn filled(flows: usize) -> Index {
     let index = Index::new(Config { bytes_max: 8 << 30, ..Config::default() }).expect("the limits are valid");
-    let mut traffic = Traffic::new(1);
+    let mut traffic = Traffic::seeded(1);
     let mut builder = FlowBatchBuilder::new();
     let origin = BatchOrigin { node: "node-1".to_owned(), ..BatchOrigin::default() };
     for _ in 0..flows.div_ceil(BATCH_ROWS) {

@@ -148,6 +148,9 @@ pub struct IndexConfig {
     pub losses_max: usize,
     /// Nodes remembered, connected or not; the one silent for longest is forgotten. Default 10,000.
     pub nodes_max: usize,
+    /// Bytes of the counts by the minute (`edges_1m`, `drops_1m`, `dns_1m`); the oldest minutes leave first. The counts
+    /// by the hour may take as many. Default 128 MiB: some hours of minutes and weeks of hours.
+    pub rollup_bytes_max: usize,
 }
 
 /// SQL.
@@ -238,7 +241,13 @@ impl Default for IngestConfig {
 
 impl Default for IndexConfig {
     fn default() -> Self {
-        Self { flows_max: 5_000_000, memory_bytes_max: 1024 * MIB, losses_max: 100_000, nodes_max: 10_000 }
+        Self {
+            flows_max: 5_000_000,
+            memory_bytes_max: 1024 * MIB,
+            losses_max: 100_000,
+            nodes_max: 10_000,
+            rollup_bytes_max: 128 * MIB,
+        }
     }
 }
 

@@ -176,6 +176,10 @@ fn index_limits(config: &Config) -> relay_index::Config {
         bytes_max: config.index.memory_bytes_max,
         ledger_lines_max: config.index.losses_max,
         nodes_max: config.index.nodes_max,
+        rollups: relay_index::RollupLimits {
+            bytes_max: config.index.rollup_bytes_max,
+            ..relay_index::RollupLimits::default()
+        },
         ..relay_index::Config::default()
     }
 }

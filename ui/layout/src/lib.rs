@@ -8,10 +8,10 @@
 //! A picture that is refreshed must not jump. [`Options::sticky_level`] keeps a node in its column while its level
 //! moves little, and the heights of an earlier [`Placement`] seed the order.
 
+mod arrange;
 mod geometry;
 mod inside;
 pub mod isotonic;
-mod arrange;
 mod place;
 mod sorting;
 pub mod trophic;

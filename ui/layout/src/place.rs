@@ -1,8 +1,8 @@
 //! The layout as a whole.
 
+use crate::arrange;
 use crate::geometry::{Placement, Rect, Spot};
 use crate::inside;
-use crate::arrange;
 use crate::trophic;
 use crate::units::{self, Unit};
 

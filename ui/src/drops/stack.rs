@@ -84,10 +84,7 @@ fn fill(slices: Vec<Slice>, reasons: usize) -> Vec<Slice> {
         return slices;
     }
     let mut filled: Vec<Slice> = (0..count)
-        .map(|at| Slice {
-            time: clock::rfc3339(first + at as f64 * step),
-            packets: vec![0; reasons],
-        })
+        .map(|at| Slice { time: clock::rfc3339(first + at as f64 * step), packets: vec![0; reasons] })
         .collect();
     for (slice, time) in slices.into_iter().zip(times) {
         let at = ((time - first) / step).round() as usize;

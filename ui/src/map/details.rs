@@ -230,12 +230,7 @@ fn Ways(conditions: Vec<Condition>) -> impl IntoView {
 }
 
 fn named(service: &Service) -> Named<'_> {
-    Named {
-        kind: &service.kind,
-        name: &service.name,
-        namespace: &service.namespace,
-        members: &service.members,
-    }
+    Named { kind: &service.kind, name: &service.name, namespace: &service.namespace, members: &service.members }
 }
 
 fn kind_words(service: &Service) -> String {

@@ -295,6 +295,7 @@ mod tests {
             ],
             since: "2026-11-21T10:00:00Z".into(),
             until: "2026-11-21T10:00:10Z".into(),
+            source: "flows".into(),
             ..ServiceMap::default()
         }
     }

@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn where_there_is_no_room_there_is_no_label() {
         let mut curves = vec![curve(50.0)];
-        let cards: Vec<Card> = (0..3).map(|i| Card { x: i as f32 * 120.0 - 20.0, y: 30.0, ..Card::default() }).collect();
+        let cards: Vec<Card> =
+            (0..3).map(|i| Card { x: i as f32 * 120.0 - 20.0, y: 30.0, ..Card::default() }).collect();
         place(&mut curves, &cards);
         assert_eq!(curves[0].label_at, None);
     }

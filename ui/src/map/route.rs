@@ -169,7 +169,8 @@ fn line(a: (f32, f32), b: (f32, f32)) -> Bezier {
 /// Point of a curve at `t` from 0 to 1.
 pub(crate) fn point([a, b, c, d]: &Bezier, t: f32) -> (f32, f32) {
     let s = 1.0 - t;
-    let mix = |a: f32, b: f32, c: f32, d: f32| s * s * s * a + 3.0 * s * s * t * b + 3.0 * s * t * t * c + t * t * t * d;
+    let mix =
+        |a: f32, b: f32, c: f32, d: f32| s * s * s * a + 3.0 * s * s * t * b + 3.0 * s * t * t * c + t * t * t * d;
     (mix(a.0, b.0, c.0, d.0), mix(a.1, b.1, c.1, d.1))
 }
 
@@ -210,8 +211,10 @@ mod tests {
     fn curves_in_one_gap_have_lanes() {
         let mut router = router(&[60.0, 60.0 + CARD.1 + 40.0]);
         let start: End = ((CARD.0, 70.0), 1);
-        let heights: Vec<f32> =
-            (0..3).map(|_| router.route(start, ((600.0, 90.0), -1))).map(|way| point(&way[way.len() / 2], 0.5).1).collect();
+        let heights: Vec<f32> = (0..3)
+            .map(|_| router.route(start, ((600.0, 90.0), -1)))
+            .map(|way| point(&way[way.len() / 2], 0.5).1)
+            .collect();
         assert!(heights[0] != heights[1] && heights[1] != heights[2], "{heights:?}");
     }
 

@@ -102,7 +102,9 @@ mod tests {
 
     #[test]
     fn what_is_no_time_stays() {
-        for text in ["", "soon", "2026-01-15", "2026-13-15T10:11:12Z", "2026-01-15T25:00:00Z", "2026-01-15T10:11:12+01:00"] {
+        for text in
+            ["", "soon", "2026-01-15", "2026-13-15T10:11:12Z", "2026-01-15T25:00:00Z", "2026-01-15T10:11:12+01:00"]
+        {
             assert_eq!((millis(text), time_of_day(text, 0).as_str()), (None, text));
         }
     }

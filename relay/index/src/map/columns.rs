@@ -1,6 +1,7 @@
 //! What the rows of one segment say of conversations, looked up by key.
 
 use arrow::array::{Array, BooleanArray, Int32Array};
+use arrow::record_batch::RecordBatch;
 use flow::{Identity, L7FlowType, TraceObservationPoint, TrafficDirection, Verdict};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -10,7 +11,6 @@ use table::schema::{DESTINATION, SOURCE, SideColumns};
 
 use super::party::PartyFacts;
 use super::{Parties, Party};
-use crate::Segment;
 use crate::segment::{column, flags};
 
 /// Columns of one segment that maps and drops need.
@@ -80,9 +80,9 @@ impl View {
 pub(crate) struct Protocol(pub(crate) u8);
 
 impl Protocol {
-    const NAMES: [&'static str; 8] = ["", "TCP", "UDP", "SCTP", "ICMPv4", "ICMPv6", "VRRP", "IGMP"];
+    pub(crate) const NAMES: [&'static str; 8] = ["", "TCP", "UDP", "SCTP", "ICMPv4", "ICMPv6", "VRRP", "IGMP"];
 
-    fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         let number = Self::NAMES.iter().position(|n| *n == name).unwrap_or_default();
         Self(u8::try_from(number).expect("there are eight"))
     }
@@ -93,12 +93,24 @@ impl Protocol {
 }
 
 /// Application protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum L7 {
     None,
     Http,
     Dns,
     Kafka,
+}
+
+impl L7 {
+    /// The protocol of a number, [`L7::None`] left out.
+    pub(crate) const fn of_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Http),
+            2 => Some(Self::Dns),
+            3 => Some(Self::Kafka),
+            _ => None,
+        }
+    }
 }
 
 /// One conversation as a row shows it, from client to server.
@@ -115,16 +127,15 @@ const FIRST_CLIENT_PORT: u16 = 32_768;
 
 impl<'a> Columns<'a> {
     /// Opens a segment.
-    pub(crate) fn open(segment: &'a Segment) -> Self {
-        let batch = segment.batch();
+    pub(crate) fn open(batch: &'a RecordBatch) -> Self {
         let shape = "segments have the table's shape";
         let numbers = |col| Numbers::of(batch, col).expect(shape);
         let texts = |col| Texts::of(batch, col).expect(shape);
         Self {
-            facts: facts(segment),
+            facts: facts(batch),
             fact_keys: texts(Col::Verdict),
-            source: SideParties::open(segment, &SOURCE),
-            destination: SideParties::open(segment, &DESTINATION),
+            source: SideParties::open(batch, &SOURCE),
+            destination: SideParties::open(batch, &DESTINATION),
             source_port: column(batch, Col::SrcPort).expect(shape),
             destination_port: column(batch, Col::DstPort).expect(shape),
             is_reply: flags(batch, Col::IsReply).expect(shape),
@@ -182,8 +193,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn facts(segment: &Segment) -> Vec<RowFacts> {
-    let batch = segment.batch();
+fn facts(batch: &RecordBatch) -> Vec<RowFacts> {
     let texts = |col| Texts::of(batch, col).expect("segments have the table's shape");
     let verdict = texts(Col::Verdict);
     let direction = texts(Col::TrafficDirection);
@@ -239,6 +249,7 @@ fn view(direction: &str, point: &str) -> View {
 #[derive(Debug)]
 pub(crate) struct SideParties {
     identity: Numbers,
+    cluster: Texts,
     namespace: Texts,
     pod: Texts,
     workload: Texts,
@@ -261,13 +272,14 @@ enum Known {
 }
 
 impl SideParties {
-    fn open(segment: &Segment, side: &SideColumns) -> Self {
+    fn open(batch: &RecordBatch, side: &SideColumns) -> Self {
         let shape = "segments have the table's shape";
-        let texts = |col| Texts::of(segment.batch(), col).expect(shape);
-        let identity = Numbers::of(segment.batch(), side.identity).expect(shape);
+        let texts = |col| Texts::of(batch, col).expect(shape);
+        let identity = Numbers::of(batch, side.identity).expect(shape);
         Self {
             of_endpoint: vec![Known::NotYet; identity.values().len()],
             identity,
+            cluster: texts(side.cluster),
             namespace: texts(side.namespace),
             pod: texts(side.pod),
             workload: texts(side.workload),
@@ -312,6 +324,7 @@ impl SideParties {
         let identity = u32::try_from(self.identity.get(row)).unwrap_or_default();
         PartyFacts {
             identity: (!self.identity.is_null(row)).then_some(Identity(identity)),
+            cluster: self.cluster.get(row),
             namespace: self.namespace.get(row),
             pod: self.pod.get(row),
             workload: self.workload.get(row),

@@ -1,12 +1,14 @@
 //! Counts of conversations, as finely as parties can be told apart.
 
+use arrow::array::{AsArray, Int64Array};
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use super::columns::{Columns, L7, RowFacts, RowKind, Talk, View};
+use super::columns::{Columns, L7, Protocol, RowFacts, RowKind, Talk, View};
 use super::latency::Latencies;
 use super::{Parties, Party};
-use crate::{Search, Segment};
+use crate::rollup::read::{DropRows, EdgeRow, EdgeRows, text_at};
+use crate::{Rollup, RollupKind, Search, Segment};
 
 /// All conversations met so far.
 #[derive(Debug, Default)]
@@ -16,6 +18,11 @@ pub(crate) struct Edges {
     talks: Vec<Talk>,
     edges: Vec<Edge>,
     pub(crate) reasons: Reasons,
+    /// Keys of parties whose own node reports what they send as clients; from rollups, rows tell it themselves.
+    watched: HashSet<i64, RandomState>,
+    /// What the server's side saw of clients of which rollups do not tell whether they are watched: number of the edge,
+    /// key of the client, view.
+    unsettled: Vec<(u32, i64, usize, Traffic)>,
 }
 
 /// Drop reasons met so far, each with a number.
@@ -26,6 +33,8 @@ pub(crate) struct Reasons(Vec<String>);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Edge {
     pub(crate) traffic: [Traffic; View::COUNT],
+    /// The same where the client's own node reports it too.
+    pub(crate) repeated: [Traffic; View::COUNT],
     /// Reports of drops.
     pub(crate) drops: u64,
     /// Packets dropped.
@@ -49,6 +58,12 @@ pub(crate) struct Traffic {
     pub(crate) packets: u64,
 }
 
+/// Views of the client's node, the best first.
+const CLIENT_VIEWS: [usize; 2] = [View::ClientEndpoint as usize, View::ClientNetwork as usize];
+
+/// Other views, the best first.
+const SERVER_VIEWS: [usize; 3] = [View::ServerEndpoint as usize, View::ServerNetwork as usize, View::Unknown as usize];
+
 /// Conversations that are told apart; more share one that has no port, then one that has no parties either.
 const EDGES_MAX: usize = 200_000;
 
@@ -62,7 +77,7 @@ impl Edges {
         if !marked.has_true() {
             return;
         }
-        let mut columns = Columns::open(segment);
+        let mut columns = Columns::open(segment.batch());
         if marked.count_set_bits() == segment.rows() {
             for row in 0..segment.rows() {
                 self.add_row(&mut columns, row);
@@ -127,6 +142,101 @@ impl Edges {
         number
     }
 
+    /// Adds the counts of rollups.
+    pub(crate) fn add_rollup(&mut self, rollup: &Rollup) {
+        let parties = &mut self.parties;
+        let rows = EdgeRows::open(rollup.batch(RollupKind::Edges));
+        let clients = rows.client.numbers(|party| parties.number(party));
+        let servers = rows.server.numbers(|party| parties.number(party));
+        for (row, (client, server)) in clients.into_iter().zip(servers).enumerate() {
+            self.add_counts(client, server, &rows.row(row));
+        }
+        self.add_reasons(&DropRows::open(rollup.batch(RollupKind::Drops)));
+        let watched: &Int64Array = rollup.batch(RollupKind::Watched).column(1).as_primitive();
+        self.watched.extend(watched.values());
+    }
+
+    fn add_counts(&mut self, client: u32, server: u32, row: &EdgeRow) {
+        let talk = Talk { client, server, port: row.port, protocol: Protocol(row.protocol) };
+        let number = self.number(talk);
+        let counts = &row.counts;
+        let traffic =
+            Traffic { flows: counts.reports, sent: counts.sent, received: counts.received, packets: counts.packets };
+        let edge = &mut self.edges[number];
+        let view = row.seen_at.view();
+        if row.client_key != 0 {
+            let number = u32::try_from(number).expect("edges are counted in 32 bits");
+            self.unsettled.push((number, row.client_key, view, traffic));
+        } else if row.seen_at.is_repeated() {
+            edge.repeated[view].add(traffic);
+        } else {
+            edge.traffic[view].add(traffic);
+        }
+        edge.add_all_but_traffic(
+            &Edge {
+                drops: counts.drops,
+                dropped: counts.dropped,
+                requests: counts.requests,
+                responses: counts.responses,
+                samples: counts.samples,
+                errors: counts.errors_5xx + counts.dns_errors,
+                l7: L7::of_number(row.l7),
+                ..Edge::default()
+            },
+            |reason| reason,
+        );
+        if let Some(sketch) = &counts.latency.0 {
+            edge.latencies.join_sketch(sketch);
+        }
+    }
+
+    fn add_reasons(&mut self, rows: &DropRows<'_>) {
+        let parties = &mut self.parties;
+        let sources = rows.source.numbers(|party| parties.number(party));
+        let destinations = rows.destination.numbers(|party| parties.number(party));
+        for row in 0..sources.len() {
+            if rows.is_request.value(row) {
+                continue;
+            }
+            let (source, destination) = (sources[row], destinations[row]);
+            let (client, server) = if rows.is_reply.value(row) { (destination, source) } else { (source, destination) };
+            let port = u16::try_from(rows.port.value(row)).unwrap_or_default();
+            let number = self.number(Talk { client, server, port, protocol: Protocol(rows.protocols[row]) });
+            let reason = self.reasons.number(text_at(&rows.reason, row));
+            self.edges[number].add_reason(reason, rows.packets.value(row).cast_unsigned());
+        }
+    }
+
+    /// Marks what the server's side saw of clients whose own node reports the same. Call it once, after everything was
+    /// added.
+    pub(crate) fn settle(&mut self) {
+        let mut by_number = vec![false; self.parties.len()];
+        for (talk, edge) in self.talks.iter().zip(&self.edges) {
+            by_number[talk.client as usize] |= CLIENT_VIEWS.iter().any(|view| edge.traffic[*view].flows > 0);
+        }
+        let keys: Vec<i64> = self.parties.iter().map(Party::key).collect();
+        if !self.watched.is_empty() {
+            for (watched, key) in by_number.iter_mut().zip(&keys) {
+                *watched |= self.watched.contains(key);
+            }
+        }
+        for (talk, edge) in self.talks.iter().zip(&mut self.edges) {
+            if by_number[talk.client as usize] {
+                for view in SERVER_VIEWS {
+                    edge.repeated[view].add(std::mem::take(&mut edge.traffic[view]));
+                }
+            }
+        }
+        let of_rows = by_number.iter().zip(&keys).filter(|(watched, _)| **watched).map(|(_, key)| *key);
+        self.watched.extend(of_rows);
+        for (number, client_key, view, traffic) in std::mem::take(&mut self.unsettled) {
+            let edge = &mut self.edges[number as usize];
+            let repeated = self.watched.contains(&client_key);
+            let views = if repeated { &mut edge.repeated } else { &mut edge.traffic };
+            views[view].add(traffic);
+        }
+    }
+
     /// Adds what another thread counted.
     pub(crate) fn join(mut self, other: Self) -> Self {
         let numbers: Vec<u32> = other.parties.iter().map(|party| self.parties.number(party.clone())).collect();
@@ -136,19 +246,19 @@ impl Edges {
             let number = self.number(Talk { client, server, ..*talk });
             self.edges[number].join(edge, &reasons);
         }
+        debug_assert!(other.unsettled.is_empty(), "rollups are added by one thread");
         self
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Party, &Party, Talk, &Edge)> {
-        let edges = self.talks.iter().zip(&self.edges);
-        edges.map(|(talk, edge)| (self.parties.get(talk.client), self.parties.get(talk.server), *talk, edge))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Talk, &Edge)> {
+        self.talks.iter().copied().zip(&self.edges)
     }
 }
 
 impl Edge {
     fn add_record(&mut self, columns: &Columns<'_>, row: usize, facts: RowFacts) {
         if facts.l7 != L7::None {
-            self.l7 = Some(facts.l7);
+            self.add_l7(Some(facts.l7));
         }
         match facts.kind {
             RowKind::Request => self.requests += 1,
@@ -196,12 +306,33 @@ impl Edge {
         self.samples = self.samples.saturating_add(other.samples);
         self.errors = self.errors.saturating_add(other.errors);
         self.latencies.join(&other.latencies);
-        self.l7 = self.l7.or(other.l7);
+        self.add_l7(other.l7);
     }
 
-    /// What the best view saw.
+    /// Of several protocols on one port the first by number stands, whatever came first.
+    fn add_l7(&mut self, l7: Option<L7>) {
+        self.l7 = [self.l7, l7].into_iter().flatten().min();
+    }
+
+    /// Adds what was seen of another conversation that a coarser map shows as the same.
+    pub(crate) fn add_traffic(&mut self, other: &Self) {
+        for (ours, theirs) in self.traffic.iter_mut().zip(&other.traffic) {
+            ours.add(*theirs);
+        }
+        for (ours, theirs) in self.repeated.iter_mut().zip(&other.repeated) {
+            ours.add(*theirs);
+        }
+    }
+
+    /// What passed: the client's side of watched clients and the server's side of the others. Only where both say
+    /// nothing, the server's side of watched clients counts, so that what one node lost does not vanish.
     pub(crate) fn best_traffic(&self) -> Traffic {
-        self.traffic.iter().copied().find(|traffic| traffic.flows > 0).unwrap_or_default()
+        let best = |traffic: &[Traffic; View::COUNT], views: &[usize]| {
+            views.iter().map(|view| traffic[*view]).find(|traffic| traffic.flows > 0).unwrap_or_default()
+        };
+        let mut sum = best(&self.traffic, &CLIENT_VIEWS);
+        sum.add(best(&self.traffic, &SERVER_VIEWS));
+        if sum.flows > 0 { sum } else { best(&self.repeated, &SERVER_VIEWS) }
     }
 }
 

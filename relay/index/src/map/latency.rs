@@ -1,5 +1,7 @@
 //! Quantiles of latencies in bounded memory.
 
+use crate::rollup::Sketch;
+
 /// Latencies of one edge: exact while there are few, then a histogram whose error is at most 1.6 %.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Latencies {
@@ -9,7 +11,7 @@ pub(crate) struct Latencies {
 }
 
 /// Samples kept exactly.
-const FEW: usize = 64;
+pub(crate) const FEW: usize = 64;
 
 /// Each power of two is divided into this many bins.
 const BINS: usize = 32;
@@ -50,6 +52,25 @@ impl Latencies {
         }
     }
 
+    /// Adds the latencies of a sketch.
+    pub(crate) fn join_sketch(&mut self, sketch: &Sketch) {
+        let (few, many) = sketch.parts();
+        for nanos in few {
+            self.add(*nanos);
+        }
+        if many.is_empty() {
+            return;
+        }
+        self.count += sketch.count();
+        let ours = self.many.get_or_insert_with(|| Box::new([0; _]));
+        for nanos in self.few.drain(..) {
+            count(ours, nanos, 1);
+        }
+        for (bin, times) in many {
+            ours[usize::from(*bin)] = ours[usize::from(*bin)].saturating_add(*times);
+        }
+    }
+
     /// The smallest latency that at least `percent` of a hundred do not exceed, in microseconds; `None` without samples.
     pub(crate) fn percentile_us(&self, percent: u64) -> Option<f64> {
         let rank = (self.count * percent).div_ceil(100).max(1);
@@ -77,13 +98,13 @@ fn count(histogram: &mut Histogram, nanos: u64, times: u32) {
     *bin = bin.saturating_add(times);
 }
 
-fn bin(nanos: u64) -> usize {
+pub(crate) fn bin(nanos: u64) -> usize {
     let power = nanos.checked_ilog2().unwrap_or(0).saturating_sub(BIN_BITS);
     power as usize * BINS + usize::try_from(nanos >> power).expect("below twice the bins")
 }
 
 /// Value that stands for a bin: its middle.
-fn middle(bin: usize) -> f64 {
+pub(crate) fn middle(bin: usize) -> f64 {
     let power = (bin / BINS).saturating_sub(1);
     let first = precise(u64::try_from(bin - power * BINS).expect("below twice the bins"));
     let width = f64::from(u32::try_from(power).expect("at most 64")).exp2();

@@ -12,6 +12,8 @@ use super::MapBy;
 pub(crate) enum Party {
     /// Something with a name of its own: a pod, container or unit.
     Workload {
+        /// Cluster, empty for the local one.
+        cluster: String,
         /// Namespace, empty for none.
         namespace: String,
         /// Nearest workload, else the pod.
@@ -40,10 +42,14 @@ pub(crate) enum Party {
     Unknown,
 }
 
+/// Reserved identities that are machines, or a part of the cluster.
+const HOSTS: [&str; 5] = ["host", "remote-node", "kube-apiserver", "health", "ingress"];
+
 /// What a row says of one end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PartyFacts<'a> {
     pub(crate) identity: Option<Identity>,
+    pub(crate) cluster: &'a str,
     pub(crate) namespace: &'a str,
     pub(crate) pod: &'a str,
     pub(crate) workload: &'a str,
@@ -76,15 +82,52 @@ impl Party {
         let either = |a: &str, b: &str| if a.is_empty() { b.to_owned() } else { a.to_owned() };
         if !(facts.pod.is_empty() && facts.workload.is_empty()) {
             return Some(Self::Workload {
+                cluster: facts.cluster.to_owned(),
                 namespace: facts.namespace.to_owned(),
                 workload: either(facts.workload, facts.pod),
                 pod: either(facts.pod, facts.workload),
             });
         }
-        match facts.identity.and_then(Identity::reserved_name)? {
-            name @ ("host" | "remote-node" | "kube-apiserver" | "health" | "ingress") => Some(Self::Host(name)),
-            _ => None,
+        let name = facts.identity.and_then(Identity::reserved_name)?;
+        HOSTS.contains(&name).then_some(Self::Host(name))
+    }
+
+    /// The host of this name, such as `remote-node`.
+    pub(crate) fn host(name: &str) -> Self {
+        HOSTS.iter().find(|host| **host == name).map_or(Self::Unknown, |host| Self::Host(host))
+    }
+
+    /// The same without what tells pods of one workload apart.
+    pub(crate) fn coarse(&self) -> Self {
+        match self.clone() {
+            Self::Workload { cluster, namespace, workload, .. } => {
+                Self::Workload { cluster, namespace, workload, pod: String::new() }
+            }
+            other => other,
         }
+    }
+
+    /// A number that other parties do not have, the same in every process; never 0.
+    ///
+    /// Source: FNV-1a, RFC 9923.
+    pub(crate) fn key(&self) -> i64 {
+        let (kind, parts): (u8, [&str; 4]) = match self {
+            Self::Workload { cluster, namespace, workload, pod } => (1, [cluster, namespace, workload, pod]),
+            Self::Host(name) => (2, [name, "", "", ""]),
+            Self::Service { namespace, name } => (3, [namespace, name, "", ""]),
+            Self::Dns(name) => (4, [name, "", "", ""]),
+            Self::World => (5, [""; 4]),
+            Self::Address(ip) => (6, [ip, "", "", ""]),
+            Self::OtherAddresses => (7, [""; 4]),
+            Self::Unknown => (8, [""; 4]),
+        };
+        // A byte that is in no UTF-8 text stands between the parts.
+        let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
+        let hash = [kind]
+            .into_iter()
+            .chain(bytes)
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        hash.max(1).cast_signed()
     }
 
     /// The node of a map that stands for it.
@@ -152,6 +195,11 @@ impl Parties {
         self.parties.push(party.clone());
         self.numbers.insert(party, number);
         number
+    }
+
+    /// Parties that have a number.
+    pub(crate) const fn len(&self) -> usize {
+        self.parties.len()
     }
 
     pub(crate) fn get(&self, number: u32) -> &Party {

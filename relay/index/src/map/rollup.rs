@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use super::columns::L7;
 use super::edge::{Edge, Edges, Traffic};
-use super::{MapBy, Party};
+use super::{MapBy, Parties, Party};
 
 /// Addresses and DNS names a map shows; the ones with the least traffic become one node.
 const OUTSIDERS_MAX: usize = 200;
@@ -42,13 +42,17 @@ impl Sum {
 }
 
 /// Makes the nodes, by id, and the edges, by their nodes' ids, protocol and port.
-pub(crate) fn rollup(edges: &Edges, by: MapBy) -> (Vec<MapNode>, Vec<MapEdge>) {
-    let mut nodes = Nodes::of(edges, by);
+pub(crate) fn rollup(edges: &mut Edges, by: MapBy) -> (Vec<MapNode>, Vec<MapEdge>) {
+    edges.settle();
+    let edges = &*edges;
+    let talks = coarse(edges, by);
+    let mut nodes = Nodes::of(&talks, by);
     let mut sums: HashMap<Key, Sum, RandomState> = HashMap::default();
-    for (client, server, talk, edge) in edges.iter() {
-        // Which view counts is decided here, for each pair of parties, before pairs are added up.
+    for ((client, server, port, protocol), edge) in &talks.edges {
+        // Which view counts is decided here, for each pair, before pairs are added up.
         let sum = Sum { traffic: edge.best_traffic(), rest: edge.clone() };
-        let key = (nodes.number(client), nodes.number(server), talk.port, talk.protocol.0);
+        let (client, server) = (talks.parties.get(*client), talks.parties.get(*server));
+        let key = (nodes.number(client), nodes.number(server), *port, *protocol);
         sums.entry(key).or_default().add(&sum);
     }
     let sums = fold_ports(sums);
@@ -62,6 +66,27 @@ pub(crate) fn rollup(edges: &Edges, by: MapBy) -> (Vec<MapNode>, Vec<MapEdge>) {
     (map_nodes, map_edges)
 }
 
+/// Conversations of the parties a map tells apart.
+struct Talks {
+    parties: Parties,
+    edges: HashMap<Key, Edge, RandomState>,
+}
+
+/// Adds up the pods of a workload, unless the map shows pods.
+fn coarse(edges: &Edges, by: MapBy) -> Talks {
+    let mut parties = Parties::default();
+    let fine = |party: &Party| if by == MapBy::Pod { party.clone() } else { party.coarse() };
+    let numbers: Vec<u32> = edges.parties.iter().map(|party| parties.number(fine(party))).collect();
+    let mut sums: HashMap<Key, Edge, RandomState> = HashMap::default();
+    for (talk, edge) in edges.iter() {
+        let (client, server) = (numbers[talk.client as usize], numbers[talk.server as usize]);
+        let sum = sums.entry((client, server, talk.port, talk.protocol.0)).or_default();
+        sum.add_traffic(edge);
+        sum.add_all_but_traffic(edge, |reason| reason);
+    }
+    Talks { parties, edges: sums }
+}
+
 /// Nodes of a map, each with a number; two with the same id are one.
 struct Nodes {
     by: MapBy,
@@ -72,9 +97,10 @@ struct Nodes {
 }
 
 impl Nodes {
-    fn of(edges: &Edges, by: MapBy) -> Self {
+    fn of(talks: &Talks, by: MapBy) -> Self {
         let mut flows: BTreeMap<&str, u64> = BTreeMap::new();
-        for (client, server, _, edge) in edges.iter() {
+        for ((client, server, ..), edge) in &talks.edges {
+            let (client, server) = (talks.parties.get(*client), talks.parties.get(*server));
             let seen = edge.best_traffic().flows.saturating_add(edge.drops).saturating_add(edge.requests);
             for party in [client, server] {
                 if let Party::Address(name) | Party::Dns(name) = party {
@@ -127,7 +153,9 @@ fn map_edge(nodes: &Nodes, edges: &Edges, key: Key, sum: &Sum) -> MapEdge {
     let (client, server, port, protocol) = key;
     let id = |number: u32| nodes.nodes[number as usize].id.clone();
     let rest = &sum.rest;
-    let commonest = rest.reasons.iter().max_by_key(|(reason, packets)| (*packets, std::cmp::Reverse(*reason)));
+    // Of equals the first by name, so that the same flows always give the same map.
+    let name = |reason: u32| std::cmp::Reverse(edges.reasons.name(reason));
+    let commonest = rest.reasons.iter().max_by_key(|(reason, packets)| (*packets, name(*reason)));
     MapEdge {
         source: id(client),
         destination: id(server),

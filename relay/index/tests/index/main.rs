@@ -6,5 +6,6 @@ mod eviction;
 mod follow;
 mod ingest;
 mod map;
+mod rollup;
 mod search;
 mod shop;

@@ -143,6 +143,7 @@ async fn look_after(relay: &Arc<Relay>) {
     let sealing = tokio::task::spawn_blocking(move || {
         let now = relay.now();
         relay.index.merge_old(now);
+        relay.index.rollups().catch_up(&relay.index.snapshot());
         relay.sample_rate(now);
     });
     if let Err(error) = sealing.await {

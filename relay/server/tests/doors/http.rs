@@ -45,8 +45,7 @@ impl Answer {
 /// Sends a request; its body is still to come.
 pub(crate) async fn send(to: SocketAddr, request: Request<Full<Bytes>>) -> Response<hyper::body::Incoming> {
     let stream = within(TcpStream::connect(to)).await.unwrap();
-    let (mut sender, connection) =
-        within(hyper::client::conn::http1::handshake(TokioIo::new(stream))).await.unwrap();
+    let (mut sender, connection) = within(hyper::client::conn::http1::handshake(TokioIo::new(stream))).await.unwrap();
     tokio::spawn(connection);
     within(sender.send_request(request)).await.unwrap()
 }

@@ -123,8 +123,9 @@ async fn collectors_beyond_the_limit_are_refused() {
     let relay = TestRelay::start_with(|config| config.ingest.collectors_max = 1).await;
     let mut first = TestCollector::connect(relay.grpc(), "node-1", 7).await;
     first.push(&flows(now(), 0..1)).await;
-    let mut client =
-        arrow_flight::flight_service_client::FlightServiceClient::new(channel(format!("http://{}", relay.grpc())).await);
+    let mut client = arrow_flight::flight_service_client::FlightServiceClient::new(
+        channel(format!("http://{}", relay.grpc())).await,
+    );
     let error = client.do_put(tokio_stream::pending()).await.unwrap_err();
     assert_eq!(error.code(), tonic::Code::ResourceExhausted);
     assert!(error.message().contains("relay.ingest.collectors_max"), "{error}");

@@ -17,6 +17,8 @@ use crate::relay::Relay;
 const DROP_GROUPS_MAX: usize = 1000;
 
 /// Who talks to whom, with what volume, errors and drops.
+///
+/// Counted from the rollups wherever they give the exact answer; `source` tells what it was counted from.
 #[utoipa::path(
     get,
     path = "/api/v1/map",
@@ -37,14 +39,15 @@ pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Resu
     let (now, begun) = (relay.now(), Instant::now());
     let search = params.search(now)?;
     let (since, until) = (search.since, search.until);
-    let snapshot = relay.index.snapshot();
-    let from = since.or(snapshot.oldest()).unwrap_or(now);
-    let mut map = relay.work(move || snapshot.service_map(&search, by)).await.map_err(|error| {
+    let asked = Arc::clone(&relay);
+    let mut map = relay.work(move || asked.index.service_map(&search, by)).await.map_err(|error| {
         error!(%error, "drawing the map panicked");
         Refusal::failed()
     })?;
     relay.metrics.query_ended("map", "ok", begun.elapsed());
-    map.since = from.to_string();
+    if map.since.is_empty() {
+        map.since = now.to_string();
+    }
     map.until = until.unwrap_or(now).to_string();
     map.completeness = relay.index.completeness(since, until);
     Ok(Json(map))
