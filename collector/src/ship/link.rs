@@ -100,7 +100,8 @@ impl Link {
     }
 
     async fn talk(&self) -> Result<std::convert::Infallible, Broken> {
-        let endpoint = Endpoint::from_shared(self.address.clone()).map_err(|_| Broken::Address(self.address.clone()))?;
+        let endpoint =
+            Endpoint::from_shared(self.address.clone()).map_err(|_| Broken::Address(self.address.clone()))?;
         let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await.map_err(Broken::Connect)?;
         let (messages, outgoing) = mpsc::channel::<FlightData>(MESSAGES_AHEAD);
         send(&messages, opening()).await?;
@@ -131,7 +132,11 @@ impl Link {
         }
     }
 
-    async fn open(&self, channel: Channel, outgoing: mpsc::Receiver<FlightData>) -> Result<Streaming<PutResult>, Broken> {
+    async fn open(
+        &self,
+        channel: Channel,
+        outgoing: mpsc::Receiver<FlightData>,
+    ) -> Result<Streaming<PutResult>, Broken> {
         let mut client = FlightServiceClient::new(channel);
         let answer = client.do_put(ReceiverStream::new(outgoing)).await.map_err(|s| Broken::Refused(Box::new(s)))?;
         Ok(answer.into_inner())

@@ -61,6 +61,9 @@ pub struct Position {
     pub column: u64,
 }
 
+/// Bytes of a list of columns that an error still names.
+const FIELDS_BYTES_MAX: usize = 400;
+
 /// Sorts an error of the engine by whose fault it is.
 pub(crate) fn from_engine(error: &DataFusionError, limits: &Limits) -> QueryError {
     let message = message(error);
@@ -84,7 +87,14 @@ fn message(error: &DataFusionError) -> String {
     let text = prefixes.iter().fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
     // The parser's errors are shown in their debug form.
     let parser = text.strip_prefix("ParserError(\"").and_then(|text| text.strip_suffix("\")"));
-    parser.map_or_else(|| text.to_owned(), |text| text.replace("\\\"", "\"").replace("\\\\", "\\"))
+    let text = parser.map_or_else(|| text.to_owned(), |text| text.replace("\\\"", "\"").replace("\\\\", "\\"));
+    // A hundred columns hide the one that was mistyped.
+    match text.split_once("\nValid fields are ") {
+        Some((problem, fields)) if fields.len() > FIELDS_BYTES_MAX => {
+            format!("{problem} DESCRIBE lists the columns of a table, such as DESCRIBE flows.")
+        }
+        _ => text,
+    }
 }
 
 fn position(error: &DataFusionError, message: &str) -> Option<Position> {

@@ -14,6 +14,7 @@ mod session;
 mod side_tables;
 mod statement;
 mod views;
+mod yielding;
 
 pub use answer::Answer;
 pub use engine::Engine;

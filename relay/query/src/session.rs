@@ -5,12 +5,14 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionConfig;
 use relay_index::{LedgerLine, Node, Snapshot};
 
 use crate::flows::FlowsTable;
 use crate::functions::{CidrMatch, HasLabel};
+use crate::yielding::YieldAfterJoins;
 use crate::{side_tables, views};
 
 /// What one query sees, all of one moment.
@@ -36,7 +38,13 @@ pub(crate) async fn context(
         .with_target_partitions(processors);
     // Errors tell where in the query they are.
     config.options_mut().sql_parser.collect_spans = true;
-    let context = SessionContext::new_with_config_rt(config, environment.clone());
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(environment.clone())
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
+        .build();
+    let context = SessionContext::new_with_state(state);
     context.register_udf(ScalarUDF::from(CidrMatch::new()));
     context.register_udf(ScalarUDF::from(HasLabel::new()));
     context.register_table("flows", Arc::new(FlowsTable::new(&tables.snapshot)))?;

@@ -10,9 +10,9 @@ fn the_list_of_columns_in_the_guide_is_fresh() {
     let (before, rest) = page.split_once(begin).unwrap();
     let (listed, after) = rest.split_once(end).unwrap();
     let expected = table::schema::document();
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
     } else {
-        assert_eq!(listed, expected, "run the test again with UPDATE_EXPECT=1");
+        assert_eq!(listed, expected, "run the test again with UPDATE_GOLDEN=1");
     }
 }

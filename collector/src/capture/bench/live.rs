@@ -17,7 +17,8 @@ pub(super) fn enter_empty_namespace() -> io::Result<()> {
 pub(super) fn requests(count: usize) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
-    let (request, answer) = (*b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n", *b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let (request, answer) =
+        (*b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n", *b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let mut client = TcpStream::connect(address)?;
     client.set_nodelay(true)?;
     let (mut server, _) = listener.accept()?;

@@ -3,9 +3,8 @@
 const ETHERNET: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
 
 /// An acknowledgement, with options.
-const TCP: [u8; 32] = [
-    0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x10, 1, 0, 0, 0, 0, 0, 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 1,
-];
+const TCP: [u8; 32] =
+    [0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x10, 1, 0, 0, 0, 0, 0, 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 1];
 
 /// An acknowledgement over IPv4, 66 bytes.
 pub(super) fn tcp_v4() -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Queries and their answers as text, in `cases/*.slt`.
 //!
 //! A case is `query` or `refused`, the SQL, a line of dashes and the answer: the columns and rows joined by ` | `, or
-//! the kind of the refusal, its place and its text. `UPDATE_EXPECT=1` rewrites the answers.
+//! the kind of the refusal, its place and its text. `UPDATE_GOLDEN=1` rewrites the answers.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ async fn answers_are_as_written() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let answered = answer_all(&engine, &index, &text).await;
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&file, answered).unwrap();
         } else {
             assert!(answered == text, "{} should be:\n{answered}", file.display());
@@ -111,7 +111,9 @@ fn write_rows(text: &mut String, batch: &RecordBatch) {
     let columns: Vec<_> = batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
     for row in 0..batch.num_rows() {
         let values: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
-        writeln!(text, "{}", values.join(" | ").trim_end()).unwrap();
+        // A line without anything would end the case.
+        let row = values.join(" | ");
+        writeln!(text, "{}", if row.is_empty() { "''" } else { row.trim_end() }).unwrap();
     }
 }
 

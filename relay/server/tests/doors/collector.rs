@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor, PutResult};
@@ -96,12 +97,18 @@ pub(crate) fn batch(flows: &[Flow]) -> RecordBatch {
 
 /// Messages of a batch: the schema with its descriptor unless `begun`, dictionaries, then the rows with the header.
 pub(crate) fn encode(batch: &RecordBatch, header: Vec<u8>, begun: bool) -> Vec<FlightData> {
-    let mut messages = arrow_flight::utils::batches_to_flight_data(&batch.schema(), vec![batch.clone()]).unwrap();
-    messages.last_mut().unwrap().app_metadata = header.into();
-    if begun {
-        messages.remove(0);
-    } else {
-        messages[0].flight_descriptor = Some(FlightDescriptor::new_path(vec!["flows".to_owned()]));
+    let options = IpcWriteOptions::default();
+    let mut tracker = DictionaryTracker::new(false);
+    let encoder = IpcDataGenerator::default();
+    let schema = encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
+    let encoded = encoder.encode(batch, &mut tracker, &options, &mut IpcWriteContext::default());
+    let (dictionaries, rows) = encoded.unwrap();
+    let opening = FlightDescriptor::new_path(vec!["flows".to_owned()]);
+    let mut messages: Vec<FlightData> = Vec::new();
+    if !begun {
+        messages.push(FlightData::from(schema).with_descriptor(opening));
     }
+    messages.extend(dictionaries.into_iter().chain([rows]).map(FlightData::from));
+    messages.last_mut().unwrap().app_metadata = header.into();
     messages
 }

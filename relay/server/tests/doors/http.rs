@@ -94,7 +94,7 @@ async fn flows_by_count_range_and_condition() {
     assert_eq!(summaries(&ask("?until=5m&last=1").await), ["number 299"]);
     assert_eq!(summaries(&ask("?verdict=DROPPED").await), ["number 250"]);
     assert_eq!(summaries(&ask("?not-verdict=DROPPED&first=251").await).last(), Some(&"number 251"));
-    assert_eq!(summaries(&ask("?pod=shop/web&port=8080&protocol=tcp,udp&last=1").await), ["number 309"]);
+    assert_eq!(summaries(&ask("?from-pod=shop/web&to-port=8080&protocol=tcp,udp&last=1").await), ["number 309"]);
     assert!(summaries(&ask("?pod=shop/nobody").await).is_empty());
     let row = &ask("?last=1").await["flows"][0];
     assert_eq!((row["source"]["name"].as_str(), row["destination"]["namespace"].as_str()), (Some("web"), Some("bank")));

@@ -1,0 +1,162 @@
+//! One language to select flows, short enough to type, safe in a URL: `verdict=dropped and dst.port=5432`.
+//!
+//! ```text
+//! expression = term { "or" term }          term = factor { "and" factor }
+//! factor     = "not" factor | "(" expression ")" | condition
+//! condition  = key ( "=" | "!=" | "~" | "!~" ) value | key [ "not" ] "in" "(" value { "," value } ")"
+//!            | measure ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) quantity
+//! ```
+//!
+//! A key speaks of the flow (`verdict`, `http.status`), of one side (`src.ns`, `dst.port`) or of either (`pod`).
+//! Conditions mean what the conditions of a [`Selection`] mean; measures (`bytes`, `latency`, ...) are numbers with a
+//! unit, which Hubble's filters do not know. `&&`, `||` and `!` are other words for `and`, `or` and `not`.
+
+mod key;
+mod lexer;
+mod measure;
+mod parser;
+mod push;
+
+pub use measure::{Comparison, Measure};
+pub use push::Pushed;
+
+use super::{FilterError, FilterSet, FlowFilter, SelectionError};
+use crate::Flow;
+
+/// Bytes an expression may have.
+const TEXT_BYTES_MAX: usize = 8 << 10;
+
+/// An expression that was read and checked.
+#[derive(Clone, Debug)]
+pub struct Query {
+    text: String,
+    node: Node,
+}
+
+/// A part of an expression.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    /// All must be true.
+    All(Vec<Self>),
+    /// One must be true.
+    Any(Vec<Self>),
+    /// Must not be true.
+    Not(Box<Self>),
+    /// A condition that Hubble's filters know: one of these filters matches.
+    Filter(Vec<FlowFilter>, FilterSet),
+    /// A number of the flow.
+    Measure(Comparison),
+}
+
+/// An expression that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem} at character {position} of {text:?}")]
+pub struct LanguageError {
+    /// The expression.
+    pub text: String,
+    /// Number of the character, counted from 1.
+    pub position: usize,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+/// What is wrong with an expression.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The grammar asks for something else.
+    #[error("expected {expected}, found {found}")]
+    Expected {
+        /// What may stand here.
+        expected: &'static str,
+        /// What does.
+        found: String,
+    },
+    /// A quoted text has no end.
+    #[error("the quoted text has no end")]
+    Unterminated,
+    /// No key has this name.
+    #[error("no key is called {key:?}, did you mean {near}?")]
+    Key {
+        /// As given.
+        key: String,
+        /// Keys that look like it.
+        near: String,
+    },
+    /// The key does not take this operator.
+    #[error("{key} cannot be compared by {operator}")]
+    Operator {
+        /// The key.
+        key: String,
+        /// The operator.
+        operator: &'static str,
+    },
+    /// The value is none of the key.
+    #[error("{0}")]
+    Value(SelectionError),
+    /// The value cannot be used in a filter.
+    #[error("{0}")]
+    Filter(FilterError),
+    /// A quantity is no number with a unit of the measure.
+    #[error("{value:?} is no quantity of {measure}: write a number with one of {units}")]
+    Quantity {
+        /// As given.
+        value: String,
+        /// The measure.
+        measure: &'static str,
+        /// Units it takes.
+        units: &'static str,
+    },
+    /// The expression is longer or deeper than any person writes.
+    #[error("the expression is too {what}")]
+    TooLarge {
+        /// Long or deep.
+        what: &'static str,
+    },
+}
+
+impl Query {
+    /// Reads an expression; empty text selects every flow.
+    ///
+    /// # Errors
+    /// The text is none of the language, or a value is none of its key.
+    pub fn parse(text: &str) -> Result<Self, LanguageError> {
+        let node = parser::parse(text)?;
+        Ok(Self { text: text.to_owned(), node })
+    }
+
+    /// The expression as it was given.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the flow is selected.
+    #[must_use]
+    pub fn matches(&self, flow: &Flow) -> bool {
+        self.node.matches(flow)
+    }
+
+    /// The part of the expression that Hubble's filters can say, for a server to run.
+    #[must_use]
+    pub fn push(&self) -> Pushed {
+        push::push(&self.node)
+    }
+
+    /// All keys with one line of help each, in the order to show them: what completion offers.
+    #[must_use]
+    pub fn keys() -> Vec<(String, &'static str)> {
+        key::all()
+    }
+}
+
+impl Node {
+    fn matches(&self, flow: &Flow) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.matches(flow)),
+            Self::Any(parts) => parts.iter().any(|part| part.matches(flow)),
+            Self::Not(part) => !part.matches(flow),
+            Self::Filter(_, set) => set.matches(flow),
+            Self::Measure(comparison) => comparison.matches(flow),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The filter language: what it selects, what it hands to servers, and how it refuses.
+
+use std::sync::Arc;
+
+use flow::filter::{FilterSet, Query};
+use flow::{Endpoint, Flow, FlowDetails, FlowFilter, Http, Ip, L4, L7, L7Record, TrafficDirection, Verdict};
+use proptest::prelude::*;
+
+fn endpoint(namespace: &str, pod: &str, app: &str) -> Arc<Endpoint> {
+    Arc::new(Endpoint {
+        namespace: namespace.to_owned(),
+        pod_name: pod.to_owned(),
+        labels: vec![format!("k8s:app={app}")],
+        ..Endpoint::default()
+    })
+}
+
+/// A flow from the shop's web to a database, dropped or not.
+fn flow(verdict: Verdict, namespace: &str, port: u16, code: u32) -> Flow {
+    let http = Http { code, method: "GET".to_owned(), url: "http://shop/cart?a=1".to_owned(), ..Http::default() };
+    Flow {
+        verdict,
+        ip: Some(Ip::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into())),
+        l4: Some(L4::Tcp { source_port: 40_000, destination_port: port, flags: None }),
+        source: Some(endpoint("shop", "web-1", "web")),
+        destination: Some(endpoint(namespace, "db-0", "db")),
+        traffic_direction: TrafficDirection::EGRESS,
+        l7: (code > 0).then(|| {
+            Box::new(L7 { latency_ns: u64::from(code) * 1_000_000, record: L7Record::Http(http), ..L7::default() })
+        }),
+        details: Some(Box::new(FlowDetails { bytes: u64::from(port) * 10, ..FlowDetails::default() })),
+        ..Flow::default()
+    }
+}
+
+#[track_caller]
+fn check(text: &str, selected: bool) {
+    let query = Query::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(query.matches(&flow(Verdict::DROPPED, "data", 5432, 503)), selected, "{text}");
+}
+
+#[test]
+fn expressions_select() {
+    for text in [
+        "",
+        "verdict=dropped and dst.port=5432",
+        "verdict == DROPPED && dst.port in (5432, 6379)",
+        "src.ns in (shop, cart) and not dst.ns = shop",
+        "ns=data",
+        "dst.ns not in (shop, cart)",
+        "(verdict=forwarded or verdict=dropped) and src.pod=shop/web",
+        "src.label.app=web and dst.label.app in (db, cache)",
+        "label=\"app in (db)\"",
+        "http.status >= 500",
+        "http.status = 5+ and http.method=get",
+        "http.path ~ '^/ca' and path != /",
+        "http.url = 'http://shop/cart?a=1'",
+        "latency > 500ms and latency < 1s and bytes > 50kB",
+        "src.ip=10.0.0.0/8 and proto=tcp and direction=egress",
+        "!(verdict=forwarded) and not not port=5432",
+        "NOT verdict=forwarded AND PORT=5432",
+    ] {
+        check(text, true);
+    }
+    for text in [
+        "verdict=forwarded",
+        "dst.port=80 or src.port=80",
+        "src.ns=data",
+        "dst.ns not in (data)",
+        "http.status < 500",
+        "http.path ~ '^/api'",
+        "http.url = 'http://shop'",
+        "rtt > 1ms",
+        "rtt < 1h",
+        "bytes >= 1MiB",
+        "not (verdict=dropped and dst.port=5432)",
+        "http.path !~ cart",
+    ] {
+        check(text, false);
+    }
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    assert_eq!(Query::parse(text).map_err(|error| error.to_string()).err().as_deref(), Some(expected));
+}
+
+#[test]
+fn refusals_name_the_place_and_the_remedy() {
+    refused("verdict", r#"expected an operator such as = or in, found the end at character 8 of "verdict""#);
+    refused("verdict=", r#"expected a value, found the end at character 9 of "verdict=""#);
+    refused(
+        "verdict=dropped port=80",
+        r#"expected "and", "or" or the end, found "port" at character 17 of "verdict=dropped port=80""#,
+    );
+    refused("(port=80", r#"expected ")", "and" or "or", found the end at character 9 of "(port=80""#);
+    refused("prot=tcp", r#"no key is called "prot", did you mean protocol, pod, port? at character 1 of "prot=tcp""#);
+    refused(
+        "src.verdict=dropped",
+        r#"no key is called "src.verdict", did you mean src.service, verdict, src.port? at character 1 of "src.verdict=dropped""#,
+    );
+    refused("verdict ~ d", r#"verdict cannot be compared by ~ at character 9 of "verdict ~ d""#);
+    refused("verdict=lost", r#"invalid --verdict value: LOST at character 9 of "verdict=lost""#);
+    refused(
+        "bytes > many",
+        r#""many" is no quantity of bytes: write a number with one of B, kB, MB, GB, KiB, MiB, GiB at character 9 of "bytes > many""#,
+    );
+    refused("pod='a", r#"the quoted text has no end at character 5 of "pod='a""#);
+    refused("é=1", r#"no key is called "é", did you mean ip, ns, cel? at character 1 of "é=1""#);
+    assert!(Query::parse(&"not ".repeat(70)).unwrap_err().to_string().contains("too deep"));
+    assert!(Query::parse(&"a".repeat(10_000)).unwrap_err().to_string().contains("too long"));
+}
+
+#[test]
+fn hubble_filters_say_what_they_can() {
+    let pushed = Query::parse("verdict=dropped and dst.port=5432 and not src.ns=kube-system").unwrap().push();
+    let verdict = vec![Verdict::DROPPED];
+    let wanted = FlowFilter { verdict, destination_port: vec!["5432".to_owned()], ..FlowFilter::default() };
+    let system = FlowFilter { source_pod: vec!["kube-system/".to_owned()], ..FlowFilter::default() };
+    assert_eq!((pushed.whitelist, pushed.blacklist, pushed.exact), (vec![wanted.clone()], vec![system], true));
+    let pushed = Query::parse("verdict=dropped and dst.port=5432 and latency > 1s").unwrap().push();
+    assert_eq!((pushed.whitelist, pushed.exact), (vec![wanted], false));
+}
+
+/// Expressions over few values, so that they often match.
+fn expressions() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("verdict=dropped".to_owned()),
+        Just("verdict in (forwarded, audit)".to_owned()),
+        Just("dst.port=80".to_owned()),
+        Just("port in (80, 5432)".to_owned()),
+        Just("ns=data".to_owned()),
+        Just("src.ns=shop".to_owned()),
+        Just("dst.ns!=shop".to_owned()),
+        Just("http.status=5+".to_owned()),
+        Just("http.status>=400".to_owned()),
+        Just("src.label.app=web".to_owned()),
+    ];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" and "))),
+            proptest::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" or "))),
+            inner.prop_map(|part| format!("not {part}")),
+        ]
+    })
+}
+
+fn flows() -> Vec<Flow> {
+    let mut flows = Vec::new();
+    for verdict in [Verdict::FORWARDED, Verdict::DROPPED, Verdict::AUDIT] {
+        for namespace in ["shop", "data"] {
+            for port in [80, 5432, 53] {
+                for code in [0, 200, 404, 503] {
+                    flows.push(flow(verdict, namespace, port, code));
+                }
+            }
+        }
+    }
+    flows
+}
+
+proptest! {
+    #[test]
+    fn what_is_pushed_never_hides_a_flow(text in expressions()) {
+        let query = Query::parse(&text).unwrap();
+        let pushed = query.push();
+        let set = FilterSet::compile(&pushed.whitelist, &pushed.blacklist).unwrap();
+        for flow in flows() {
+            let (selected, passes) = (query.matches(&flow), set.matches(&flow));
+            prop_assert!(passes || !selected, "{text}: hidden");
+            prop_assert!(!pushed.exact || passes == selected, "{text}: said to be exact");
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in ".{0,80}") {
+        drop(Query::parse(&text));
+    }
+
+    #[test]
+    fn no_words_panic(words in proptest::collection::vec(prop_oneof![
+        Just("("), Just(")"), Just("and"), Just("or"), Just("not"), Just("in"), Just(","), Just("="), Just("!="),
+        Just("~"), Just(">="), Just("pod"), Just("src.port"), Just("80"), Just("'"), Just("\""), Just("\\"), Just("bytes"),
+        Just("label.app"), Just("é"), Just("&"), Just("!"),
+    ], 0..20)) {
+        drop(Query::parse(&words.join(" ")));
+    }
+}
