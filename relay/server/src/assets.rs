@@ -131,7 +131,8 @@ fn names_a_file(name: &str) -> bool {
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 fn content_type(name: &str) -> &'static str {
-    match name.rsplit('.').next().unwrap_or("") {
+    // A page may be called as an ending is, such as /map.
+    match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "html" => "text/html; charset=utf-8",
         "js" | "mjs" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
@@ -187,8 +188,10 @@ mod tests {
             let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
             assert!(!body.starts_with(b"secret") && !body.starts_with(b"root"), "{path}");
         }
-        let response = assets.answer("/flows", &HeaderMap::new()).await;
-        assert_eq!(axum::body::to_bytes(response.into_body(), 1024).await.unwrap().as_ref(), b"page");
+        for page in ["/flows", "/map", "/json"] {
+            let response = assets.answer(page, &HeaderMap::new()).await;
+            assert_eq!(axum::body::to_bytes(response.into_body(), 1024).await.unwrap().as_ref(), b"page", "{page}");
+        }
         assert_eq!(assets.answer("/assets/gone-00000000.js", &HeaderMap::new()).await.status(), StatusCode::NOT_FOUND);
     }
 }
