@@ -3,6 +3,7 @@
 mod address;
 mod compile;
 mod error;
+mod expression;
 mod http;
 mod label;
 mod language;
@@ -16,7 +17,8 @@ mod set;
 
 pub use address::Addresses;
 pub use error::{FilterError, LabelError, PatternProblem};
-pub use http::StatusCodes;
+pub use expression::{CompileExpression, Expression, Expressions};
+pub use http::{StatusCodes, equal_fold, path_of_url};
 pub use label::LabelSelectors;
 pub use language::{Comparison, LanguageError, Measure, Problem, Pushed, Query};
 pub use name::NamePrefixes;
@@ -24,7 +26,7 @@ pub use pattern::{NamePatterns, NodePatterns};
 pub use protocol::Protocols;
 pub use regexes::Regexes;
 pub use rule::Rule;
-pub use selection::{Selection, SelectionError};
+pub use selection::{Selection, SelectionError, parse_prefixed};
 pub use set::{Filter, FilterSet};
 
 use crate::{DropReason, Identity, Interface, IpVersion, TcpFlags, TrafficDirection, Verdict, Workload};

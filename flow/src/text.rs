@@ -18,7 +18,7 @@ pub use name::{Name, Names, name_of};
 pub use summary::{dns_rcode_text, summary};
 
 /// Sub types of trace events by name: the observation points.
-pub(crate) const TRACE_SUB_TYPES: [(&str, i32); 14] = [
+pub const TRACE_SUB_TYPES: [(&str, i32); 14] = [
     ("to-endpoint", 0),
     ("to-proxy", 1),
     ("to-host", 2),
@@ -77,7 +77,9 @@ fn trace_kind(point: i32) -> Cow<'static, str> {
     }
 }
 
-const fn policy_match(number: u32) -> &'static str {
+/// How a policy matched, in words.
+#[must_use]
+pub const fn policy_match(number: u32) -> &'static str {
     match number {
         0 => "none",
         1 => "L3-Only",
@@ -90,7 +92,9 @@ const fn policy_match(number: u32) -> &'static str {
     }
 }
 
-fn sock_kind(point: SocketTranslationPoint) -> Cow<'static, str> {
+/// Stage of socket load balancing as compact output shows it: `pre-xlate-fwd`, ...
+#[must_use]
+pub fn sock_kind(point: SocketTranslationPoint) -> Cow<'static, str> {
     Cow::Borrowed(match point {
         SocketTranslationPoint::SOCK_XLATE_POINT_PRE_DIRECTION_FWD => "pre-xlate-fwd",
         SocketTranslationPoint::SOCK_XLATE_POINT_POST_DIRECTION_FWD => "post-xlate-fwd",

@@ -3,65 +3,88 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, bail};
-use clap::CommandFactory as _;
 use serde_norway::{Mapping, Value as Yaml};
 
-use crate::cli::{Cli, ConfigAction};
-use crate::settings::{KEYS, Key, Settings, SettingsFile, to_yaml};
+use crate::cli::{Flag, FlagKind, setting_flags};
+use crate::settings::{Settings, file_value, yaml_text};
 
-/// Shows or changes the configuration. `settings` is what counts, `file` what may be changed, which must work even if it
-/// holds wrong values.
+/// Prints one setting, or all.
 ///
 /// # Errors
-/// There is no such setting, its value has another type, or the file cannot be written.
-pub(crate) fn run(
-    action: Option<&ConfigAction>,
-    settings: impl Fn() -> Result<Settings>,
-    file: impl Fn() -> Result<SettingsFile>,
-    out: &mut dyn Write,
-) -> Result<()> {
-    match action {
-        None => {
-            let mut command = Cli::command();
-            let config = command.find_subcommand_mut("config").expect("it is one of our commands");
-            Ok(write!(out, "{}", config.render_help())?)
-        }
-        Some(ConfigAction::View | ConfigAction::Get { key: None }) => {
-            let all: Mapping = settings()?.all().map(|(name, value)| (Yaml::from(name), to_yaml(value))).collect();
-            Ok(out.write_all(serde_norway::to_string(&all)?.as_bytes())?)
-        }
-        Some(ConfigAction::Get { key: Some(name) }) => {
-            find(name)?;
-            let settings = settings()?;
-            let value = settings.get(name).context("a setting has a value")?;
-            Ok(out.write_all(serde_norway::to_string(&to_yaml(value))?.as_bytes())?)
-        }
-        Some(ConfigAction::Set { key, value }) => change(file()?, find(key)?, value.as_deref()),
-        Some(ConfigAction::Reset { key: Some(key) }) => change(file()?, find(key)?, None),
-        Some(ConfigAction::Reset { key: None }) => {
-            let mut file = file()?;
-            file.clear();
-            file.write()
-        }
-    }
-}
-
-fn find(name: &str) -> Result<&'static Key> {
-    let Some(key) = Key::find(name) else {
-        let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-        bail!("unknown key: {name}: one of {}", names.join(", "));
+/// There is no such setting.
+pub(crate) fn get(settings: &Settings, operands: &[String], out: &mut dyn Write) -> Result<()> {
+    let name = match operands {
+        [] => return view(settings, out),
+        [name] => name,
+        many => bail!("invalid arguments: get requires exactly 0 or 1 argument: got '{}'", many.join(" ")),
     };
-    Ok(key)
+    let flag = find(settings, name)?;
+    let value = match flag.kind {
+        FlagKind::Bool => Yaml::Bool(settings.is_on(name)),
+        FlagKind::Strings => settings.list(name).into(),
+        FlagKind::Duration => {
+            let nanos = u64::try_from(settings.span(name).as_nanos()).unwrap_or(u64::MAX);
+            Yaml::from(crate::moments::format_span(nanos))
+        }
+        FlagKind::Text => Yaml::from(settings.text(name)),
+        _ => settings.get(name).context("a setting has a value")?,
+    };
+    Ok(out.write_all(yaml_text(&value).as_bytes())?)
 }
 
-/// Sets a value in the file, or takes it out.
-fn change(mut file: SettingsFile, key: &'static Key, value: Option<&str>) -> Result<()> {
-    match value.filter(|value| !value.is_empty()) {
-        Some(text) => {
-            let value = key.read(text).with_context(|| format!("cannot assign value={text} for key={}", key.name))?;
-            file.set(key, &value);
-        }
-        None => file.remove(key),
+/// Prints all settings as they count.
+///
+/// # Errors
+/// Writing failed.
+pub(crate) fn view(settings: &Settings, out: &mut dyn Write) -> Result<()> {
+    let all: Mapping = settings.all().into_iter().map(|(name, value)| (Yaml::from(name), value)).collect();
+    Ok(out.write_all(yaml_text(&Yaml::Mapping(all)).as_bytes())?)
+}
+
+/// Changes a setting in the file.
+///
+/// # Errors
+/// There is no such setting, the value has another type, or the file cannot be written.
+pub(crate) fn set(settings: &mut Settings, operands: &[String]) -> Result<()> {
+    match operands {
+        [name] => change(settings, name, ""),
+        [name, value] => change(settings, name, value),
+        many => bail!("invalid arguments: set requires exactly 1 or 2 argument(s): got '{}'", many.join(" ")),
     }
-    file.write()
+}
+
+/// Gives one setting, or all, its default in the file.
+///
+/// # Errors
+/// There is no such setting, or the file cannot be written.
+pub(crate) fn reset(settings: &mut Settings, operands: &[String]) -> Result<()> {
+    match operands {
+        [name] => change(settings, name, ""),
+        [] => {
+            for flag in setting_flags().filter(|flag| flag.name != "http-server") {
+                settings.file.set(flag.name, file_value(flag, "")?);
+            }
+            settings.file.write()
+        }
+        many => bail!("invalid arguments: reset requires exactly 0 or 1 argument: got '{}'", many.join(" ")),
+    }
+}
+
+fn change(settings: &mut Settings, name: &str, value: &str) -> Result<()> {
+    let flag = find(settings, name)?;
+    let value = file_value(flag, value)?;
+    let path = settings.text("config");
+    settings.file.path = Some(path).filter(|path| !path.is_empty()).map(Into::into);
+    settings.file.set(name, value);
+    settings.file.write()
+}
+
+fn find(settings: &Settings, name: &str) -> Result<&'static Flag> {
+    if let Some(flag) = setting_flags().find(|flag| flag.name == name) {
+        return Ok(flag);
+    }
+    if settings.file.get(name).is_some() {
+        bail!("key={name} not bound to a flag");
+    }
+    bail!("unknown key: {name}")
 }

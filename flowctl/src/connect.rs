@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) channel: InterceptedService<Channel, Credentials>,
     /// Where it leads, for messages.
     pub(crate) target: Target,
+    /// The address as it was given, without the wish for TLS.
+    pub(crate) name: String,
     request_timeout: Duration,
 }
 
@@ -91,9 +93,11 @@ impl Connection {
         });
         let channel = endpoint.connect_with_connector_lazy(connector);
         let credentials = Credentials(settings.basic_auth.as_ref().map(basic_authorization).transpose()?);
+        let name = settings.address.strip_prefix("tls://").unwrap_or(&settings.address).to_owned();
         Ok(Self {
             channel: InterceptedService::new(channel, credentials),
             target,
+            name,
             request_timeout: settings.request_timeout,
         })
     }
@@ -133,6 +137,14 @@ impl Connection {
             code => anyhow!("{message} ({code:?}, from {target})"),
         }
     }
+}
+
+/// Refuses certificates and keys that cannot be read.
+///
+/// # Errors
+/// A file is missing or holds none; the message names it.
+pub(crate) fn check_tls(settings: &TlsSettings) -> Result<()> {
+    tls::check(settings)
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

@@ -12,7 +12,7 @@ use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 
 use crate::connect::{Dialer, Target};
-use crate::settings::{Key, TlsSettings};
+use crate::settings::{HTTP_PORT, TlsSettings};
 
 /// Bytes of an answer that is held as a whole.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -42,7 +42,7 @@ impl HttpServer {
         };
         let authority =
             uri.authority().with_context(|| format!("--http-server {address:?} names no host"))?.to_string();
-        let target = Target::parse(&authority, Key::HTTP_PORT)?;
+        let target = Target::parse(&authority, HTTP_PORT)?;
         let authority = target.authority();
         let base_path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { dialer: Dialer::http(target, tls, connect_timeout)?, authority, base_path })

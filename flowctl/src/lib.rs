@@ -6,7 +6,6 @@
 mod cli;
 mod configure;
 mod connect;
-mod event;
 mod http;
 mod list;
 mod moments;
@@ -24,10 +23,10 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory as _, Parser as _};
 use flow::{Clock as _, SystemClock};
 
-use cli::{Cli, Command, ListWhat, ObserveWhat, Watch};
+use cli::{Action, Command, ROOT, Typed};
+use observe::EventKind;
 use settings::Settings;
 
 /// Standard output is written in pieces of this size, or as soon as nothing more is at hand.
@@ -35,17 +34,15 @@ const OUTPUT_BYTES: usize = 64 << 10;
 
 /// Runs the program with its arguments, the first of which is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<String> =
+        arguments.into_iter().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock());
-    let mut err = io::stderr().lock();
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(refused) => {
-            let wanted = !refused.use_stderr();
-            // Help that cannot be printed has no reader either.
-            return if refused.print().is_ok() && wanted { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-        }
-    };
-    let result = dispatch(&cli, &mut out, &mut err).and_then(|()| Ok(out.flush()?));
+    // Not locked: warnings about damaged input are written past this one.
+    let mut err = io::stderr();
+    let result = cli::parse(&arguments)
+        .map_err(anyhow::Error::from)
+        .and_then(|typed| dispatch(&typed, &mut out, &mut err))
+        .and_then(|()| Ok(out.flush()?));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => {
@@ -54,7 +51,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let told = writeln!(err, "flowctl: {error:#}");
+            // What came before the failure is the reader's all the same.
+            let told = out.flush().and_then(|()| writeln!(err, "{error:#}"));
             // Without standard error only the exit code is left to tell.
             drop(told);
             ExitCode::FAILURE
@@ -62,67 +60,70 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(cli: &Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
-    let Some(command) = &cli.command else {
-        return Ok(write!(out, "{}", Cli::command().render_help())?);
+fn dispatch(typed: &Typed, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
+    let Some(action) = typed.command().action.filter(|_| !typed.help) else {
+        return print_help(&typed.path, out);
     };
-    let settings = || load_settings(cli);
-    match command {
-        Command::Observe(observe) => {
-            let flags = match &observe.what {
-                Some(ObserveWhat::Flows(flags)) => flags,
-                None => &observe.flags,
-            };
-            observe::run(flags, &settings()?, SystemClock.now(), out, err)
+    if action == Action::Complete {
+        return Ok(write!(out, "{}", cli::complete(&typed.operands))?);
+    }
+    let mut settings = Settings::load(&typed.flags, &|name| std::env::var(name).ok());
+    let (given, operands) = (&typed.flags, typed.operands.as_slice());
+    match action {
+        Action::ConfigHelp => return print_help(&typed.path, out),
+        Action::ConfigView => return configure::view(&settings, out),
+        Action::ConfigGet => return configure::get(&settings, operands, out),
+        Action::ConfigSet => return configure::set(&mut settings, operands),
+        Action::ConfigReset => return configure::reset(&mut settings, operands),
+        _ => {}
+    }
+    if let Some(problem) = &settings.file.problem {
+        writeln!(err, "flowctl: {problem:#}; it counts as empty")?;
+    }
+    settings.check()?;
+    let now = SystemClock.now();
+    let now = proto::convert::time_to_wire(now);
+    let output = |default: &'static str| given.text("output", default).to_owned();
+    match action {
+        Action::ObserveFlows => observe::flows(given, &settings, now, out, err),
+        Action::ObserveAgentEvents => observe::events(EventKind::Agent, given, &settings, now, out, err),
+        Action::ObserveDebugEvents => observe::events(EventKind::Debug, given, &settings, now, out, err),
+        Action::Status => status::run(&output("compact"), &settings, out),
+        Action::ListNodes => list::nodes(&output("table"), &settings, out),
+        Action::ListNamespaces => list::namespaces(&output("table"), &settings, out),
+        Action::Sql => sql::run(given, operands, &settings, out, err),
+        Action::WatchPeers => watch::peers(&settings, out),
+        Action::Reflect => reflect::run(&settings, out),
+        Action::Completion(shell) => {
+            Ok(write!(out, "{}", cli::script(shell, !given.is_on("no-descriptions", false)))?)
         }
-        Command::Status(flags) => status::run(flags.output, &settings()?, out),
-        Command::List(list) => match &list.what {
-            ListWhat::Nodes(flags) => list::nodes(flags.output, &settings()?, out),
-            ListWhat::Namespaces(flags) => list::namespaces(flags.output, &settings()?, out),
-        },
-        Command::Sql(flags) => sql::run(flags, &settings()?, out, err),
-        Command::Watch(Watch::Peers) => watch::peers(&settings()?, out),
-        Command::Config(config) => {
-            configure::run(config.action.as_ref(), settings, || Settings::file(&given_flags(cli), &environment), out)
-        }
-        Command::Reflect => reflect::run(&settings()?, out),
-        Command::Completion { shell } => {
-            // Into memory first, because the generator panics where it cannot write.
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "flowctl", &mut script);
-            Ok(out.write_all(&script)?)
-        }
-        Command::Version => {
+        Action::Version => {
             let (version, os, machine) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
             Ok(writeln!(out, "flowctl {version} (Hubble API 1.19) on {os}/{machine}")?)
         }
+        Action::Help => match cli::find_command(operands) {
+            Some(path) => print_help(&path, out),
+            None => Ok(write!(err, "Unknown help topic [`{}`]\n{}", operands.join("` `"), cli::usage(&[&ROOT]))?),
+        },
+        Action::ConfigHelp
+        | Action::ConfigView
+        | Action::ConfigGet
+        | Action::ConfigSet
+        | Action::ConfigReset
+        | Action::Complete => Ok(()),
     }
 }
 
-fn load_settings(cli: &Cli) -> Result<Settings> {
-    Settings::load(&given_flags(cli), &environment)
+fn print_help(path: &[&'static Command], out: &mut dyn Write) -> Result<()> {
+    Ok(write!(out, "{}", cli::help(path))?)
 }
 
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// Values of flags that are also settings.
-fn given_flags(cli: &Cli) -> Vec<(&'static str, Vec<String>)> {
-    let mut flags = cli.server.given();
-    let single = [("config", &cli.global.config), ("debug", &cli.global.debug)];
-    flags.extend(single.into_iter().filter_map(|(name, value)| Some((name, vec![value.clone()?]))));
-    if let Some(Command::Observe(observe)) = &cli.command {
-        let raw = match &observe.what {
-            Some(ObserveWhat::Flows(flags)) => &flags.raw,
-            None => &observe.flags.raw,
-        };
-        let lists = [("allowlist", &raw.allowlist), ("denylist", &raw.denylist)];
-        flags.extend(
-            lists.into_iter().filter(|(_, texts)| !texts.is_empty()).map(|(name, texts)| (name, texts.clone())),
-        );
-    }
-    flags
+/// Tells people of something that does not end the run.
+///
+/// # Errors
+/// Writing failed.
+fn warn(text: &str) -> Result<()> {
+    Ok(writeln!(io::stderr(), "flowctl: {text}")?)
 }
 
 /// One thread: a client waits for one server.

@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use flow::NodeState;
 use prost::{Message, Name};
 use proto::observer::observer_client::ObserverClient;
 use proto::observer::{GetNamespacesRequest, GetNodesRequest, Namespace, Node};
 
-use crate::cli::ListOutput;
 use crate::connect::Connection;
 use crate::moments::format_span;
 use crate::print::{Tabs, put};
@@ -20,7 +19,7 @@ const NOT_AVAILABLE: &str = "N/A";
 ///
 /// # Errors
 /// The server cannot be reached or is no relay.
-pub(crate) fn nodes(output: ListOutput, settings: &Settings, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn nodes(output: &str, settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let server = settings.server()?;
     let mut nodes = crate::runtime()?.block_on(async {
         let connection = Connection::open(&server).await?;
@@ -29,9 +28,10 @@ pub(crate) fn nodes(output: ListOutput, settings: &Settings, out: &mut dyn Write
     })?;
     nodes.nodes.sort_by(|a, b| a.name.cmp(&b.name));
     match output {
-        ListOutput::Json => write_json(out, &nodes.nodes),
-        ListOutput::Table => Ok(node_table(&nodes.nodes, false).write(out)?),
-        ListOutput::Wide => Ok(node_table(&nodes.nodes, true).write(out)?),
+        "json" => write_json(out, &nodes.nodes),
+        "table" => Ok(node_table(&nodes.nodes, false).write(out)?),
+        "wide" => Ok(node_table(&nodes.nodes, true).write(out)?),
+        _ => bail!("unknown output format: {output}: one of json, table, wide"),
     }
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn nodes(output: ListOutput, settings: &Settings, out: &mut dyn Write
 ///
 /// # Errors
 /// The server cannot be reached.
-pub(crate) fn namespaces(output: ListOutput, settings: &Settings, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn namespaces(output: &str, settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let server = settings.server()?;
     let answer = crate::runtime()?.block_on(async {
         let connection = Connection::open(&server).await?;
@@ -48,16 +48,17 @@ pub(crate) fn namespaces(output: ListOutput, settings: &Settings, out: &mut dyn 
     })?;
     let namespaces = answer.namespaces;
     match output {
-        ListOutput::Json => write_json(out, &namespaces),
-        ListOutput::Table => Ok(namespace_table(&namespaces, false).write(out)?),
-        ListOutput::Wide => Ok(namespace_table(&namespaces, true).write(out)?),
+        "json" => write_json(out, &namespaces),
+        "table" => Ok(namespace_table(&namespaces, false).write(out)?),
+        "wide" => Ok(namespace_table(&namespaces, true).write(out)?),
+        _ => bail!("unknown output format: {output}: one of json, table, wide"),
     }
 }
 
 /// A list of messages, indented by two spaces.
 fn write_json<M: Message + Name>(out: &mut dyn Write, messages: &[M]) -> Result<()> {
     if messages.is_empty() {
-        return Ok(writeln!(out, "[]")?);
+        return Ok(writeln!(out, "null")?);
     }
     let mut text = "[".to_owned();
     for (i, message) in messages.iter().enumerate() {
@@ -117,7 +118,7 @@ fn node_table(nodes: &[Node], wide: bool) -> Tabs {
     if wide {
         titles.extend(["VERSION", "ADDRESS", "TLS"]);
     }
-    let mut tabs = Tabs::new(titles.len() - 1);
+    let mut tabs = Tabs::default();
     add_line(&mut tabs, &titles);
     for node in nodes {
         let [age, rate] = age_and_rate(node);
@@ -132,7 +133,7 @@ fn node_table(nodes: &[Node], wide: bool) -> Tabs {
 }
 
 fn namespace_table(namespaces: &[Namespace], wide: bool) -> Tabs {
-    let mut tabs = Tabs::new(1);
+    let mut tabs = Tabs::default();
     add_line(&mut tabs, if wide { &["NAMESPACE", "CLUSTER"] } else { &["NAMESPACE"] });
     for namespace in namespaces {
         let (name, cluster) = (namespace.namespace.as_str(), namespace.cluster.as_str());

@@ -3,10 +3,10 @@
 mod layout;
 mod span;
 
-pub(crate) use layout::{TimeLayout, parse_moment};
-pub(crate) use span::{format_span, parse_span};
+pub(crate) use layout::{TimeLayout, is_yaml_time, parse_moment};
+pub(crate) use span::{format_span, parse_go_span, parse_span};
 
-use flow::Timestamp;
+use prost_types::Timestamp;
 
 /// Days, hours and so on of a moment, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,22 @@ struct Civil {
 }
 
 const SECONDS_PER_DAY: i64 = 86_400;
+/// From 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
+const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 /// Days from 0000-03-01 to 1970-01-01.
 const EPOCH_SHIFT_DAYS: i64 = 719_468;
 /// Days of the 400 years after which the Gregorian calendar repeats.
 const ERA_DAYS: i64 = 146_097;
 
 impl Civil {
-    /// Splits a moment. Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-    fn from_timestamp(time: Timestamp) -> Self {
-        let (seconds, nanos) = time.parts();
+    /// Splits a moment; `None` for what is none, or not of the years 1 to 9999.
+    /// Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+    fn from_timestamp(time: Timestamp) -> Option<Self> {
+        let Timestamp { seconds, nanos } = time;
+        let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+        if !SECONDS.contains(&seconds) {
+            return None;
+        }
         let days = seconds.div_euclid(SECONDS_PER_DAY);
         let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
         let shifted = days + EPOCH_SHIFT_DAYS;
@@ -45,19 +52,19 @@ impl Civil {
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
-        Self {
+        Some(Self {
             year,
             month: small(month),
             day: small(day),
             hour: small(of_day / 3600),
             minute: small(of_day / 60 % 60),
             second: small(of_day % 60),
-            nanos: u32::try_from(nanos).expect("a timestamp's nanoseconds are never negative"),
+            nanos,
             weekday: small((days + 4).rem_euclid(7)),
-        }
+        })
     }
 
-    /// Joins the parts; `None` for a day that does not exist or a moment outside of what a timestamp holds.
+    /// Joins the parts; `None` for a day that does not exist.
     fn to_timestamp(self) -> Option<Timestamp> {
         let fits = (1..=12).contains(&self.month)
             && self.day >= 1
@@ -76,11 +83,28 @@ impl Civil {
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let days = era * ERA_DAYS + day_of_era - EPOCH_SHIFT_DAYS;
         let of_day = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
-        let nanos = (days * SECONDS_PER_DAY + of_day)
-            .checked_mul(Timestamp::NANOS_PER_SECOND)?
-            .checked_add(i64::from(self.nanos))?;
-        Some(Timestamp(nanos))
+        let nanos = i32::try_from(self.nanos).ok()?;
+        Some(Timestamp { seconds: days * SECONDS_PER_DAY + of_day, nanos })
     }
+}
+
+/// Before, at or after: the order of two moments.
+pub(crate) fn order(a: Timestamp, b: Timestamp) -> std::cmp::Ordering {
+    (a.seconds, a.nanos).cmp(&(b.seconds, b.nanos))
+}
+
+/// The moment this many nanoseconds before another one.
+pub(crate) fn before(moment: Timestamp, nanos: i64) -> Timestamp {
+    let total = i128::from(moment.seconds) * 1_000_000_000 + i128::from(moment.nanos) - i128::from(nanos);
+    Timestamp {
+        seconds: i64::try_from(total.div_euclid(1_000_000_000)).unwrap_or(i64::MAX),
+        nanos: i32::try_from(total.rem_euclid(1_000_000_000)).expect("below a second"),
+    }
+}
+
+/// Whether a protobuf timestamp may hold it: a moment of the years 1 to 9999.
+pub(crate) fn is_valid(moment: Timestamp) -> bool {
+    SECONDS.contains(&moment.seconds) && (0..1_000_000_000).contains(&moment.nanos)
 }
 
 fn small(value: i64) -> u8 {
@@ -102,16 +126,17 @@ mod tests {
 
     #[test]
     fn dates_come_back() {
-        for text in ["1970-01-01T00:00:00Z", "1969-12-31T23:59:59.5Z", "2000-02-29T12:00:00Z", "2100-03-01T00:00:01Z"] {
-            let time = Timestamp::parse_rfc3339(text).unwrap();
-            assert_eq!(Civil::from_timestamp(time).to_timestamp(), Some(time), "{text}");
+        for seconds in [0, -1, 951_825_600, 4_107_542_401, *SECONDS.start(), *SECONDS.end()] {
+            let time = Timestamp { seconds, nanos: 5 };
+            assert_eq!(Civil::from_timestamp(time).unwrap().to_timestamp(), Some(time), "{seconds}");
         }
-        assert_eq!(Civil::from_timestamp(Timestamp(0)).weekday, 4);
+        assert_eq!(Civil::from_timestamp(Timestamp::default()).unwrap().weekday, 4);
+        assert!(Civil::from_timestamp(Timestamp { seconds: *SECONDS.end() + 1, nanos: 0 }).is_none());
     }
 
     #[test]
     fn days_that_do_not_exist_are_refused() {
-        let mut civil = Civil::from_timestamp(Timestamp(0));
+        let mut civil = Civil::from_timestamp(Timestamp::default()).unwrap();
         (civil.year, civil.month, civil.day) = (2025, 2, 29);
         assert_eq!(civil.to_timestamp(), None);
     }

@@ -1,4 +1,4 @@
-//! `observe`: flows of a server or of a file, filtered and printed.
+//! `observe`: flows of a server or of a file, and events of a server, filtered and printed.
 
 mod input;
 mod losses;
@@ -8,82 +8,114 @@ mod stream;
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use flow::Timestamp;
-use flow::text::Names;
+use prost_types::Timestamp;
 
-use crate::cli::{FormatFlags, ObserveFlags};
+use crate::cli::Given;
 use crate::moments::TimeLayout;
 use crate::print::{Output, Paint, Printer, Style};
 use crate::settings::Settings;
 use losses::Losses;
-use query::Query;
+use query::{Query, Selectors};
+
+/// Kinds of events that are no flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    Agent,
+    Debug,
+}
 
 /// Observes flows until the server, the file or the user has enough.
 ///
 /// # Errors
 /// Flags contradict each other, or flows cannot be read or printed.
-pub(crate) fn run(
-    flags: &ObserveFlags,
+pub(crate) fn flows(
+    given: &Given,
     settings: &Settings,
     now: Timestamp,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<()> {
-    if flags.filters.typed.last().is_some_and(crate::cli::FilterOccurrence::is_not) {
+    if given.trailing_not {
         bail!("trailing --not found in the arguments");
     }
-    let output = output(flags)?;
-    let query = Query::from_flags(flags, output, settings, now)?;
-    if flags.raw.print_raw_filters {
-        return Ok(out.write_all(query.filters_as_yaml()?.as_bytes())?);
+    let output = output(given)?;
+    if output != Output::Json && !given.list("field-mask").is_empty() {
+        let name = given.text("output", "compact");
+        bail!("{name} output format is not compatible with custom field mask: try -o json");
     }
-    let silent = flags.other.silent_errors;
-    let mut nowhere = std::io::sink();
-    let err: &mut dyn Write = if silent { &mut nowhere } else { err };
+    let query = Query::from_flags(given, output, settings, now)?;
+    if given.is_on("print-raw-filters", false) {
+        return Ok(out.write_all(query.filters_as_yaml().as_bytes())?);
+    }
     let mut losses = Losses::default();
+    let mut nowhere = std::io::sink();
+    let silent = given.is_on("silent-errors", false);
     let result = {
-        let mut printer = Printer::new(out, err, output, style(&flags.format, settings));
-        let read = match &flags.other.input_file {
-            Some(path) => input::read(path, &query, &mut printer, &mut losses),
-            None => stream::read(settings, query, &mut printer, &mut losses),
+        let news: &mut dyn Write = if silent { &mut nowhere } else { &mut *err };
+        let mut printer = Printer::new(out, news, output, style(given, settings, output));
+        let path = given.text("input-file", "");
+        let read = if path.is_empty() {
+            stream::flows(settings, query, &mut printer, &mut losses)
+        } else {
+            input::read(path, given, settings, &query, &mut printer, &mut losses)
         };
         // Flows that came before a failure are worth printing too.
         printer.finish().map_err(anyhow::Error::from).and(read)
     };
     let has_reader = !result.as_ref().is_err_and(crate::is_broken_pipe);
-    if let Some(line) = losses.summary().filter(|_| has_reader) {
+    if let Some(line) = losses.summary().filter(|_| has_reader && !silent) {
         writeln!(err, "flowctl: {line}")?;
     }
     result
 }
 
-fn output(flags: &ObserveFlags) -> Result<Output> {
-    let name = flags.format.output.as_str();
-    let output = match name {
+/// Observes events of an agent or of the datapath.
+///
+/// # Errors
+/// Flags contradict each other, or the server has no such events.
+pub(crate) fn events(
+    kind: EventKind,
+    given: &Given,
+    settings: &Settings,
+    now: Timestamp,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<()> {
+    let output = output(given)?;
+    let selectors = Selectors::of_events(given, now)?;
+    let mut printer = Printer::new(out, err, output, style(given, settings, output));
+    let read = stream::events(kind, settings, selectors, &mut printer);
+    printer.finish().map_err(anyhow::Error::from).and(read)
+}
+
+/// Variable of the environment that brings back behaviour of old clients, and the name of the one there is.
+const COMPAT: (&str, &str) = ("HUBBLE_COMPAT", "legacy-json-output");
+
+fn output(given: &Given) -> Result<Output> {
+    let name = given.text("output", "compact");
+    let legacy = || std::env::var(COMPAT.0).is_ok_and(|v| v.split(',').any(|o| o.eq_ignore_ascii_case(COMPAT.1)));
+    Ok(match name {
         "compact" => Output::Compact,
         "dict" => Output::Dict,
+        "json" | "JSON" if legacy() => Output::LegacyJson,
         "json" | "JSON" | "jsonpb" => Output::Json,
-        "tab" | "table" if flags.selectors.follow => bail!(
+        "tab" | "table" if given.is_on("follow", false) => bail!(
             "table output format is not compatible with follow mode, for its columns need the longest value: try -o wide"
         ),
         "tab" | "table" => Output::Table,
         "wide" => Output::Wide,
         _ => bail!("invalid output format: {name}: one of compact, dict, json, table, wide"),
-    };
-    if output != Output::Json && !flags.other.field_mask.is_empty() {
-        bail!("{name} output format is not compatible with custom field mask: try -o json");
-    }
-    Ok(output)
+    })
 }
 
-fn style(flags: &FormatFlags, settings: &Settings) -> Style {
-    let numeric = flags.numeric || !flags.ip_translation;
+fn style(given: &Given, settings: &Settings, output: Output) -> Style {
     Style {
-        time: TimeLayout::from_name(&flags.time_format),
-        names: if numeric { Names::Numeric } else { Names::Resolved },
-        paint: Paint::from_flag(&flags.color),
-        node_name: flags.print_node_name,
-        policy_names: flags.print_policy_names,
+        time: TimeLayout::from_name(given.text("time-format", "StampMilli")),
+        resolve_names: given.is_on("ip-translation", true) && !given.is_on("numeric", false),
+        paint: Paint::from_flag(given.text("color", "auto")),
+        node_name: given.is_on("print-node-name", false),
+        policy_names: given.is_on("print-policy-names", false),
         debug: settings.debug(),
+        details: output == Output::Wide,
     }
 }

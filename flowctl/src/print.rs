@@ -1,8 +1,9 @@
-//! Flows, losses and news about nodes as text, in Hubble's layouts.
+//! Flows, losses, events and news about nodes as text, in Hubble's layouts.
 
 mod compact;
 mod dict;
 mod escape;
+mod events;
 mod news;
 mod paint;
 mod parts;
@@ -10,17 +11,19 @@ mod table;
 mod tabs;
 mod wide;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
-use flow::text::Names;
-use proto::observer::GetFlowsResponse;
+use flow::NodeState;
+use proto::observer::get_flows_response::ResponseTypes;
+use proto::observer::{GetAgentEventsResponse, GetDebugEventsResponse, GetFlowsResponse};
+use proto::relay::NodeStatusEvent;
 
-pub(crate) use escape::put;
+pub(crate) use escape::{Escape, put};
 pub(crate) use paint::Paint;
 pub(crate) use tabs::Tabs;
 
-use crate::event::Event;
 use crate::moments::TimeLayout;
+use events::ShownEvent;
 use wide::Wide;
 
 /// Layout of the output.
@@ -32,6 +35,8 @@ pub(crate) enum Output {
     Dict,
     /// One JSON object a line.
     Json,
+    /// One JSON object a line, without the envelope.
+    LegacyJson,
     /// Columns as wide as the longest value; printed at the end.
     Table,
     /// Columns with what Hubble has no field for; printed as flows come.
@@ -42,7 +47,8 @@ pub(crate) enum Output {
 #[derive(Clone, Debug)]
 pub(crate) struct Style {
     pub(crate) time: TimeLayout,
-    pub(crate) names: Names,
+    /// Whether to show names in place of addresses.
+    pub(crate) resolve_names: bool,
     pub(crate) paint: Paint,
     /// Whether to show the observing node.
     pub(crate) node_name: bool,
@@ -50,6 +56,8 @@ pub(crate) struct Style {
     pub(crate) policy_names: bool,
     /// Whether to show news that need no action.
     pub(crate) debug: bool,
+    /// Whether flows carry what Hubble has no field for, and it is to be shown.
+    pub(crate) details: bool,
 }
 
 /// Prints events in one layout.
@@ -58,6 +66,9 @@ pub(crate) struct Printer<'a> {
     err: &'a mut dyn Write,
     output: Output,
     style: Style,
+    paint: Paint,
+    escape: Escape,
+    escape_err: Escape,
     /// Flows and losses printed, for the layouts in which the first one is special.
     lines: u64,
     tabs: Tabs,
@@ -69,70 +80,57 @@ pub(crate) struct Printer<'a> {
 impl<'a> Printer<'a> {
     /// Prints flows and losses to `out`, news about nodes to `err`.
     pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, output: Output, style: Style) -> Self {
-        let columns = 6 + usize::from(style.node_name);
-        Self { out, err, output, style, lines: 0, tabs: Tabs::new(columns), wide: Wide::default(), line: Vec::new() }
-    }
-
-    /// Whether [`Printer::print_wire`] is the one to call.
-    pub(crate) fn wants_wire(&self) -> bool {
-        self.output == Output::Json
-    }
-
-    /// Prints a message as JSON.
-    ///
-    /// # Errors
-    /// Writing failed.
-    pub(crate) fn print_wire(&mut self, response: &GetFlowsResponse) -> io::Result<()> {
-        use proto::observer::get_flows_response::ResponseTypes;
-        let mut line = proto::json::to_line(response);
-        line.push('\n');
-        match &response.response_types {
-            None => Ok(()),
-            Some(ResponseTypes::NodeStatus(status)) => {
-                if self.style.debug || news::is_alarming(flow::NodeState(status.state_change)) {
-                    self.err.write_all(line.as_bytes())?;
-                }
-                Ok(())
-            }
-            Some(_) => self.out.write_all(line.as_bytes()),
+        // Columns are counted in characters, so they cannot be coloured.
+        let paint = if matches!(output, Output::Table | Output::Wide) { Paint::OFF } else { style.paint };
+        let escape = |terminal: bool| {
+            if terminal || output == Output::Wide { Escape::All } else { Escape::Some(paint) }
+        };
+        Self {
+            out,
+            err,
+            output,
+            paint,
+            escape: escape(io::stdout().is_terminal()),
+            escape_err: escape(io::stderr().is_terminal()),
+            style,
+            lines: 0,
+            tabs: Tabs::default(),
+            wide: Wide::default(),
+            line: Vec::new(),
         }
     }
 
-    /// Prints an event.
+    /// Prints a message.
     ///
     /// # Errors
     /// Writing failed.
-    pub(crate) fn print(&mut self, event: &Event) -> io::Result<()> {
+    pub(crate) fn print(&mut self, response: &GetFlowsResponse) -> io::Result<()> {
         self.line.clear();
-        match event {
-            Event::Unknown => return Ok(()),
-            Event::Nodes { news, node, time } => {
-                if !self.style.debug && !news::is_alarming(news.state) {
-                    return Ok(());
-                }
-                if self.output == Output::Dict {
-                    news::write_dict(&mut self.line, news, self.style.time.text(*time), self.lines > 0);
-                    self.lines += u64::from(self.lines == 0);
-                } else {
-                    news::write_line(&mut self.line, news, node, &self.style.time.text(*time));
-                }
-                return self.err.write_all(&self.line);
-            }
-            Event::Flow { flow, time } => {
-                let shown = parts::Shown { flow, time: *time, style: &self.style };
+        match &response.response_types {
+            // A kind of message that this version does not know.
+            None => return Ok(()),
+            Some(ResponseTypes::NodeStatus(status)) => return self.print_news(response, status),
+            Some(ResponseTypes::Flow(flow)) => {
+                let (style, paint, escape) = (&self.style, self.paint, self.escape);
+                let shown = parts::Shown { flow, style, paint, escape };
                 match self.output {
-                    Output::Compact | Output::Json => compact::write_flow(&mut self.line, &shown),
+                    Output::Compact => compact::write_flow(&mut self.line, &shown),
                     Output::Dict => dict::write_flow(&mut self.line, &shown, self.lines == 0),
                     Output::Table => table::add_flow(&mut self.tabs, &shown, self.lines == 0),
                     Output::Wide => self.wide.write_flow(&mut self.line, &shown, self.lines == 0),
+                    Output::Json => put_json(&mut self.line, &proto::json::to_line(response)),
+                    Output::LegacyJson => put_json(&mut self.line, &proto::json::to_json(flow)),
                 }
             }
-            Event::Lost { lost, node, time } => {
-                let shown = parts::ShownLoss { lost, node, time: *time, style: &self.style };
+            Some(ResponseTypes::LostEvents(lost)) => {
+                let shown =
+                    parts::ShownLoss { lost, node: &response.node_name, time: response.time, style: &self.style };
                 match self.output {
-                    Output::Compact | Output::Json | Output::Wide => compact::write_loss(&mut self.line, &shown),
-                    Output::Dict => dict::write_loss(&mut self.line, &shown, self.lines == 0),
-                    Output::Table => table::add_loss(&mut self.tabs, &shown, self.lines == 0),
+                    Output::Compact | Output::Wide => compact::write_loss(&mut self.line, &shown),
+                    Output::Dict => dict::write_loss(&mut self.line, &shown, self.escape, self.lines == 0),
+                    Output::Table => table::add_loss(&mut self.tabs, &shown, self.escape, self.lines == 0),
+                    Output::Json => put_json(&mut self.line, &proto::json::to_line(response)),
+                    Output::LegacyJson => put_json(&mut self.line, &proto::json::to_json(lost)),
                 }
             }
         }
@@ -140,9 +138,97 @@ impl<'a> Printer<'a> {
         self.out.write_all(&self.line)
     }
 
-    /// Where to warn of what cannot be printed.
-    pub(crate) fn warnings(&mut self) -> &mut dyn Write {
-        self.err
+    fn print_news(&mut self, response: &GetFlowsResponse, status: &NodeStatusEvent) -> io::Result<()> {
+        if !self.style.debug && !news::is_alarming(NodeState(status.state_change)) {
+            return Ok(());
+        }
+        let time = self.style.time.text(response.time);
+        match self.output {
+            Output::Json => put_json(&mut self.line, &proto::json::to_line(response)),
+            Output::LegacyJson => return Ok(()),
+            Output::Dict => {
+                news::write_dict(&mut self.line, status, &time, self.escape_err, self.lines > 0);
+                self.lines = self.lines.max(1);
+            }
+            Output::Compact | Output::Table | Output::Wide => {
+                news::write_line(&mut self.line, status, &response.node_name, &time, self.escape_err);
+            }
+        }
+        self.err.write_all(&self.line)
+    }
+
+    /// Prints an event of an agent.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub(crate) fn print_agent_event(&mut self, response: &GetAgentEventsResponse) -> io::Result<()> {
+        let Some(event) = &response.agent_event else { return Err(io::Error::other("not an agent event")) };
+        match self.output {
+            Output::Json => self.print_json(&proto::json::to_json(response)),
+            Output::LegacyJson => self.print_json(&proto::json::to_json(event)),
+            _ => self.print_event(&events::agent(event, response.time, self.style.time), &response.node_name),
+        }
+    }
+
+    /// Prints a debug message of the datapath.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub(crate) fn print_debug_event(&mut self, response: &GetDebugEventsResponse) -> io::Result<()> {
+        let Some(event) = &response.debug_event else { return Err(io::Error::other("not a debug event")) };
+        match self.output {
+            Output::Json => self.print_json(&proto::json::to_json(response)),
+            Output::LegacyJson => self.print_json(&proto::json::to_json(event)),
+            _ => self.print_event(&events::debug(event, response.time, self.style.time), &response.node_name),
+        }
+    }
+
+    fn print_json(&mut self, json: &str) -> io::Result<()> {
+        self.line.clear();
+        put_json(&mut self.line, json);
+        self.out.write_all(&self.line)
+    }
+
+    fn print_event(&mut self, event: &ShownEvent, node: &str) -> io::Result<()> {
+        self.line.clear();
+        let (escape, first) = (self.escape, self.lines == 0);
+        let node = self.style.node_name.then_some(node);
+        match self.output {
+            Output::Dict => {
+                // The stock client ends this separator without a line end.
+                if !first {
+                    self.line.extend_from_slice(dict::SEPARATOR);
+                }
+                let mut block = |key: &str, value: &str| escape.put(&mut self.line, &format!("{key:>11}: {value}\n"));
+                block("TIMESTAMP", &event.time);
+                node.into_iter().for_each(|node| block("NODE", node));
+                for key in event.keys {
+                    if let Some((.., value)) = event.parts.iter().find(|(k, ..)| k == key) {
+                        block(key, value);
+                    }
+                }
+            }
+            Output::Table => {
+                let columns: Vec<_> = event.parts.iter().filter(|(_, title, _)| *title != "\0").collect();
+                let cells = |lead: &str, node: Option<&str>, rest: Vec<&str>, tabs: &mut Tabs| {
+                    let all: Vec<&str> = [lead].into_iter().chain(node).chain(rest).collect();
+                    let (last, others) = all.split_last().expect("the time is always there");
+                    others.iter().for_each(|cell| tabs.cell(|out| escape.put(out, cell)));
+                    tabs.last_cell(|out| escape.put(out, last));
+                };
+                if first {
+                    let titles = columns.iter().map(|(_, title, _)| *title).collect();
+                    cells("TIMESTAMP", node.map(|_| "NODE"), titles, &mut self.tabs);
+                }
+                cells(&event.time, node, columns.iter().map(|(.., v)| v.as_str()).collect(), &mut self.tabs);
+            }
+            _ => {
+                let node = node.map_or_else(String::new, |node| format!(" [{node}]"));
+                escape.put(&mut self.line, &format!("{}{node}: {}\n", event.time, event.line));
+            }
+        }
+        self.lines += 1;
+        self.out.write_all(&self.line)
     }
 
     /// Hands everything printed so far to the reader; a table waits for [`Printer::finish`].
@@ -160,5 +246,52 @@ impl<'a> Printer<'a> {
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.tabs.write(self.out)?;
         self.out.flush()
+    }
+}
+
+fn put_json(line: &mut Vec<u8>, json: &str) {
+    line.extend_from_slice(json.as_bytes());
+    line.push(b'\n');
+}
+
+/// A path without doubled slashes and without the parts `.` and `..`, as Go's `path.Clean` makes it.
+pub(crate) fn clean_path(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => match parts.last() {
+                Some(&"..") | None if !rooted => parts.push(".."),
+                _ => drop(parts.pop()),
+            },
+            part => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    match (rooted, joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) => ".".to_owned(),
+        (false, false) => joined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lose_what_they_can_do_without() {
+        for (path, clean) in [
+            ("a/b", "a/b"),
+            ("a//b/./c/..", "a/b"),
+            ("/..//a", "/a"),
+            ("../a", "../a"),
+            ("a/../..", ".."),
+            ("", "."),
+            ("/", "/"),
+        ] {
+            assert_eq!(clean_path(path), clean);
+        }
     }
 }

@@ -4,7 +4,6 @@ mod table;
 
 use std::fs;
 use std::io::{IsTerminal as _, Read as _, Write};
-use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use flow::view::{Problem, SqlAnswer};
@@ -13,7 +12,7 @@ use hyper::Response;
 use hyper::body::Incoming;
 use serde_json::json;
 
-use crate::cli::{SqlFlags, SqlOutput};
+use crate::cli::Given;
 use crate::http::{self, HttpServer};
 use crate::print::put;
 use crate::settings::Settings;
@@ -23,15 +22,35 @@ const QUERY_BYTES_MAX: u64 = 1 << 20;
 /// Characters shown of an answer that is not what a relay sends.
 const STRANGE_ANSWER_CHARS: usize = 200;
 
+/// Layouts of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SqlOutput {
+    Table,
+    Csv,
+    Json,
+}
+
 /// Sends the query and prints the answer.
 ///
 /// # Errors
 /// There is no query, the relay cannot be reached, or refuses it.
-pub(crate) fn run(flags: &SqlFlags, settings: &Settings, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
-    let query = query(flags)?;
+pub(crate) fn run(
+    given: &Given,
+    operands: &[String],
+    settings: &Settings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<()> {
+    let output = match given.text("output", "table") {
+        "table" => SqlOutput::Table,
+        "csv" => SqlOutput::Csv,
+        "json" => SqlOutput::Json,
+        name => bail!("invalid output format: {name}: one of table, csv, json"),
+    };
+    let query = query(given.text("file", ""), operands)?;
     let server = settings.server()?;
     let http = HttpServer::new(&settings.http_server(), server.tls.as_ref(), server.connect_timeout)?;
-    let (format, accept) = match flags.output {
+    let (format, accept) = match output {
         SqlOutput::Csv => ("csv", "text/csv"),
         SqlOutput::Table | SqlOutput::Json => ("json", "application/json"),
     };
@@ -41,7 +60,7 @@ pub(crate) fn run(flags: &SqlFlags, settings: &Settings, out: &mut dyn Write, er
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        match flags.output {
+        match output {
             SqlOutput::Csv => copy(response, out).await,
             SqlOutput::Json => {
                 copy(response, out).await?;
@@ -58,17 +77,18 @@ pub(crate) fn run(flags: &SqlFlags, settings: &Settings, out: &mut dyn Write, er
 }
 
 /// The query: the argument, else the file, else standard input.
-fn query(flags: &SqlFlags) -> Result<String> {
-    let stdin = Path::new("-");
-    let text = match (&flags.query, flags.file.as_deref()) {
-        (Some(query), _) => query.clone(),
-        (None, Some(path)) if path != stdin => {
-            fs::read_to_string(path).with_context(|| format!("cannot read the query from {}", path.display()))?
+fn query(file: &str, operands: &[String]) -> Result<String> {
+    let text = match (operands, file) {
+        ([_, second, ..], _) => bail!("more than one query: put {second:?} and the rest in quotes with the first"),
+        ([_], file) if !file.is_empty() => bail!("give a query or --file, not both"),
+        ([query], _) => query.clone(),
+        ([], path) if !path.is_empty() && path != "-" => {
+            fs::read_to_string(path).with_context(|| format!("cannot read the query from {path}"))?
         }
-        (None, None) if std::io::stdin().is_terminal() => {
+        ([], "") if std::io::stdin().is_terminal() => {
             bail!("give a query, such as: flowctl sql 'SELECT verdict, count(*) FROM flows GROUP BY verdict'")
         }
-        (None, _) => {
+        ([], _) => {
             let mut text = String::new();
             std::io::stdin()
                 .lock()

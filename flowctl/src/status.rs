@@ -10,28 +10,49 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::cli::StatusOutput;
 use crate::connect::Connection;
 use crate::moments::format_span;
 use crate::print::{Tabs, put};
 use crate::settings::Settings;
 
+/// Layouts of the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StatusOutput {
+    Compact,
+    Dict,
+    Json,
+    Table,
+}
+
+impl StatusOutput {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "compact" => Self::Compact,
+            "dict" => Self::Dict,
+            "json" | "JSON" | "jsonpb" => Self::Json,
+            "tab" | "table" => Self::Table,
+            _ => return None,
+        })
+    }
+}
+
 /// Prints the state of the server.
 ///
 /// # Errors
-/// The server cannot be reached, or says that it is not healthy.
-pub(crate) fn run(output: StatusOutput, settings: &Settings, out: &mut dyn Write) -> Result<()> {
+/// The server cannot be reached, or says that it is not healthy; or there is no such layout.
+pub(crate) fn run(name: &str, settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let server = settings.server()?;
+    let output = StatusOutput::from_name(name);
     crate::runtime()?.block_on(async {
         let connection = Connection::open(&server).await?;
         let request = HealthCheckRequest { service: proto::HEALTH_SERVICE.to_owned() };
         let mut health = HealthClient::new(connection.channel.clone());
         let health = connection.answer(health.check(request)).await.map_err(|e| e.context("failed getting status"))?;
         let healthy = health.status() == ServingStatus::Serving;
-        if output == StatusOutput::Compact {
+        if output == Some(StatusOutput::Compact) {
             let state =
                 if healthy { "Ok".to_owned() } else { format!("Unavailable: {}", health.status().as_str_name()) };
-            writeln!(out, "Healthcheck (via {}): {state}", connection.target)?;
+            writeln!(out, "Healthcheck (via {}): {state}", connection.name)?;
         }
         if !healthy {
             out.flush()?;
@@ -42,6 +63,9 @@ pub(crate) fn run(output: StatusOutput, settings: &Settings, out: &mut dyn Write
             .answer(observer.server_status(ServerStatusRequest {}))
             .await
             .map_err(|e| e.context("failed to get hubble server status"))?;
+        let Some(output) = output else {
+            bail!("invalid output format: {name}: one of compact, dict, json, table")
+        };
         Ok(out.write_all(&render(&status, output)?)?)
     })
 }
@@ -82,7 +106,7 @@ fn render(status: &ServerStatusResponse, output: StatusOutput) -> Result<Vec<u8>
                 "NUM UNAVAILABLE NODES",
                 "VERSION",
             ];
-            let mut tabs = Tabs::new(titles.len() - 1);
+            let mut tabs = Tabs::default();
             for line in [titles.map(str::to_owned), values(status)] {
                 let (last, rest) = line.split_last().expect("a line has eight cells");
                 rest.iter().for_each(|cell| tabs.text(cell));

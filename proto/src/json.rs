@@ -5,20 +5,20 @@
 //! Nothing of this is generated: messages are turned by their descriptors, so every message of the API has the form.
 
 mod base64;
-mod read;
-mod schema;
-mod stream;
+mod decode;
+mod lexer;
+mod number;
+pub(crate) mod schema;
 mod time;
-mod unknown;
 mod write;
 
 use prost::{Message, Name};
-use serde_json::{Map, Value};
 
+use self::decode::Unknown;
 use crate::flow::{Flow, FlowFilter};
 use crate::observer::GetFlowsResponse;
 
-pub use read::JsonError;
+pub use decode::JsonError;
 
 /// One line, without a line end.
 #[must_use]
@@ -32,26 +32,58 @@ pub fn to_line(response: &GetFlowsResponse) -> String {
 /// # Errors
 /// The line is not a JSON object, or a known field has a value of another type.
 pub fn from_line(line: &str) -> Result<GetFlowsResponse, JsonError> {
-    let (mut is_export, mut is_flow) = (false, false);
-    let response = read_line::<GetFlowsResponse>(line, &mut |unknown| {
-        is_export |= EXPORT_ONLY.contains(&unknown);
-        is_flow |= schema::is_field::<Flow>(unknown);
-    })?;
-    // A response says what it holds; a bare flow has none of these fields, but others than the two they share.
-    if response.response_types.is_none() && is_flow && !is_export {
-        return read_line(line, &mut |_| {}).map(crate::convert::flow_response);
-    }
-    Ok(response)
+    let Line { response, holds_bare_flow, .. } = read_line(line.as_bytes(), Unknown::Keep)?;
+    if holds_bare_flow { bare_flow(line.as_bytes(), Unknown::Keep) } else { Ok(response) }
+}
+
+/// A line as the stock client reads it.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// What it holds.
+    pub response: GetFlowsResponse,
+    /// The first field or name that the API does not have and that was left out.
+    pub unknown: Option<String>,
+    /// Whether it holds a flow without its envelope, as clients before 0.10 wrote them; then nothing of it is read but
+    /// what an envelope has too.
+    pub holds_bare_flow: bool,
+}
+
+/// Reads a line as the stock client does: unknown fields and names are left out and told of, and a bare flow is no flow.
+///
+/// # Errors
+/// The line is not a JSON object, or a known field has a value of another type.
+pub fn line_from_bytes(line: &[u8]) -> Result<Line, JsonError> {
+    read_line(line, Unknown::LeaveOut)
+}
+
+/// Reads a line that [`Line::holds_bare_flow`].
+///
+/// # Errors
+/// The line is not a JSON object, or a known field has a value of another type.
+pub fn bare_flow_from_bytes(line: &[u8]) -> Result<GetFlowsResponse, JsonError> {
+    bare_flow(line, Unknown::LeaveOut)
 }
 
 /// Fields of which a line of a flow log has one where it holds no flow.
 const EXPORT_ONLY: [&str; 4] = ["agent_event", "agentEvent", "debug_event", "debugEvent"];
 
-fn read_line<M: Message + Name + Default>(line: &str, unknown: &mut dyn FnMut(&str)) -> Result<M, JsonError> {
-    let message = M::full_name();
-    let shape = schema::message(&message).expect("every generated message has a descriptor");
-    let encoded = stream::encode(shape, line, unknown)?;
-    M::decode(encoded.as_slice()).map_err(|source| JsonError::Message { message, source })
+fn read_line(line: &[u8], policy: Unknown) -> Result<Line, JsonError> {
+    let (mut is_export, mut is_flow) = (false, false);
+    let mut first_unknown = None;
+    let response: GetFlowsResponse = decode::message(line, policy, &mut |depth, unknown| {
+        if depth == 1 {
+            is_export |= EXPORT_ONLY.contains(&unknown);
+            is_flow |= schema::is_field::<Flow>(unknown);
+        }
+        first_unknown.get_or_insert_with(|| unknown.to_owned());
+    })?;
+    // A response says what it holds; a bare flow has none of these fields, but others than the two they share.
+    let holds_bare_flow = response.response_types.is_none() && is_flow && !is_export;
+    Ok(Line { response, unknown: first_unknown, holds_bare_flow })
+}
+
+fn bare_flow(line: &[u8], policy: Unknown) -> Result<GetFlowsResponse, JsonError> {
+    decode::message(line, policy, &mut |_, _| {}).map(crate::convert::flow_response)
 }
 
 /// Any message of the API as JSON.
@@ -65,8 +97,7 @@ pub fn to_json<M: Message + Name>(message: &M) -> String {
 /// # Errors
 /// The text is not a JSON object, or a known field has a value of another type.
 pub fn from_json<M: Message + Name + Default>(text: &str) -> Result<M, JsonError> {
-    let object: Map<String, Value> = serde_json::from_str(text).map_err(JsonError::Syntax)?;
-    read::from_object(&object)
+    decode::message(text.as_bytes(), Unknown::Keep, &mut |_, _| {})
 }
 
 /// A filter on one line, without a line end.
@@ -81,13 +112,5 @@ pub fn filter_to_line(filter: &FlowFilter) -> String {
 /// # Errors
 /// The text is not JSON, a field or a name is unknown, or a value is of another type.
 pub fn filters_from_text(text: &str) -> Result<Vec<FlowFilter>, JsonError> {
-    let shape = schema::message(&FlowFilter::full_name()).expect("every generated message has a descriptor");
-    serde_json::Deserializer::from_str(text)
-        .into_iter::<Map<String, Value>>()
-        .map(|object| {
-            let object = object.map_err(JsonError::Syntax)?;
-            unknown::refuse(shape, &object, "")?;
-            read::from_object(&object)
-        })
-        .collect()
+    decode::messages(text.as_bytes(), Unknown::Refuse)
 }

@@ -1,6 +1,8 @@
 //! The wire: Hubble's API, Weir's own additions, and the only conversions between them and the vocabulary of `flow`.
 
+pub mod cel;
 pub mod convert;
+pub mod filter;
 pub mod json;
 pub mod mask;
 mod options;

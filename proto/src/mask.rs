@@ -2,6 +2,8 @@
 
 mod fields;
 
+use prost::Name as _;
+
 use self::fields::{Field, Masked};
 use crate::flow::Flow;
 
@@ -52,6 +54,12 @@ impl FieldMask {
             flow.keep(parts);
         }
     }
+}
+
+/// Whether the path names a field of a flow; below lists there is nothing to name.
+#[must_use]
+pub fn is_path(path: &str) -> bool {
+    crate::json::schema::message(&Flow::full_name()).is_some_and(|shape| shape.has_path(path))
 }
 
 impl Keep {

@@ -1,6 +1,7 @@
 //! From a filter as received to its rules.
 
 use super::address::Addresses;
+use super::expression::{CompileExpression, Expressions};
 use super::{
     FilterError, FlowFilter, LabelSelectors, NamePatterns, NamePrefixes, NodePatterns, Protocols, Regexes, Rule,
     StatusCodes,
@@ -8,7 +9,7 @@ use super::{
 use crate::{FlowId, Side, event_type};
 
 /// Rules of the fields that are set, in Hubble's order of evaluation: of several bad values, the same one is named.
-pub(super) fn compile(filter: &FlowFilter) -> Result<Vec<Rule>, FilterError> {
+pub(super) fn compile(filter: &FlowFilter, expression: CompileExpression) -> Result<Vec<Rule>, FilterError> {
     let mut rules = Rules(Vec::new());
     rules.add(&filter.uuid, |ids| Rule::Uuid(ids.iter().map(|id| FlowId::parse(id)).collect()));
     rules.add(&filter.event_type, |v| Rule::EventType(v.to_vec()));
@@ -41,9 +42,7 @@ pub(super) fn compile(filter: &FlowFilter) -> Result<Vec<Rule>, FilterError> {
     rules.add(&filter.ip_version, |v| Rule::IpVersion(v.to_vec()));
     rules.add(&filter.trace_id, |v| Rule::TraceId(v.to_vec()));
     rules.add(&filter.traffic_direction, |v| Rule::TrafficDirection(v.to_vec()));
-    if let Some(expression) = filter.cel_expression.first() {
-        return Err(FilterError::Cel { expression: expression.clone() });
-    }
+    rules.try_add(&filter.cel_expression, |v| Expressions::compile(v, expression).map(Rule::Expressions))?;
     rules.add(&filter.interface, |v| Rule::Interface(v.to_vec()));
     rules.add(&filter.ip_trace_id, |v| Rule::IpTraceId(v.to_vec()));
     Ok(rules.0)

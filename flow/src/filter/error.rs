@@ -80,11 +80,11 @@ pub enum FilterError {
         /// What is wrong with it.
         problem: PatternProblem,
     },
-    /// Expressions are not supported.
-    #[error("CEL expressions are not supported yet: use the other fields of the filter instead of {expression:?}")]
+    /// An expression is malformed, or does not tell true from false.
+    #[error("error compiling CEL expression: {problem}")]
     Cel {
-        /// The expression.
-        expression: String,
+        /// What is wrong with it, and where.
+        problem: String,
     },
 }
 

@@ -44,6 +44,21 @@ impl StatusCodes {
     }
 }
 
+/// Whether the texts are the same but for the case of letters, those of other alphabets included.
+#[must_use]
+pub fn equal_fold(a: &str, b: &str) -> bool {
+    if a.is_ascii() && b.is_ascii() {
+        return a.eq_ignore_ascii_case(b);
+    }
+    // The Kelvin sign and the long s fold to letters of ASCII.
+    let fold = |c: char| match c {
+        '\u{212a}' => 'k',
+        '\u{17f}' => 's',
+        c => c.to_lowercase().next().unwrap_or(c),
+    };
+    a.chars().map(fold).eq(b.chars().map(fold))
+}
+
 fn first_digits(mut code: u32, digits: u32) -> u32 {
     let limit = 10_u32.pow(digits);
     while code >= limit {
@@ -56,7 +71,8 @@ fn first_digits(mut code: u32, digits: u32) -> u32 {
 ///
 /// Follows Go's `url.ParseRequestURI`, by which Hubble finds the path: an absolute URL or an absolute path, without a
 /// fragment (`#` has no meaning in requests).
-pub(super) fn path_of_url(url: &str) -> Option<Cow<'_, str>> {
+#[must_use]
+pub fn path_of_url(url: &str) -> Option<Cow<'_, str>> {
     if url.is_empty() || url.bytes().any(|b| b < b' ' || b == 0x7f) {
         return None;
     }

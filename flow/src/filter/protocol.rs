@@ -31,6 +31,12 @@ impl Protocols {
         values.iter().try_fold(Self::default(), |all, name| Ok(Self(all.0 | bit(name)?)))
     }
 
+    /// Whether this one, by its name in lower case, is among them.
+    #[must_use]
+    pub fn has(self, name: &str) -> bool {
+        bit(name).is_ok_and(|bit| self.0 & bit != 0)
+    }
+
     /// Whether the flow has one of them.
     #[must_use]
     pub fn matches(self, flow: &Flow) -> bool {

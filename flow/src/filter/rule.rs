@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::address::Addresses;
 use super::http::path_of_url;
+use super::expression::Expressions;
 use super::{LabelSelectors, NamePatterns, NamePrefixes, NodePatterns, Protocols, Regexes, StatusCodes};
 use crate::{
     DropReason, Endpoint, Flow, FlowId, Http, Identity, Interface, IpVersion, L7Record, Service, Side, TcpFlags,
@@ -75,6 +76,8 @@ pub enum Rule {
     Interface(Vec<Interface>),
     /// Trace ids carried in an IP option; 0 matches flows without one.
     IpTraceId(Vec<u64>),
+    /// Expressions of a language of their own, such as CEL.
+    Expressions(Expressions),
 }
 
 impl Rule {
@@ -104,6 +107,7 @@ impl Rule {
             Self::TrafficDirection(directions) => directions.contains(&flow.traffic_direction),
             Self::Interface(wanted) => flow.interface.as_ref().is_some_and(|i| interface(wanted, i)),
             Self::IpTraceId(ids) => ids.contains(&flow.ip_trace_id.map_or(0, |t| t.trace_id)),
+            Self::Expressions(expressions) => expressions.matches(flow),
             Self::DnsQuery(_)
             | Self::HttpStatus(_)
             | Self::HttpMethod(_)
@@ -174,7 +178,7 @@ impl Rule {
         match self {
             Self::HttpStatus(codes) => codes.matches(http.code),
             Self::HttpMethod(methods) => {
-                !http.method.is_empty() && methods.iter().any(|m| m.eq_ignore_ascii_case(&http.method))
+                !http.method.is_empty() && methods.iter().any(|m| super::equal_fold(m, &http.method))
             }
             Self::HttpUrl(urls) => !http.url.is_empty() && urls.matches(&http.url),
             Self::HttpPath(paths) => path_of_url(&http.url).is_some_and(|path: Cow<'_, str>| paths.matches(&path)),

@@ -9,6 +9,7 @@ mod sides;
 mod value;
 
 use self::sides::Sides;
+pub use self::value::parse_prefixed;
 use super::FlowFilter;
 
 /// Conditions gathered one by one and turned into a whitelist and a blacklist.

@@ -1,6 +1,7 @@
 //! Filters prepared for matching.
 
 use super::compile::compile;
+use super::expression::{CompileExpression, refuse};
 use super::{FilterError, FlowFilter, Rule};
 use crate::Flow;
 
@@ -23,7 +24,21 @@ impl FilterSet {
     /// # Errors
     /// A value of any filter cannot be understood; nothing is ignored.
     pub fn compile(whitelist: &[FlowFilter], blacklist: &[FlowFilter]) -> Result<Self, FilterError> {
-        let all = |filters: &[FlowFilter]| filters.iter().map(Filter::compile).collect::<Result<Vec<_>, _>>();
+        Self::compile_with(whitelist, blacklist, refuse)
+    }
+
+    /// Checks and prepares the filters, with a language for their expressions.
+    ///
+    /// # Errors
+    /// A value or an expression of any filter cannot be understood; nothing is ignored.
+    pub fn compile_with(
+        whitelist: &[FlowFilter],
+        blacklist: &[FlowFilter],
+        expression: CompileExpression,
+    ) -> Result<Self, FilterError> {
+        let all = |filters: &[FlowFilter]| {
+            filters.iter().map(|filter| Filter::compile_with(filter, expression)).collect::<Result<Vec<_>, _>>()
+        };
         Ok(Self { whitelist: all(whitelist)?, blacklist: all(blacklist)? })
     }
 
@@ -60,7 +75,15 @@ impl Filter {
     /// # Errors
     /// A value cannot be understood.
     pub fn compile(filter: &FlowFilter) -> Result<Self, FilterError> {
-        Ok(Self { rules: compile(filter)? })
+        Self::compile_with(filter, refuse)
+    }
+
+    /// Checks and prepares one filter, with a language for its expressions.
+    ///
+    /// # Errors
+    /// A value or an expression cannot be understood.
+    pub fn compile_with(filter: &FlowFilter, expression: CompileExpression) -> Result<Self, FilterError> {
+        Ok(Self { rules: compile(filter, expression)? })
     }
 
     /// Whether every rule matches; a filter without rules matches every flow.

@@ -40,6 +40,19 @@ pub(super) fn connector(settings: &TlsSettings, protocol: &[u8]) -> Result<TlsCo
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// Refuses certificates and keys that cannot be read.
+///
+/// # Errors
+/// A file is missing or holds none.
+pub(super) fn check(settings: &TlsSettings) -> Result<()> {
+    settings.ca_files.iter().try_for_each(|path| certificates(path).map(drop))?;
+    // The system's roots take long to read, and cannot be wrong.
+    if settings.client.is_some() {
+        connector(&TlsSettings { allow_insecure: true, ..settings.clone() }, b"h2")?;
+    }
+    Ok(())
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let place = || format!("cannot load cert '{}'", path.display());
     let found = CertificateDer::pem_file_iter(path)

@@ -1,7 +1,7 @@
 //! Durations in Go's form: `1h30m`, `1.5s`, `-200ms`.
 
-/// Units with their length in nanoseconds; Go knows no days, we do.
-const UNITS: [(&str, i64); 9] = [
+/// Units with their length in nanoseconds.
+const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
     ("us", 1_000),
     ("\u{b5}s", 1_000),
@@ -10,51 +10,81 @@ const UNITS: [(&str, i64); 9] = [
     ("s", 1_000_000_000),
     ("m", 60_000_000_000),
     ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
 ];
+/// Go knows no days; where a person asks for a part of the history, we do.
+const DAY: (&str, u64) = ("d", 86_400_000_000_000);
+/// Length of the longest negative duration.
+const NANOS_MAX: u64 = 1 << 63;
 
-/// Reads a duration into nanoseconds; `None` for what is not one, or does not fit.
+/// Reads a duration as Go does, into nanoseconds.
+///
+/// # Errors
+/// The text is none, or does not fit; the message is Go's.
+pub(crate) fn parse_go_span(text: &str) -> Result<i64, String> {
+    parse(text, &[])
+}
+
+/// Reads a duration into nanoseconds, days included; `None` for what is not one, or does not fit.
 pub(crate) fn parse_span(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
+    parse(text, &[DAY]).ok()
+}
+
+fn parse(text: &str, more_units: &[(&str, u64)]) -> Result<i64, String> {
+    let invalid = || format!("time: invalid duration {text:?}");
+    let (negative, mut rest) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
     if rest == "0" {
-        return Some(0);
+        return Ok(0);
     }
     if rest.is_empty() {
-        return None;
+        return Err(invalid());
     }
-    let mut total = 0i64;
+    let mut total = 0u64;
     while !rest.is_empty() {
-        let number_len = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-        let (number, tail) = rest.split_at(number_len);
-        let unit_len = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_len);
-        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        total = total.checked_add(scaled(number, *length)?)?;
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let (whole, tail) = rest.split_at(digits(rest));
+        let (fraction, tail) = match tail.strip_prefix('.') {
+            Some(after) => after.split_at(digits(after)),
+            None => ("", tail),
+        };
+        if whole.is_empty() && fraction.is_empty() {
+            return Err(invalid());
+        }
+        let (unit, tail) = tail.split_at(tail.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(tail.len()));
+        if unit.is_empty() {
+            return Err(format!("time: missing unit in duration {text:?}"));
+        }
+        let (_, length) = UNITS
+            .iter()
+            .chain(more_units)
+            .find(|(name, _)| *name == unit)
+            .ok_or_else(|| format!("time: unknown unit {unit:?} in duration {text:?}"))?;
+        let part = scaled(whole, fraction, *length).ok_or_else(invalid)?;
+        total = total.checked_add(part).filter(|total| *total <= NANOS_MAX).ok_or_else(invalid)?;
         rest = tail;
     }
-    Some(if negative { -total } else { total })
+    if negative {
+        return Ok(0i64.checked_sub_unsigned(total).unwrap_or(i64::MIN));
+    }
+    i64::try_from(total).map_err(|_| invalid())
 }
 
-/// `number` times `unit`, cut to whole nanoseconds.
-fn scaled(number: &str, unit: i64) -> Option<i64> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
+/// The number times the unit, cut to whole nanoseconds; `None` where it does not fit.
+fn scaled(whole: &str, fraction: &str, unit: u64) -> Option<u64> {
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole = whole.checked_mul(unit).filter(|nanos| *nanos <= NANOS_MAX)?;
+    // What is further behind the point does not reach a nanosecond.
+    let (mut value, mut scale) = (0u64, 1f64);
+    for digit in fraction.bytes().take(18) {
+        value = value * 10 + u64::from(digit - b'0');
+        scale *= 10.0;
     }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let mut total = whole.checked_mul(unit)?;
-    // More digits than this are below a nanosecond for every unit.
-    let digits = fraction.get(..fraction.len().min(15))?;
-    if !digits.is_empty() {
-        let value: i128 = digits.parse().ok()?;
-        let scale = 10i128.pow(u32::try_from(digits.len()).expect("at most 15"));
-        total = total.checked_add(i64::try_from(value * i128::from(unit) / scale).ok()?)?;
-    }
-    Some(total)
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as Go does")]
+    let part = (value as f64 * (unit as f64 / scale)) as u64;
+    whole.checked_add(part).filter(|nanos| *nanos <= NANOS_MAX)
 }
 
 /// Writes nanoseconds as Go does: `1h0m3s`, `1.5s`, `200ms`, `0s`; what does not fit Go's type as `<n>ns`.
@@ -112,6 +142,9 @@ mod tests {
         ] {
             assert_eq!(parse_span(text), nanos, "{text}");
         }
+        assert_eq!(parse_go_span("1d").unwrap_err(), "time: unknown unit \"d\" in duration \"1d\"");
+        assert_eq!(parse_go_span("5").unwrap_err(), "time: missing unit in duration \"5\"");
+        assert_eq!(parse_go_span("-9223372036854775808ns"), Ok(i64::MIN));
     }
 
     #[test]

@@ -6,8 +6,6 @@ use flow::LostEventSource;
 use proto::observer::GetFlowsResponse;
 use proto::observer::get_flows_response::ResponseTypes;
 
-use crate::event::Event;
-
 /// Places told apart; what is lost at further ones is counted together.
 const PLACES_MAX: usize = 16;
 
@@ -19,15 +17,8 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Counts an event, if it is a loss.
-    pub(super) fn count(&mut self, event: &Event) {
-        if let Event::Lost { lost, node, .. } = event {
-            self.add(lost.source, node, lost.count);
-        }
-    }
-
     /// Counts a message, if it is a loss.
-    pub(super) fn count_wire(&mut self, response: &GetFlowsResponse) {
+    pub(super) fn count(&mut self, response: &GetFlowsResponse) {
         if let Some(ResponseTypes::LostEvents(lost)) = &response.response_types {
             self.add(LostEventSource(lost.source), &response.node_name, lost.num_events_lost);
         }
@@ -61,13 +52,15 @@ impl Losses {
 
 #[cfg(test)]
 mod tests {
-    use flow::LostEvent;
+    use proto::flow::LostEvent;
 
     use super::*;
 
-    fn lost(node: &str, count: u64) -> Event {
-        let lost = LostEvent { source: LostEventSource::HUBBLE_RING_BUFFER, count, ..LostEvent::default() };
-        Event::Lost { lost, node: node.to_owned(), time: None }
+    fn lost(node: &str, count: u64) -> GetFlowsResponse {
+        let source = LostEventSource::HUBBLE_RING_BUFFER.0;
+        let lost = LostEvent { source, num_events_lost: count, ..LostEvent::default() };
+        let response_types = Some(ResponseTypes::LostEvents(lost));
+        GetFlowsResponse { node_name: node.to_owned(), time: None, response_types }
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! What is asked for: filters, part of the history, fields.
 
 use anyhow::{Context, Result, bail};
-use flow::filter::Selection;
-use flow::{FlowFilter, Timestamp};
 use prost::{Message as _, Name as _};
-use proto::convert::{filter_from_wire, filter_to_wire, time_to_wire};
-use proto::observer::GetFlowsRequest;
+use prost_types::Timestamp;
+use proto::convert::filter_to_wire;
+use proto::flow::FlowFilter;
+use proto::observer::{GetAgentEventsRequest, GetDebugEventsRequest, GetFlowsRequest};
 use proto::weir::GetFlowsOptions;
 
-use crate::cli::{FilterFlags, ObserveFlags, SelectorFlags};
-use crate::moments::parse_moment;
+use crate::cli::Given;
+use crate::moments::{is_valid, parse_moment};
 use crate::print::Output;
-use crate::settings::Settings;
+use crate::settings::{Settings, yaml_text};
 
 /// Flows printed where nothing says how many.
 const DEFAULT_NUMBER: u64 = 20;
@@ -52,18 +52,24 @@ const SHOWN_FIELDS: &[&str] = &[
     "ingress_denied_by",
 ];
 
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Query {
-    pub(super) whitelist: Vec<FlowFilter>,
-    pub(super) blacklist: Vec<FlowFilter>,
-    /// How many flows; 0 for no limit.
+/// Which part of the history.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Selectors {
+    /// How many; 0 for no limit.
     pub(super) number: u64,
     /// Whether `number` counts from the start of the history.
     pub(super) first: bool,
     pub(super) follow: bool,
     pub(super) since: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Query {
+    pub(super) whitelist: Vec<FlowFilter>,
+    pub(super) blacklist: Vec<FlowFilter>,
+    pub(super) selectors: Selectors,
     /// Fields asked for; empty for all.
     pub(super) mask: Vec<String>,
     /// Whether the mask is ours, so that it may be left out for a server that does not know all its fields.
@@ -72,81 +78,112 @@ pub(super) struct Query {
     details: bool,
 }
 
-impl Query {
-    /// Puts the flags together.
+impl Selectors {
+    /// Reads the flags of events: the first ones cannot be asked for.
     ///
     /// # Errors
-    /// Flags contradict each other or a value cannot be understood.
-    pub(super) fn from_flags(
-        flags: &ObserveFlags,
-        output: Output,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Result<Self> {
-        let (mut whitelist, mut blacklist) = selected(&flags.filters)?;
-        let SelectorFlags { all, last, first, follow, since, until } = &flags.selectors;
+    /// A time cannot be understood.
+    pub(super) fn of_events(given: &Given, now: Timestamp) -> Result<Self> {
+        let (since, until) = times(given, now)?;
+        let open = since.is_none() && until.is_none();
+        let number = match given.number("last", 0) {
+            _ if open && given.is_on("all", false) => u64::MAX,
+            0 if open => DEFAULT_NUMBER,
+            last => last,
+        };
+        Ok(Self { number, first: false, follow: given.is_on("follow", false), since, until })
+    }
+
+    /// Reads the flags of flows.
+    ///
+    /// # Errors
+    /// Flags contradict each other or a time cannot be understood.
+    fn of_flows(given: &Given, now: Timestamp) -> Result<Self> {
+        let (first, last) = (given.number("first", 0), given.number("last", 0));
+        let (all, follow) = (given.is_on("all", false), given.is_on("follow", false));
         for (one, other, names) in [
-            (*first > 0, *last > 0, "--first and --last"),
-            (*first > 0, *all, "--first and --all"),
-            (*first > 0, *follow, "--first and --follow"),
-            (*last > 0, *all, "--last and --all"),
+            (first > 0, last > 0, "--first and --last"),
+            (first > 0, all, "--first and --all"),
+            (first > 0, follow, "--first and --follow"),
+            (last > 0, all, "--last and --all"),
         ] {
             if one && other {
                 bail!("cannot set both {names}");
             }
         }
-        let moment =
-            |text: &Option<String>| text.as_deref().filter(|t| !t.is_empty()).map(|t| parse_moment(t, now)).transpose();
-        let since = moment(since).context("failed to parse the since time")?;
-        // A stream that is followed has no end.
-        let until = if *follow { None } else { moment(until).context("failed to parse the until time")? };
-
-        let from_file = flags.other.input_file.is_some();
-        let positioned = since.is_some() || until.is_some() || *first > 0;
-        let number = match (*first, *last) {
+        let (since, until) = times(given, now)?;
+        let positioned = since.is_some() || until.is_some() || first > 0;
+        let from_file = !given.text("input-file", "").is_empty();
+        let number = match (first, last) {
             (first, _) if first > 0 => first,
-            (_, 0) if *all && !positioned => u64::MAX,
+            (_, 0) if all && !positioned => u64::MAX,
             (_, 0) if !positioned && !follow && !from_file => DEFAULT_NUMBER,
             (_, last) => last,
         };
+        Ok(Self { number, first: first > 0, follow, since, until })
+    }
+}
+
+/// The values of `--since` and `--until`. A stream that is followed has no end.
+fn times(given: &Given, now: Timestamp) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
+    let moment = |name: &str| {
+        let text = given.text(name, "");
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let moment = parse_moment(text, now).with_context(|| format!("failed to parse the {name} time"))?;
+        if !is_valid(moment) {
+            bail!("failed to convert `{name}` timestamp to proto: it is not of the years 1 to 9999");
+        }
+        Ok(Some(moment))
+    };
+    let since = moment("since")?;
+    let until = if given.is_on("follow", false) { None } else { moment("until")? };
+    Ok((since, until))
+}
+
+impl Query {
+    /// Puts the flags together.
+    ///
+    /// # Errors
+    /// Flags contradict each other or a value cannot be understood.
+    pub(super) fn from_flags(given: &Given, output: Output, settings: &Settings, now: Timestamp) -> Result<Self> {
+        let selectors = Selectors::of_flows(given, now)?;
+        let (whitelist, blacklist) = given.selection.clone().finish()?;
+        let [mut whitelist, mut blacklist] =
+            [whitelist, blacklist].map(|filters| filters.iter().map(filter_to_wire).collect::<Vec<_>>());
         whitelist.extend(raw_filters(settings, "allowlist")?);
         blacklist.extend(raw_filters(settings, "denylist")?);
 
-        let mask_is_ours = flags.other.field_mask.is_empty();
-        let fits = matches!(output, Output::Compact | Output::Dict | Output::Table);
+        let mask = given.list("field-mask");
+        let mask_is_ours = mask.is_empty();
+        let fits = matches!(output, Output::Compact | Output::Dict | Output::Table | Output::LegacyJson);
         let mask = if !mask_is_ours {
-            flags.other.field_mask.clone()
-        } else if fits && flags.other.use_default_field_masks {
+            mask
+        } else if fits && given.is_on("use-default-field-masks", true) {
             SHOWN_FIELDS.iter().map(|field| (*field).to_owned()).collect()
         } else {
             Vec::new()
         };
+        if let Some(path) = mask.iter().find(|path| !proto::mask::is_path(path)) {
+            bail!("failed to construct field mask: invalid path {path:?} for message \"flow.Flow\"");
+        }
         let details = matches!(output, Output::Wide | Output::Json) && mask.is_empty();
-        Ok(Self {
-            whitelist,
-            blacklist,
-            number,
-            first: *first > 0,
-            follow: *follow,
-            since,
-            until,
-            mask,
-            mask_is_ours,
-            details,
-        })
+        Ok(Self { whitelist, blacklist, selectors, mask, mask_is_ours, details })
     }
 
     /// The request for a server.
     pub(super) fn to_request(&self) -> GetFlowsRequest {
         let options = GetFlowsOptions { details: true };
+        let Selectors { number, first, follow, since, until } = self.selectors.clone();
         GetFlowsRequest {
-            number: self.number,
-            first: self.first,
-            follow: self.follow,
-            whitelist: self.whitelist.iter().map(filter_to_wire).collect(),
-            blacklist: self.blacklist.iter().map(filter_to_wire).collect(),
-            since: self.since.map(time_to_wire),
-            until: self.until.map(time_to_wire),
+            number,
+            first,
+            follow,
+            whitelist: self.whitelist.clone(),
+            blacklist: self.blacklist.clone(),
+            since,
+            until,
             field_mask: (!self.mask.is_empty()).then(|| prost_types::FieldMask { paths: self.mask.clone() }),
             experimental: None,
             extensions: self
@@ -156,52 +193,40 @@ impl Query {
     }
 
     /// The filters as the configuration file takes them.
-    ///
-    /// # Errors
-    /// A filter has no JSON form.
-    pub(super) fn filters_as_yaml(&self) -> Result<String> {
-        let mut yaml = String::new();
-        for (name, filters) in [("allowlist", &self.whitelist), ("denylist", &self.blacklist)] {
-            if filters.is_empty() {
-                continue;
-            }
-            yaml += &format!("{name}:\n");
-            for filter in filters {
-                let json = proto::json::filter_to_line(&filter_to_wire(filter));
-                yaml += &format!("    - '{}'\n", json.replace('\'', "''"));
-            }
-        }
-        // An empty YAML document, as Hubble prints it.
-        Ok(if yaml.is_empty() { "{}\n".to_owned() } else { yaml })
+    pub(super) fn filters_as_yaml(&self) -> String {
+        let lists = [("allowlist", &self.whitelist), ("denylist", &self.blacklist)];
+        let entries: serde_norway::Mapping = lists
+            .into_iter()
+            .filter(|(_, filters)| !filters.is_empty())
+            .map(|(name, filters)| {
+                let texts: Vec<String> = filters.iter().map(proto::json::filter_to_line).collect();
+                (name.into(), texts.into())
+            })
+            .collect();
+        yaml_text(&serde_norway::Value::Mapping(entries))
     }
 }
 
-/// Whitelist and blacklist of the filter flags; `--not` tells on the flag right after it.
-fn selected(flags: &FilterFlags) -> Result<(Vec<FlowFilter>, Vec<FlowFilter>)> {
-    let mut selection = Selection::new();
-    let mut negated = false;
-    for occurrence in &flags.typed {
-        if occurrence.is_not() {
-            if negated {
-                bail!("invalid argument for \"--not\" flag: consecutive --not statements");
-            }
-            negated = true;
-            continue;
-        }
-        selection
-            .add(occurrence.name, &[occurrence.value.as_str()], negated)
-            .with_context(|| format!("invalid argument {:?} for \"--{}\" flag", occurrence.value, occurrence.name))?;
-        negated = false;
+impl From<Selectors> for GetAgentEventsRequest {
+    fn from(selectors: Selectors) -> Self {
+        let Selectors { number, first, follow, since, until } = selectors;
+        Self { number, first, follow, since, until }
     }
-    Ok(selection.finish()?)
+}
+
+impl From<Selectors> for GetDebugEventsRequest {
+    fn from(selectors: Selectors) -> Self {
+        let Selectors { number, first, follow, since, until } = selectors;
+        Self { number, first, follow, since, until }
+    }
 }
 
 fn raw_filters(settings: &Settings, name: &'static str) -> Result<Vec<FlowFilter>> {
     let mut filters = Vec::new();
-    for text in settings.raw_filters(name) {
-        let read = proto::json::filters_from_text(text)
+    for text in settings.list(name) {
+        let read = proto::json::filters_from_text(&text)
             .with_context(|| format!("invalid --{name} flag: failed to decode '{text}'"))?;
-        filters.extend(read.into_iter().map(filter_from_wire));
+        filters.extend(read);
     }
     Ok(filters)
 }

@@ -3,11 +3,11 @@
 use std::io::Write as _;
 
 use flow::NodeState;
+use proto::relay::NodeStatusEvent;
 
-use super::put;
-use crate::event::NodeNews;
+use super::{Escape, dict};
 
-/// Names of nodes are cut at about this many characters.
+/// Names of nodes are cut at about this many bytes.
 const NAMES_LENGTH: usize = 50;
 
 /// Whether people should see it without having asked: errors and nodes that do not answer.
@@ -16,58 +16,69 @@ pub(super) fn is_alarming(state: NodeState) -> bool {
 }
 
 /// `TIME [RELAY]: what happened: nodes`.
-pub(super) fn write_line(out: &mut Vec<u8>, news: &NodeNews, relay: &str, time: &str) {
-    let count = news.names.len();
-    let text = match news.state {
+pub(super) fn write_line(out: &mut Vec<u8>, news: &NodeStatusEvent, relay: &str, time: &str, escape: Escape) {
+    let count = news.node_names.len();
+    let text = match NodeState(news.state_change) {
         NodeState::NODE_CONNECTED => format!("Receiving flows from {count} nodes"),
         NodeState::NODE_UNAVAILABLE => format!("{count} nodes are unavailable"),
         NodeState::NODE_GONE => format!("{count} nodes removed from cluster"),
         NodeState::NODE_ERROR => format!("Error {} on {count} nodes", quoted(&news.message)),
         state => format!("unknown node status event {state} of {count} nodes"),
     };
-    out.extend_from_slice(time.as_bytes());
-    out.extend_from_slice(b" [");
-    put(out, relay);
-    out.extend_from_slice(b"]: ");
-    put(out, &text);
-    out.extend_from_slice(b": ");
-    put(out, &joined(&news.names));
-    out.push(b'\n');
+    escape.put(out, &format!("{time} [{relay}]: {text}: {}\n", joined(&news.node_names)));
 }
 
 /// A block of `KEY: value` lines.
-pub(super) fn write_dict(out: &mut Vec<u8>, news: &NodeNews, time: String, separated: bool) {
+pub(super) fn write_dict(out: &mut Vec<u8>, news: &NodeStatusEvent, time: &str, escape: Escape, separated: bool) {
     if separated {
-        out.extend_from_slice(b"------------\n");
+        out.extend_from_slice(dict::SEPARATOR);
+        out.push(b'\n');
     }
-    write!(out, "  TIMESTAMP: {time}\n      STATE: {}\n      NODES: ", news.state)
-        .expect("writing to memory cannot fail");
-    put(out, &joined(&news.names));
+    let state = NodeState(news.state_change);
+    write!(out, "  TIMESTAMP: {time}\n      STATE: {state}\n      NODES: ").expect("writing to memory cannot fail");
+    escape.put(out, &joined(&news.node_names));
     out.extend_from_slice(b"\n    MESSAGE: ");
-    if news.message.is_empty() {
-        out.extend_from_slice(b"N/A");
-    } else {
-        put(out, &quoted(&news.message));
-    }
+    let message = if news.message.is_empty() { "N/A".to_owned() } else { quoted(&news.message) };
+    escape.put(out, &message);
     out.push(b'\n');
 }
 
-/// In double quotes, with those inside escaped.
+/// In double quotes, with what cannot be printed escaped as Go does.
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    let mut out = "\"".to_owned();
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{b}' => out.push_str("\\v"),
+            c if u32::from(c) < 0x20 || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if c.is_control() || matches!(c, '\u{a0}' | '\u{ad}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{feff}') => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// As many names as fit, at least one, and how many do not.
 fn joined(names: &[String]) -> String {
     let mut length = 0;
-    let fitting = names
-        .iter()
-        .take_while(|name| {
-            let is_first = length == 0;
-            length += name.len() + 2;
-            is_first || length <= NAMES_LENGTH
-        })
-        .count();
+    let mut fitting = 0;
+    for name in names {
+        length += name.len() + 2;
+        if fitting > 0 && length > NAMES_LENGTH {
+            break;
+        }
+        fitting += 1;
+    }
     let text = names[..fitting].join(", ");
     match names.len() - fitting {
         0 => text,

@@ -18,6 +18,10 @@ pub(crate) enum Color {
     Cyan = 36,
 }
 
+/// Codes that coloured output has of its own, blue included, which nothing is painted in.
+const OWN_CODES: [&str; 7] =
+    ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[34m", "\u{1b}[35m", "\u{1b}[36m", "\u{1b}[0m"];
+
 impl Paint {
     /// No colours.
     pub(crate) const OFF: Self = Self { on: false };
@@ -36,6 +40,11 @@ impl Paint {
                 Self { on: !refused && !dumb && std::io::stdout().is_terminal() }
             }
         }
+    }
+
+    /// The code at the start of the text, if it is one of those of coloured output and this one is coloured.
+    pub(super) fn own_code(self, text: &str) -> Option<&'static str> {
+        OWN_CODES.into_iter().find(|code| self.on && text.starts_with(code))
     }
 
     /// Starts a colour.

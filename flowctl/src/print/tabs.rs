@@ -1,4 +1,4 @@
-//! Columns aligned with spaces.
+//! Columns aligned with spaces, by the rules of Go's `text/tabwriter`.
 
 use std::io::{self, Write};
 
@@ -7,29 +7,21 @@ const PADDING: usize = 3;
 /// Narrowest column.
 const MIN_WIDTH: usize = 2;
 
-/// Gathers cells and prints them in columns: each as wide as its longest cell and three spaces. The last cell of a line
-/// is not padded.
+/// Gathers text whose cells end with tabs, and prints it in columns: each as wide as its longest cell and three spaces. The
+/// last cell of a line belongs to no column, and lines share a column only where all lines between them have it too.
 ///
-/// Everything is held in memory until the end, for the last line may be the widest.
+/// Everything is held in memory until the end, for the last line may be the widest. Tabs and line ends in the data count
+/// like those of the layout, as they do in Hubble's output.
 #[derive(Debug, Default)]
 pub(crate) struct Tabs {
-    /// Columns that are padded; lines may end before the last of them.
-    columns: usize,
-    bytes: Vec<u8>,
-    /// End of each cell in `bytes`, and whether it ends its line.
-    cells: Vec<(usize, bool)>,
+    text: Vec<u8>,
 }
 
 impl Tabs {
-    /// Columns aligned over all lines; `columns` of them are followed by another one.
-    pub(crate) fn new(columns: usize) -> Self {
-        Self { columns, ..Self::default() }
-    }
-
     /// Adds a cell that is followed by another one.
     pub(crate) fn cell(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.cells.push((self.bytes.len(), false));
+        write(&mut self.text);
+        self.text.push(b'\t');
     }
 
     /// Adds a cell of plain text that is followed by another one.
@@ -39,8 +31,8 @@ impl Tabs {
 
     /// Adds the last cell of a line.
     pub(crate) fn last_cell(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.cells.push((self.bytes.len(), true));
+        write(&mut self.text);
+        self.text.push(b'\n');
     }
 
     /// Prints all lines and starts anew.
@@ -48,37 +40,60 @@ impl Tabs {
     /// # Errors
     /// Writing failed.
     pub(crate) fn write(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let mut widths = vec![MIN_WIDTH; self.columns];
-        self.each(|column, cell, ends| {
-            if !ends && let Some(width) = widths.get_mut(column) {
-                *width = (*width).max(chars(cell) + PADDING);
+        let text = std::mem::take(&mut self.text);
+        let mut lines: Vec<Vec<&[u8]>> = vec![Vec::new()];
+        let mut start = 0;
+        for (at, byte) in text.iter().enumerate() {
+            if !matches!(byte, b'\t' | 0x0b | b'\n' | 0x0c) {
+                continue;
             }
-            Ok(())
-        })?;
-        let most = widths.iter().copied().max().unwrap_or(0);
-        let spaces = vec![b' '; most];
-        self.each(|column, cell, ends| {
-            out.write_all(cell)?;
-            match widths.get(column) {
-                _ if ends => out.write_all(b"\n"),
-                Some(width) => out.write_all(&spaces[..width.saturating_sub(chars(cell))]),
-                None => Ok(()),
+            let line = lines.last_mut().expect("there is always a line");
+            line.push(&text[start..at]);
+            start = at + 1;
+            if matches!(byte, b'\n' | 0x0c) {
+                // What comes after a line of one cell, or after a form feed, is aligned by itself.
+                let is_end = *byte == 0x0c || line.len() == 1;
+                lines.push(Vec::new());
+                if is_end {
+                    lines.pop();
+                    write_block(out, &lines)?;
+                    lines = vec![Vec::new()];
+                }
             }
-        })?;
-        self.bytes.clear();
-        self.cells.clear();
-        Ok(())
-    }
-
-    fn each(&self, mut visit: impl FnMut(usize, &[u8], bool) -> io::Result<()>) -> io::Result<()> {
-        let (mut start, mut column) = (0, 0);
-        for &(end, ends_line) in &self.cells {
-            visit(column, &self.bytes[start..end], ends_line)?;
-            start = end;
-            column = if ends_line { 0 } else { column + 1 };
         }
-        Ok(())
+        lines.pop();
+        write_block(out, &lines)
     }
+}
+
+/// Prints lines that are aligned with each other.
+fn write_block(out: &mut dyn Write, lines: &[Vec<&[u8]>]) -> io::Result<()> {
+    let columns = lines.iter().map(|line| line.len().saturating_sub(1)).max().unwrap_or(0);
+    let mut widths: Vec<Vec<usize>> = lines.iter().map(|line| Vec::with_capacity(line.len())).collect();
+    for column in 0..columns {
+        let has = |line: &Vec<&[u8]>| column + 1 < line.len();
+        let mut at = 0;
+        while at < lines.len() {
+            let run = lines[at..].iter().take_while(|line| has(line)).count();
+            let widest = lines[at..at + run].iter().map(|line| chars(line[column]) + PADDING).max();
+            for widths in &mut widths[at..at + run] {
+                widths.push(widest.unwrap_or(0).max(MIN_WIDTH));
+            }
+            at += run.max(1);
+        }
+    }
+    let most = widths.iter().flatten().copied().max().unwrap_or(0);
+    let spaces = vec![b' '; most];
+    for (line, widths) in lines.iter().zip(&widths) {
+        for (column, cell) in line.iter().enumerate() {
+            out.write_all(cell)?;
+            if let Some(width) = widths.get(column) {
+                out.write_all(&spaces[..width.saturating_sub(chars(cell))])?;
+            }
+        }
+        out.write_all(b"\n")?;
+    }
+    Ok(())
 }
 
 /// Characters of a cell: every byte but those that continue a character.
@@ -90,17 +105,24 @@ fn chars(cell: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    #[test]
-    fn columns_are_as_wide_as_their_longest_cell() {
-        let mut tabs = Tabs::new(2);
-        for line in [["NAME", "AGE", "X"], ["\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}", "", "a long last cell"]] {
-            tabs.text(line[0]);
-            tabs.text(line[1]);
-            tabs.last_cell(|out| out.extend_from_slice(line[2].as_bytes()));
-        }
+    fn aligned(text: &str) -> String {
+        let mut tabs = Tabs { text: text.as_bytes().to_vec() };
         let mut out = Vec::new();
         tabs.write(&mut out).unwrap();
-        let expected = "NAME     AGE   X\n\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}         a long last cell\n";
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_longest_cell() {
+        assert_eq!(
+            aligned("NAME\tAGE\tX\n\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\t\ta long last cell\n"),
+            "NAME     AGE   X\n\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}         a long last cell\n"
+        );
+    }
+
+    #[test]
+    fn a_line_without_columns_ends_the_alignment() {
+        assert_eq!(aligned("a\tb\nalone\nlonger\tb\n"), "a   b\nalone\nlonger   b\n");
+        assert_eq!(aligned("a\tb\tc\nlonger\td\n\t\te\n"), "a        b   c\nlonger   d\n            e\n");
     }
 }

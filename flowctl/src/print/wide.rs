@@ -6,7 +6,7 @@ use flow::text::Side;
 use flow::{FlowDetails, KernelDrop, Process};
 
 use super::parts::Shown;
-use super::{Paint, put};
+use super::put;
 
 /// Title of each column, its narrowest width, and whether it holds numbers.
 ///
@@ -46,19 +46,19 @@ impl Wide {
             self.write_cells(out, COLUMNS.map(|(title, ..)| title.to_owned()));
             out.extend_from_slice(b"SUMMARY\n");
         }
-        let flow = shown.flow;
+        let flow = proto::convert::flow_from_wire(shown.flow.clone());
         let none = FlowDetails::default();
         let details = flow.details.as_deref().unwrap_or(&none);
         let number = |n: u64| if n == 0 { "-".to_owned() } else { n.to_string() };
         self.write_cells(
             out,
             [
-                shown.style.time.text(shown.time),
+                shown.style.time.text(shown.flow.time),
                 cell(|out| put(out, &flow.node_name)),
-                cell(|out| shown.host(out, Side::Source, Paint::OFF)),
-                cell(|out| shown.host(out, Side::Destination, Paint::OFF)),
+                cell(|out| shown.host(out, Side::Source)),
+                cell(|out| shown.host(out, Side::Destination)),
                 cell(|out| shown.kind(out)),
-                cell(|out| shown.verdict(out, Paint::OFF)),
+                cell(|out| shown.verdict(out)),
                 number(details.bytes),
                 number(details.packets),
                 round_trip(details.rtt_us),
@@ -66,7 +66,7 @@ impl Wide {
                 details.kernel_drop.as_deref().map_or_else(|| "-".to_owned(), dropped_by),
             ],
         );
-        shown.summary(out, Paint::OFF);
+        shown.summary(out);
         out.push(b'\n');
     }
 

@@ -1,11 +1,32 @@
-//! The stock `hubble` and `flowctl` side by side: the same arguments, the same output and exit code.
+//! The stock `hubble` and `flowctl` side by side: the same arguments and flows, the same output, meaning and exit code.
 //!
 //! The stock client is looked for at `$HUBBLE_BIN`, then among the project's tools. Without it these tests pass and say
-//! why, unless `REQUIRE_HUBBLE=1`.
+//! why, unless `REQUIRE_HUBBLE=1`. `DIFFERENTIAL_CASES` and `DIFFERENTIAL_SEED` choose how many random cases there are,
+//! and which.
 
+mod arguments;
+mod compare;
+mod flows;
+mod listed;
+mod random;
+mod values;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::program::{EVERY_KIND, Outcome, REAL_FLOWS, flowctl, isolated, run, run_with_input};
+use self::arguments::Case;
+use self::compare::{Bench, report};
+use self::listed::Listed;
+use self::random::Random;
+use super::program::{EVERY_KIND, REAL_FLOWS, folder};
+
+/// Random cases of an ordinary run.
+const CASES: usize = 400;
+/// Cases that share a file of flows.
+const CASES_PER_FILE: u64 = 8;
+/// Differences that are shown in full.
+const SHOWN: usize = 25;
 
 fn hubble() -> Option<PathBuf> {
     let given = std::env::var_os("HUBBLE_BIN").map(PathBuf::from);
@@ -19,52 +40,127 @@ fn hubble() -> Option<PathBuf> {
     found
 }
 
-/// Runs both and gathers the arguments on which they differ.
-fn compare(runs: impl IntoIterator<Item = Vec<String>>) {
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// Runs all cases on both programs and fails on differences that are not listed.
+fn compare(cases: &[(Case, Vec<u8>)]) {
     let Some(hubble) = hubble() else { return };
-    let runs: Vec<Vec<String>> = runs.into_iter().collect();
-    // The programs wait for each other's processors, not for us: two at a time keep two processors busy.
-    let (left, right) = runs.split_at(runs.len() / 2);
-    let differences: Vec<String> = std::thread::scope(|scope| {
-        let halves = [left, right].map(|half| {
-            let hubble = &hubble;
-            scope.spawn(move || half.iter().filter_map(|arguments| differ(hubble, arguments)).collect::<Vec<_>>())
-        });
-        halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    let listed = Listed::read();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let bench = Bench::new(&hubble);
+        let (mut unlisted, mut used) = (Vec::new(), BTreeMap::<String, usize>::new());
+        while let Some((case, flows)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (theirs, ours, parts) = bench.run(case, flows);
+            if parts.is_empty() {
+                continue;
+            }
+            match listed.allows(case, &parts) {
+                Some(row) => *used.entry(row.name.clone()).or_default() += 1,
+                None => unlisted.push(report(case, &theirs, &ours, &parts)),
+            }
+        }
+        (unlisted, used)
+    };
+    // The programs take the processors, not we: two at a time keep two of them busy.
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads = [(); 2].map(|()| scope.spawn(work));
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert!(differences.is_empty(), "{} of {} runs differ:\n{}", differences.len(), runs.len(), differences.join("\n"));
-    println!("{} runs agree", runs.len());
+    let mut used = BTreeMap::<String, usize>::new();
+    let mut unlisted = Vec::new();
+    for (differences, rows) in results {
+        unlisted.extend(differences);
+        rows.into_iter().for_each(|(name, count)| *used.entry(name).or_default() += count);
+    }
+    println!("{} cases, {} differ as listed: {used:?}", cases.len(), used.values().sum::<usize>());
+    let shown = unlisted.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
+    assert!(unlisted.is_empty(), "{} of {} cases differ and are not listed:\n{shown}", unlisted.len(), cases.len());
 }
 
-fn differ(hubble: &Path, arguments: &[String]) -> Option<String> {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let theirs = run(&mut isolated(hubble, &arguments));
-    let ours = run(&mut flowctl(&arguments));
-    let same = (&theirs.stdout, theirs.code) == (&ours.stdout, ours.code);
-    (!same).then(|| difference(&arguments, &theirs, &ours))
-}
-
-fn difference(arguments: &[&str], theirs: &Outcome, ours: &Outcome) -> String {
-    let mut pairs = theirs.stdout.lines().zip(ours.stdout.lines());
-    let (left, right) = pairs.find(|(left, right)| left != right).unwrap_or_default();
-    format!(
-        "{arguments:?}\n  hubble:  exit {:?}, {} lines, {left}\n           {}\n  flowctl: exit {:?}, {} lines, {right}\n           {}",
-        theirs.code,
-        theirs.stdout.lines().count(),
-        theirs.stderr.lines().next().unwrap_or_default(),
-        ours.code,
-        ours.stdout.lines().count(),
-        ours.stderr.lines().next().unwrap_or_default(),
-    )
+#[test]
+fn random_cases() {
+    let seed = number("DIFFERENTIAL_SEED", 1) as u64;
+    let cases: Vec<(Case, Vec<u8>)> = (0..number("DIFFERENTIAL_CASES", CASES) as u64)
+        .map(|at| {
+            let flows = flows::file(&mut Random::new(seed.wrapping_mul(1_000_003) + at / CASES_PER_FILE));
+            let case = arguments::case(&mut Random::new(seed.wrapping_mul(7_919_999) + at * 31 + 17));
+            (case, flows)
+        })
+        .collect();
+    compare(&cases);
 }
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Arguments to look at a file, and more.
-fn observe(file: &str, more: &str) -> Vec<String> {
-    [words(&format!("observe --input-file {file}")), words(more)].concat()
+/// A case of `observe` over the file of flows, with more arguments.
+fn observe(more: &str) -> Case {
+    let arguments = [words("observe --input-file flows.jsonl"), words(more)].concat();
+    Case { arguments, ..Case::default() }
+}
+
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(folder().join(name)).unwrap()
+}
+
+#[test]
+fn every_listed_difference_shows() {
+    let Some(hubble) = hubble() else { return };
+    let listed = Listed::read();
+    let bench = Bench::new(&hubble);
+    for row in &listed.rows {
+        let case = case_of(&row.example);
+        let (theirs, ours, parts) = bench.run(&case, &listed_flows());
+        let shows = !parts.is_empty() && listed.allows(&case, &parts).is_some();
+        assert!(shows, "{} does not show: {}", row.name, report(&case, &theirs, &ours, &parts));
+    }
+}
+
+/// Flows on which the examples of the list show.
+fn listed_flows() -> Vec<u8> {
+    file("flows/compat.jsonl")
+}
+
+/// A command line as the list has it: settings first, words with quotes.
+fn case_of(text: &str) -> Case {
+    let mut case = Case::default();
+    let mut word = String::new();
+    let mut words = Vec::new();
+    let (mut quoted, mut open) = (false, false);
+    for c in text.chars() {
+        match c {
+            '\'' => (quoted, open) = (!quoted, true),
+            ' ' if !quoted => {
+                if open {
+                    words.push(std::mem::take(&mut word));
+                }
+                open = false;
+            }
+            c => {
+                word.push(c);
+                open = true;
+            }
+        }
+    }
+    if open {
+        words.push(word);
+    }
+    for word in words {
+        match word.split_once('=') {
+            Some((name, value)) if case.arguments.is_empty() && name == "CONFIG" => {
+                case.config = Some(value.replace("\\n", "\n"));
+            }
+            Some((name, value)) if case.arguments.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
+                case.variables.push((Box::leak(name.to_owned().into_boxed_str()), value.to_owned()));
+            }
+            _ => case.arguments.push(word),
+        }
+    }
+    case
 }
 
 #[test]
@@ -78,148 +174,31 @@ fn layouts_and_styles() {
         "--color never",
         "--numeric",
         "--ip-translation=false",
-        "--time-format YearMonthDay",
-        "--time-format YearMonthDayHour",
-        "--time-format YearMonthDayHourMinute",
-        "--time-format RFC3339",
-        "--time-format RFC3339Milli",
-        "--time-format RFC3339Micro",
         "--time-format RFC3339Nano",
         "--time-format RFC1123Z",
-        "--time-format unheard-of",
         "-s",
         "-D",
     ];
-    let mut runs = Vec::new();
-    for file in [REAL_FLOWS, EVERY_KIND] {
-        for output in ["compact", "dict", "json", "jsonpb", "JSON", "table", "tab"] {
-            runs.extend(styles.iter().map(|style| observe(file, &format!("-o {output} {style}"))));
+    let mut cases = Vec::new();
+    for flows in [file(REAL_FLOWS), file(EVERY_KIND), file("flows/damaged.jsonl"), file("flows/hostile.jsonl")] {
+        for output in ["compact", "dict", "json", "table"] {
+            cases.extend(styles.iter().map(|style| (observe(&format!("-o {output} {style}")), flows.clone())));
         }
     }
-    compare(runs);
+    compare(&cases);
 }
 
 #[test]
 fn filters() {
     let conditions = include_str!("differential-filters.txt");
     let lines = conditions.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let mut runs = Vec::new();
+    let flows = file(EVERY_KIND);
+    let mut cases = Vec::new();
     for line in lines {
-        runs.push(observe(EVERY_KIND, line));
-        runs.push(observe(EVERY_KIND, &format!("--not {line} -o json")));
-        runs.push(words(&format!("observe --print-raw-filters {line}")));
+        cases.push((observe(line), flows.clone()));
+        cases.push((observe(&format!("--not {line} -o json")), flows.clone()));
+        let raw = Case { arguments: words(&format!("observe --print-raw-filters {line}")), ..Case::default() };
+        cases.push((raw, Vec::new()));
     }
-    compare(runs);
-}
-
-#[test]
-fn filters_with_spaces_and_odd_characters() {
-    let raw = [
-        vec!["--http-path", "a&b\"<>"],
-        vec!["--label", "k8s:org in (empire, alliance)"],
-        vec!["--label", "app=deathstar,class!=x"],
-        vec!["--from-label", "!k8s:org"],
-        vec!["--cel-expression", "_flow.verdict == Verdict.DROPPED"],
-        vec!["--http-header", "X-Request-Id:r1"],
-        vec!["--http-header", "no colon"],
-        vec!["--fqdn", "*.google.com"],
-        vec!["--fqdn", "a b"],
-        vec!["--pod", ""],
-        vec!["--workload", ""],
-        vec!["--drop-reason-desc", ""],
-        vec!["--allowlist", r#"{"source_pod":["default/xwing"]} {"verdict":["AUDIT"]}"#],
-        vec!["--allowlist", r#"{"source_pod":["default/xwing"]}"#, "--denylist", r#"{"verdict":["DROPPED"]}"#],
-        vec!["--denylist", "{}"],
-        vec!["--allowlist", "{}"],
-        vec!["--allowlist", ""],
-        vec!["--allowlist", "{"],
-        vec!["--allowlist", r#"{"unknown_field":1}"#],
-        vec!["--allowlist", r#"{"verdict":["NONSENSE"]}"#],
-        vec!["--allowlist", r#"{"source_port":["80"],"tcp_flags":[{"SYN":true}],"reply":[false]}"#],
-        vec!["--allowlist", r#"{"http_status_code":["200"],"event_type":[{"type":129}]}"#],
-        vec!["--allowlist", r#"{"http_status_code":["200"],"event_type":[{"type":1}]}"#],
-    ];
-    let mut runs = Vec::new();
-    for more in raw {
-        let more: Vec<String> = more.into_iter().map(str::to_owned).collect();
-        let is_cel = more[0] == "--cel-expression";
-        runs.push([words("observe --print-raw-filters"), more.clone()].concat());
-        // Expressions are passed on to servers, but over files we have no engine for them yet.
-        if !is_cel {
-            runs.push([observe(EVERY_KIND, ""), more].concat());
-        }
-    }
-    compare(runs);
-}
-
-#[test]
-fn selectors() {
-    let selectors = [
-        "--first 1",
-        "--first 3 --verdict DROPPED",
-        "--first 1000",
-        "--last 1",
-        "--last 0",
-        "--last 3 --verdict DROPPED -o dict",
-        "--last 1000 -o json",
-        "--last 1000000",
-        "--last 1000001",
-        "--all",
-        "--all --first 1",
-        "--all --last 1",
-        "--first 1 --last 1",
-        "--first 1 -f",
-        "-f",
-        "-f -o table",
-        "--follow=false -o table",
-        "--since 2026-01-15T10:11:12.035Z",
-        "--since 2026-01-15T10:11:12.035Z --last 2",
-        "--since 2026-01-15T10:11:12.035Z --first 1",
-        "--until 2026-01-15T10:11:12.002000012Z",
-        "--until 2026-01-15T10:11:12.002Z -f",
-        "--since 2026-01-15 --until 2026-01-16",
-        "--since 2026-01-15T10Z",
-        "--since 2026-01-15T10:11+00:00 --until 2026-01-15T11:11:12.003+01:00",
-        "--since 100000h",
-        "--since 1h",
-        "--until 1h",
-        "--since tomorrow",
-        "--until tomorrow",
-        "--last x",
-        "--last -1",
-        "--field-mask time",
-        "--field-mask time -o json",
-        "--use-default-field-masks=false",
-        "--all=false --first=2",
-        "--trailing",
-        "--not",
-        "--not --not --pod a",
-        "--not=true --verdict DROPPED",
-        "--print-node-name=false",
-        "--print-node-name=maybe",
-        "-o",
-        "-o xml",
-        "-ojson",
-        "-o=dict --first 1",
-    ];
-    let files = [EVERY_KIND, REAL_FLOWS];
-    compare(files.iter().flat_map(|file| selectors.iter().map(|selector| observe(file, selector))));
-}
-
-#[test]
-fn pipes() {
-    let Some(hubble) = hubble() else { return };
-    let input = std::fs::read(super::program::folder().join(EVERY_KIND)).unwrap();
-    for more in ["", "--first 2", "--last 2", "--last 2 --verdict DROPPED", "-o table", "-o json --not --type trace"] {
-        let arguments = observe("-", more);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let theirs = run_with_input(&mut isolated(&hubble, &arguments), &input);
-        let ours = run_with_input(&mut flowctl(&arguments), &input);
-        assert_eq!((ours.stdout, ours.code), (theirs.stdout, theirs.code), "{more}");
-    }
-}
-
-#[test]
-fn damaged_lines() {
-    compare(["", "-o json", "--last 2", "--first 2"].map(|more| observe("flows/damaged.jsonl", more)));
+    compare(&cases);
 }

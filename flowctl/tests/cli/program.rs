@@ -53,15 +53,20 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
 }
 
 /// Runs a program to its end with this on standard input.
-pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Outcome {
+pub(crate) fn run_with_input_raw(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     // A program that has seen enough closes its input, so a failure to write says nothing.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let outcome = child.wait_with_output().unwrap().into();
+    let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
-    outcome
+    output
+}
+
+/// Runs a program to its end with this on standard input.
+pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Outcome {
+    run_with_input_raw(command, input).into()
 }
 
 /// Runs `flowctl` with these arguments.

@@ -144,7 +144,7 @@ fn l4(protocol: wire::layer4::Protocol) -> Option<L4> {
     }
 }
 
-pub(super) fn tcp_flags(wire: wire::TcpFlags) -> TcpFlags {
+pub(crate) fn tcp_flags(wire: wire::TcpFlags) -> TcpFlags {
     [
         (wire.fin, TcpFlags::FIN),
         (wire.syn, TcpFlags::SYN),

@@ -22,7 +22,7 @@ struct Schema {
 
 /// Fields of a message.
 #[derive(Default)]
-pub(super) struct MessageShape {
+pub(crate) struct MessageShape {
     /// In the order of declaration, which is the order of printing.
     pub(super) fields: Vec<FieldShape>,
     by_number: HashMap<u32, usize>,
@@ -30,11 +30,13 @@ pub(super) struct MessageShape {
     by_name: HashMap<String, usize>,
 }
 
-pub(super) struct FieldShape {
+pub(crate) struct FieldShape {
     pub(super) name: String,
     pub(super) number: u32,
     pub(super) repeated: bool,
     pub(super) kind: Kind,
+    /// Which of the message's alternatives it belongs to; of each only one field may be set.
+    pub(super) oneof: Option<u8>,
     message: OnceLock<&'static MessageShape>,
     enumeration: OnceLock<&'static EnumShape>,
 }
@@ -59,7 +61,7 @@ impl FieldShape {
 
 /// Type of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Bool,
     Int32,
     Int64,
@@ -80,7 +82,7 @@ pub(super) enum Kind {
 }
 
 #[derive(Default)]
-pub(super) struct EnumShape {
+pub(crate) struct EnumShape {
     names: HashMap<i32, String>,
     numbers: HashMap<String, i32>,
 }
@@ -99,8 +101,19 @@ impl MessageShape {
         near.map(|(place, _)| place).or_else(|| self.by_name.get(name).copied())
     }
 
-    pub(super) fn by_name(&self, name: &str) -> Option<&FieldShape> {
-        self.by_name.get(name).map(|at| &self.fields[*at])
+    /// Whether a field mask may name this path: names as in the .proto file, and nothing below a list.
+    pub(crate) fn has_path(&self, path: &str) -> bool {
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let Some(field) = self.fields.iter().find(|field| field.name == name) else { return false };
+        let Some(rest) = rest.filter(|rest| !rest.is_empty()) else { return true };
+        match &field.kind {
+            _ if field.repeated => false,
+            Kind::Message(_) => field.message().has_path(rest),
+            Kind::Timestamp => matches!(rest, "seconds" | "nanos"),
+            Kind::Any => matches!(rest, "type_url" | "value"),
+            Kind::Wrapper(_) => rest == "value",
+            _ => false,
+        }
     }
 }
 
@@ -115,7 +128,7 @@ impl EnumShape {
 }
 
 /// Finds a message by full name.
-pub(super) fn message(full_name: &str) -> Option<&'static MessageShape> {
+pub(crate) fn message(full_name: &str) -> Option<&'static MessageShape> {
     SCHEMA.messages.get(full_name)
 }
 
@@ -180,6 +193,7 @@ fn field_shape(field: &FieldDescriptorProto) -> Option<FieldShape> {
         number: u32::try_from(field.number()).expect("field numbers are positive"),
         repeated: field.label() == Label::Repeated,
         kind: kind(field)?,
+        oneof: field.oneof_index.and_then(|index| u8::try_from(index).ok()),
         message: OnceLock::new(),
         enumeration: OnceLock::new(),
     })

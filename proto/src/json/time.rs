@@ -26,41 +26,44 @@ pub(super) fn write(seconds: i64, nanos: i32, out: &mut String) {
 
 const TEXT: &str = "writing to a String cannot fail";
 
-/// Reads RFC 3339 with any offset and at most nine digits after the second.
+/// Reads RFC 3339 with any offset and at most nine digits after the second, as leniently as Go does: the hour may have
+/// one digit, and the fraction may begin with a comma.
 pub(super) fn read(text: &str) -> Option<(i64, i32)> {
-    let bytes = text.as_bytes();
-    let number = |from: usize, to: usize| digits(bytes.get(from..to)?);
-    let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    if separators.iter().any(|(at, c)| bytes.get(*at) != Some(c)) || !matches!(bytes.get(10), Some(b'T' | b't' | b' '))
-    {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let mut rest = text.as_bytes();
+    let mut number = |width: usize, before: &[u8]| {
+        let (head, tail) = rest.strip_prefix(before)?.split_at_checked(width)?;
+        let value = digits(head)?;
+        rest = tail;
+        Some(value)
+    };
+    let (year, month, day) = (number(4, b"")?, number(2, b"-")?, number(2, b"-")?);
+    let hour = number(2, b"T").or_else(|| number(1, b"T"))?;
+    let (minute, second) = (number(2, b":")?, number(2, b":")?);
     if !(1..=12).contains(&month) || day < 1 || day > month_days(year, month) || hour > 23 || minute > 59 || second > 59
     {
         return None;
     }
-    let rest = text.get(19..)?;
-    let (fraction, offset) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())),
-        None => ("", rest),
+    let (fraction, offset) = match rest {
+        [mark @ (b'.' | b','), after @ ..] => {
+            let length = after.iter().take_while(|b| b.is_ascii_digit()).count();
+            if length == 0 || (*mark == b'.' && length > 9) {
+                return None;
+            }
+            after.split_at(length)
+        }
+        rest => (&[][..], rest),
     };
-    if fraction.len() > 9 || (rest.starts_with('.') && fraction.is_empty()) {
-        return None;
-    }
-    let nanos = format!("{fraction:0<9}").parse().ok()?;
+    let nanos = (0..9).fold(0, |nanos, at| nanos * 10 + fraction.get(at).map_or(0, |digit| i32::from(digit - b'0')));
     let seconds =
         days(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second - offset_seconds(offset)?;
     RANGE.contains(&seconds).then_some((seconds, nanos))
 }
 
-/// `Z` or `+01:00`.
-fn offset_seconds(text: &str) -> Option<i64> {
-    if text.eq_ignore_ascii_case("z") {
+/// `Z` or `+01:00`; people do write 24 hours and 60 minutes.
+fn offset_seconds(bytes: &[u8]) -> Option<i64> {
+    if bytes == b"Z" {
         return Some(0);
     }
-    let bytes = text.as_bytes();
     let sign = match bytes.first()? {
         b'+' => 1,
         b'-' => -1,
@@ -70,7 +73,7 @@ fn offset_seconds(text: &str) -> Option<i64> {
         return None;
     }
     let (hours, minutes) = (digits(&bytes[1..3])?, digits(&bytes[4..6])?);
-    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+    (hours <= 24 && minutes <= 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 fn digits(bytes: &[u8]) -> Option<i64> {
@@ -125,6 +128,7 @@ mod tests {
         check("2026-01-15T10:11:12.005000015Z", Some((1_768_471_872, 5_000_015)));
         check("2026-01-15T11:11:12+01:00", Some((1_768_471_872, 0)));
         check("2026-01-15T09:41:12.5-00:30", Some((1_768_471_872, 500_000_000)));
+        check("2026-01-15T9:11:12,0000000019+24:60", Some((1_768_378_272, 1)));
         check("0001-01-01T00:00:00Z", Some((-62_135_596_800, 0)));
         check("9999-12-31T23:59:59.999999999Z", Some((253_402_300_799, 999_999_999)));
         check("2024-02-29T00:00:00Z", Some((1_709_164_800, 0)));

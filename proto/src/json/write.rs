@@ -117,6 +117,10 @@ impl Writer {
     fn any(&mut self, encoded: &[u8]) -> Option<()> {
         let [type_url, value] = any_parts(encoded)?;
         let type_url = std::str::from_utf8(type_url).ok()?;
+        if type_url.is_empty() && value.is_empty() {
+            self.out.push_str("{}");
+            return Some(());
+        }
         self.out.push_str("{\"@type\":");
         self.string(type_url);
         let shape = schema::message(type_url.rsplit('/').next().unwrap_or_default());
@@ -169,11 +173,24 @@ impl Writer {
 
     fn double(&mut self, number: f64) {
         if number.is_finite() {
-            write!(self.out, "{number}").expect(TEXT);
+            self.finite(number);
         } else if number.is_nan() {
             self.out.push_str("\"NaN\"");
         } else {
             self.out.push_str(if number > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
+        }
+    }
+
+    /// The shortest digits that read back, with an exponent where Go's encoder has one.
+    fn finite(&mut self, number: f64) {
+        let size = number.abs();
+        if size != 0.0 && !(1e-6..1e21).contains(&size) {
+            let text = format!("{number:e}");
+            let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            let sign = if exponent.starts_with('-') { "" } else { "+" };
+            write!(self.out, "{mantissa}e{sign}{exponent}").expect(TEXT);
+        } else {
+            write!(self.out, "{number}").expect(TEXT);
         }
     }
 

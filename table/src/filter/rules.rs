@@ -63,6 +63,11 @@ pub(super) fn mask(rule: &Rule, batch: &RecordBatch) -> Result<BooleanBuffer, Re
             let rows = present(&group.rows(|key| wanted.contains(&id.entry(key).cast_unsigned())), id.nulls());
             Ok(if wanted.contains(&0) { or_null(&rows, id.nulls()) } else { rows })
         }
+        // An expression may ask for anything, so each row is read as a whole flow.
+        Rule::Expressions(expressions) => {
+            let reader = crate::RowReader::new(batch)?;
+            Ok(BooleanBuffer::collect_bool(batch.num_rows(), |row| expressions.matches(&reader.flow(row))))
+        }
     }
 }
 

@@ -30,19 +30,19 @@ const AGENT_SUB_TYPES: [(&str, i32); 11] = [
     ("ipcache-deleted", 10),
 ];
 
-/// `TYPE[:SUBTYPE]`, each a name or a number.
+/// `TYPE[:SUBTYPE]`, each a name or a number; a sub type has a name only where the type is given by name.
 pub(super) fn event_type(value: &str) -> Result<(i32, Option<i32>), SelectionError> {
     let (name, sub) = value.split_once(':').map_or((value, None), |(name, sub)| (name, Some(sub)));
-    let kind = by_name(&TYPES, name)
-        .or_else(|| number(name))
-        .ok_or_else(|| SelectionError::Type { value: name.to_owned() })?;
+    let named = by_name(&TYPES, name);
+    let kind =
+        named.or_else(|| number(name)).ok_or_else(|| SelectionError::Type { value: name.to_owned() })?;
     let Some(sub) = sub else { return Ok((kind, None)) };
-    let named = match kind {
-        event_type::TRACE => by_name(&crate::text::TRACE_SUB_TYPES, sub),
-        event_type::AGENT => by_name(&AGENT_SUB_TYPES, sub),
+    let named_sub = match named {
+        Some(event_type::TRACE) => by_name(&crate::text::TRACE_SUB_TYPES, sub),
+        Some(event_type::AGENT) => by_name(&AGENT_SUB_TYPES, sub),
         _ => None,
     };
-    named
+    named_sub
         .or_else(|| number(sub))
         .map(|sub| (kind, Some(sub)))
         .ok_or_else(|| SelectionError::SubType { value: sub.to_owned() })
@@ -52,8 +52,9 @@ fn by_name(names: &[(&str, i32)], name: &str) -> Option<i32> {
     names.iter().find(|(n, _)| *n == name).map(|(_, number)| *number)
 }
 
+/// The API has signed numbers here, the command line takes unsigned ones.
 fn number(text: &str) -> Option<i32> {
-    decimal(text).and_then(|n| i32::try_from(n).ok())
+    decimal(text).and_then(|n| u32::try_from(n).ok()).map(u32::cast_signed)
 }
 
 /// Unsigned decimal, without a sign.
@@ -61,13 +62,11 @@ fn decimal(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// A reserved name, a decimal number, or a hexadecimal one with `0x`.
+/// A reserved name, or a number with or without a prefix for its base.
 pub(super) fn identity(value: &str) -> Result<Identity, SelectionError> {
-    let number = || match value.strip_prefix("0x") {
-        Some(digits) => u32::from_str_radix(digits, 16).ok(),
-        None => decimal(value).and_then(|n| u32::try_from(n).ok()),
-    };
-    Identity::from_reserved_name(value).or_else(|| number().map(Identity)).ok_or_else(|| {
+    let named = Identity::from_reserved_name(value).filter(|identity| *identity != Identity::UNKNOWN);
+    let number = || parse_prefixed(value).flatten().and_then(|number| u32::try_from(number).ok());
+    named.or_else(|| number().map(Identity)).ok_or_else(|| {
         let names: Vec<&str> = (1..).map_while(|n| Identity(n).reserved_name()).collect();
         SelectionError::Identity { value: value.to_owned(), names: format!("[{}]", names.join(" ")) }
     })
@@ -106,7 +105,7 @@ pub(super) fn ip_version(value: &str) -> Result<IpVersion, SelectionError> {
 
 pub(super) fn ip_trace_id(value: &str) -> Result<u64, SelectionError> {
     match decimal(value) {
-        Some(0) => Err(SelectionError::ZeroTraceId),
+        Some(0) if value == "0" => Err(SelectionError::ZeroTraceId),
         Some(id) => Ok(id),
         None => Err(SelectionError::Value { name: "ip-trace-id", value: value.to_owned() }),
     }
@@ -126,4 +125,29 @@ pub(super) fn switch(name: &'static str, value: &str) -> Result<bool, SelectionE
         "false" | "0" => Ok(false),
         _ => Err(SelectionError::Value { name, value: value.to_owned() }),
     }
+}
+
+/// Reads an unsigned number with Go's prefixes: decimal, `0x`, `0o` or `0`, `0b`, with underscores between digits.
+///
+/// `None` for what is no number, `Some(None)` for one above 2^64.
+#[must_use]
+pub fn parse_prefixed(text: &str) -> Option<Option<u64>> {
+    let lower = text.to_ascii_lowercase();
+    let (radix, digits) = match lower.get(..2) {
+        Some("0x") => (16, &lower[2..]),
+        Some("0b") => (2, &lower[2..]),
+        Some("0o") => (8, &lower[2..]),
+        _ if lower.len() > 1 && lower.starts_with('0') => (8, &lower[1..]),
+        _ => (10, lower.as_str()),
+    };
+    // An underscore stands after a prefix or between digits.
+    let led = digits.starts_with('_') && radix == 10;
+    if led || digits.ends_with('_') || digits.contains("__") {
+        return None;
+    }
+    let digits = digits.replace('_', "");
+    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
+        return None;
+    }
+    Some(u64::from_str_radix(&digits, radix).ok())
 }

@@ -4,20 +4,16 @@ use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Longest line: some thousand times a usual flow.
-const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// What reading brings.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// A line without its line end.
     Text { bytes: &'a [u8], place: Place },
-    /// A line that is too long to be held.
-    TooLong { place: Place },
     /// Nothing more is there for now; a pipe may bring more later.
     Pause,
 }
@@ -40,52 +36,57 @@ impl std::fmt::Display for Place {
     }
 }
 
+fn too_long(place: Place, most: usize) -> anyhow::Error {
+    anyhow!("token too long: {place} has {most} bytes or more: see --line-bytes-max")
+}
+
+/// The line without the carriage return of other systems.
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
+
 /// Reads from the start until the end or until `visit` breaks.
 ///
 /// # Errors
-/// Reading failed, or `visit` did.
+/// Reading failed, a line has `line_bytes_max` bytes or more, or `visit` failed.
 pub(super) fn read_forward(
-    input: &mut impl Read,
+    input: &mut dyn Read,
+    line_bytes_max: usize,
     mut visit: impl FnMut(Line<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut held = 0;
     let mut number = 0u64;
-    let mut skipping = false;
     loop {
         if held == buffer.len() {
-            if held >= LINE_BYTES_MAX {
-                number += u64::from(!skipping);
-                if !skipping && visit(Line::TooLong { place: Place::Number(number) })?.is_break() {
-                    return Ok(());
-                }
-                (skipping, held) = (true, 0);
-            } else {
-                buffer.resize(held * 2, 0);
-            }
+            buffer.resize(held * 2, 0);
         }
         let read = input.read(&mut buffer[held..])?;
         let end = held + read;
         let mut start = 0;
         // What was held before has no line end in it.
-        while let Some(at) = buffer[start.max(held)..end].iter().position(|b| *b == b'\n') {
+        while let Some(at) = memchr::memchr(b'\n', &buffer[start.max(held)..end]) {
             let line_end = start.max(held) + at;
-            if std::mem::take(&mut skipping) {
-                start = line_end + 1;
-                continue;
-            }
             number += 1;
-            let line = Line::Text { bytes: &buffer[start..line_end], place: Place::Number(number) };
+            let place = Place::Number(number);
+            if line_end - start >= line_bytes_max {
+                return Err(too_long(place, line_bytes_max));
+            }
+            let line = Line::Text { bytes: trimmed(&buffer[start..line_end]), place };
             start = line_end + 1;
             if visit(line)?.is_break() {
                 return Ok(());
             }
         }
+        if end - start >= line_bytes_max {
+            return Err(too_long(Place::Number(number + 1), line_bytes_max));
+        }
         buffer.copy_within(start..end, 0);
         held = end - start;
         if read == 0 {
-            if held > 0 && !skipping {
-                visit(Line::Text { bytes: &buffer[..held], place: Place::Number(number + 1) })?.is_break();
+            if held > 0 {
+                let place = Place::Number(number + 1);
+                visit(Line::Text { bytes: trimmed(&buffer[..held]), place })?.is_break();
             }
             return Ok(());
         }
@@ -95,15 +96,46 @@ pub(super) fn read_forward(
     }
 }
 
+/// Reads a file to find a line that is too long, which nobody may have asked for but which Hubble stumbles over.
+///
+/// # Errors
+/// There is one, or reading failed.
+pub(super) fn check_lengths(file: &mut File, line_bytes_max: usize) -> Result<()> {
+    let mut buffer = vec![0; CHUNK_BYTES * 4];
+    let (mut length, mut number) = (0usize, 1u64);
+    loop {
+        let read = file.read(&mut buffer)?;
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', &buffer[..read]) {
+            if length + end - start >= line_bytes_max {
+                return Err(too_long(Place::Number(number), line_bytes_max));
+            }
+            (length, start, number) = (0, end + 1, number + 1);
+        }
+        length += read - start;
+        if length >= line_bytes_max {
+            return Err(too_long(Place::Number(number), line_bytes_max));
+        }
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
 /// Reads lines from the last to the first, until the start or until `visit` breaks.
 ///
 /// # Errors
-/// Reading failed, or `visit` did.
-pub(super) fn read_backward(file: &mut File, mut visit: impl FnMut(Line<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
+/// Reading failed, a line has `line_bytes_max` bytes or more, or `visit` failed.
+pub(super) fn read_backward(
+    file: &mut File,
+    line_bytes_max: usize,
+    mut visit: impl FnMut(Line<'_>) -> Result<ControlFlow<()>>,
+) -> Result<()> {
     let mut position = file.seek(SeekFrom::End(0))?;
     // Bytes from `position` on that belong to a line whose start has not been seen yet.
     let mut tail: Vec<u8> = Vec::new();
-    let mut skipping = false;
+    // After the last line end nothing need follow.
+    let mut at_end = true;
     while position > 0 {
         let length = position.min(CHUNK_BYTES as u64);
         position -= length;
@@ -114,29 +146,28 @@ pub(super) fn read_backward(file: &mut File, mut visit: impl FnMut(Line<'_>) -> 
         chunk.extend_from_slice(&tail);
         let mut end = chunk.len();
         let mut unseen = fresh;
-        while let Some(at) = chunk[..unseen].iter().rposition(|b| *b == b'\n') {
+        while let Some(at) = memchr::memrchr(b'\n', &chunk[..unseen]) {
             let place = Place::Offset(position + at as u64 + 1);
             let bytes = &chunk[at + 1..end];
             (end, unseen) = (at, at);
-            if std::mem::take(&mut skipping) {
+            if std::mem::take(&mut at_end) && bytes.is_empty() {
                 continue;
             }
-            if visit(Line::Text { bytes, place })?.is_break() {
+            if bytes.len() >= line_bytes_max {
+                return Err(too_long(place, line_bytes_max));
+            }
+            if visit(Line::Text { bytes: trimmed(bytes), place })?.is_break() {
                 return Ok(());
             }
         }
         chunk.truncate(end);
         tail = chunk;
-        if tail.len() > LINE_BYTES_MAX {
-            tail.clear();
-            if !skipping && visit(Line::TooLong { place: Place::Offset(position) })?.is_break() {
-                return Ok(());
-            }
-            skipping = true;
+        if tail.len() >= line_bytes_max {
+            return Err(too_long(Place::Offset(position), line_bytes_max));
         }
     }
-    if !skipping {
-        visit(Line::Text { bytes: &tail, place: Place::Offset(0) })?.is_break();
+    if !at_end || !tail.is_empty() {
+        visit(Line::Text { bytes: trimmed(&tail), place: Place::Offset(0) })?.is_break();
     }
     Ok(())
 }
@@ -160,10 +191,12 @@ mod tests {
         }
     }
 
+    /// A bound that no line of these tests reaches.
+    const MOST: usize = 1 << 30;
+
     fn collect(lines: &mut Vec<String>, line: &Line<'_>, most: usize) -> ControlFlow<()> {
         match line {
             Line::Text { bytes, .. } => lines.push(String::from_utf8(bytes.to_vec()).unwrap()),
-            Line::TooLong { .. } => lines.push("TOO LONG".to_owned()),
             Line::Pause => {}
         }
         if lines.len() == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -171,34 +204,36 @@ mod tests {
 
     fn forward(text: &[u8], piece: usize, most: usize) -> Vec<String> {
         let mut lines = Vec::new();
-        read_forward(&mut Pieces(text, piece), |line| Ok(collect(&mut lines, &line, most))).unwrap();
+        read_forward(&mut Pieces(text, piece), MOST, |line| Ok(collect(&mut lines, &line, most))).unwrap();
         lines
     }
 
     fn backward(text: &[u8], most: usize) -> Vec<String> {
+        let mut lines = Vec::new();
+        read_backward(&mut file(text), MOST, |line| Ok(collect(&mut lines, &line, most))).unwrap();
+        lines
+    }
+
+    fn file(text: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text).unwrap();
-        let mut lines = Vec::new();
-        read_backward(&mut file, |line| Ok(collect(&mut lines, &line, most))).unwrap();
-        lines
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file
     }
 
     #[test]
     fn lines_are_the_same_from_either_end() {
         let long = "x".repeat(CHUNK_BYTES * 3);
-        for text in ["", "a", "a\n", "a\nbb\n\nccc", "\n", &format!("a\n{long}\nb\n{long}")] {
-            let expected: Vec<&str> = text.split_terminator('\n').collect();
+        for text in ["", "a", "a\n", "a\r\nbb\n\nccc", "\n", "\n\n", &format!("a\n{long}\nb\n{long}")] {
+            let expected: Vec<&str> = text.lines().collect();
             for piece in [1, 7, usize::MAX] {
                 if piece > 1 || text.len() < 100 {
                     assert_eq!(forward(text.as_bytes(), piece, usize::MAX), expected);
                 }
             }
             let mut reversed = backward(text.as_bytes(), usize::MAX);
-            // Before the final line end stands a line, after it none; blank lines do not matter to readers.
-            reversed.retain(|line| !line.is_empty());
             reversed.reverse();
-            let expected: Vec<&str> = expected.into_iter().filter(|line| !line.is_empty()).collect();
-            assert_eq!(reversed, expected);
+            assert_eq!(reversed, expected, "{text:?}");
         }
     }
 
@@ -209,11 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn lines_without_end_are_not_held() {
-        let mut text = vec![b'x'; LINE_BYTES_MAX * 2 + 5];
-        text.extend_from_slice(b"\nb\n");
-        text.splice(0..0, *b"a\n");
-        assert_eq!(forward(&text, usize::MAX, usize::MAX), ["a", "TOO LONG", "b"]);
-        assert_eq!(backward(&text, usize::MAX), ["", "b", "TOO LONG", "a"]);
+    fn lines_that_are_too_long_end_the_reading() {
+        for (text, fits) in [("1234\nb\n", true), ("b\n12345\n", false), ("b\n12345", false), ("1234", true)] {
+            let mut visit = |_: Line<'_>| Ok(ControlFlow::Continue(()));
+            assert_eq!(read_forward(&mut text.as_bytes(), 5, &mut visit).is_ok(), fits, "{text:?}");
+            assert_eq!(read_backward(&mut file(text.as_bytes()), 5, &mut visit).is_ok(), fits, "{text:?}");
+            assert_eq!(check_lengths(&mut file(text.as_bytes()), 5).is_ok(), fits, "{text:?}");
+        }
     }
 }

@@ -1,0 +1,56 @@
+//! Rules that are expressions of a language this crate does not know.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::FilterError;
+use crate::Flow;
+
+/// A compiled expression about a flow.
+pub trait Expression: Debug + Send + Sync {
+    /// Whether it is true of the flow; `None` where it cannot be worked out, which is an error of the expression.
+    fn is_true_of(&self, flow: &Flow) -> Option<bool>;
+}
+
+/// Turns the text of an expression into one that can be asked.
+///
+/// # Errors
+/// The text is no expression, or one without a truth value.
+pub type CompileExpression = fn(&str) -> Result<Arc<dyn Expression>, FilterError>;
+
+/// Expressions, any of which may be true; the first that cannot be worked out ends the search.
+#[derive(Clone, Debug, Default)]
+pub struct Expressions {
+    expressions: Vec<Arc<dyn Expression>>,
+}
+
+impl Expressions {
+    /// Compiles the expressions.
+    ///
+    /// # Errors
+    /// One of them cannot be compiled.
+    pub fn compile(texts: &[String], compile: CompileExpression) -> Result<Self, FilterError> {
+        Ok(Self { expressions: texts.iter().map(|text| compile(text)).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether one of them is true of the flow.
+    #[must_use]
+    pub fn matches(&self, flow: &Flow) -> bool {
+        for expression in &self.expressions {
+            match expression.is_true_of(flow) {
+                Some(true) => return true,
+                Some(false) => {}
+                None => return false,
+            }
+        }
+        false
+    }
+}
+
+/// Stands in where no language is at hand: every expression is refused.
+///
+/// # Errors
+/// Always.
+pub(super) fn refuse(text: &str) -> Result<Arc<dyn Expression>, FilterError> {
+    Err(FilterError::Cel { problem: format!("no expressions can be compiled here, {text:?} is one") })
+}
