@@ -94,9 +94,7 @@ fn dispatch(typed: &Typed, out: &mut dyn Write, err: &mut dyn Write) -> Result<(
         Action::Sql => sql::run(given, operands, &settings, out, err),
         Action::WatchPeers => watch::peers(&settings, out),
         Action::Reflect => reflect::run(&settings, out),
-        Action::Completion(shell) => {
-            Ok(write!(out, "{}", cli::script(shell, !given.is_on("no-descriptions", false)))?)
-        }
+        Action::Completion(shell) => Ok(write!(out, "{}", cli::script(shell, !given.is_on("no-descriptions", false)))?),
         Action::Version => {
             let (version, os, machine) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
             Ok(writeln!(out, "flowctl {version} (Hubble API 1.19) on {os}/{machine}")?)

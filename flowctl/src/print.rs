@@ -199,7 +199,10 @@ impl<'a> Printer<'a> {
                 if !first {
                     self.line.extend_from_slice(dict::SEPARATOR);
                 }
-                let mut block = |key: &str, value: &str| escape.put(&mut self.line, &format!("{key:>11}: {value}\n"));
+                let mut block = |key: &str, value: &str| {
+                    escape.put(&mut self.line, &format!("{key:>11}: {value}"));
+                    self.line.push(b'\n');
+                };
                 block("TIMESTAMP", &event.time);
                 node.into_iter().for_each(|node| block("NODE", node));
                 for key in event.keys {
@@ -224,7 +227,8 @@ impl<'a> Printer<'a> {
             }
             _ => {
                 let node = node.map_or_else(String::new, |node| format!(" [{node}]"));
-                escape.put(&mut self.line, &format!("{}{node}: {}\n", event.time, event.line));
+                escape.put(&mut self.line, &format!("{}{node}: {}", event.time, event.line));
+                self.line.push(b'\n');
             }
         }
         self.lines += 1;

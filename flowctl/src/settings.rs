@@ -237,7 +237,9 @@ impl Settings {
         let wants_tls = self.wants_tls();
         let user = self.text("basic-auth-username");
         if !user.is_empty() && !wants_tls {
-            bail!("the credentials require transport level security: basic auth needs --tls, for the password would travel in plain text");
+            bail!(
+                "the credentials require transport level security: basic auth needs --tls, for the password would travel in plain text"
+            );
         }
         let timeout = |name: &str| {
             let span = self.span(name);
@@ -322,7 +324,8 @@ fn scalar(value: &Yaml) -> Option<String> {
 pub(crate) fn file_value(flag: &'static Flag, text: &str) -> Result<Yaml> {
     let value = if text.is_empty() { flag.default } else { text };
     let kind = flag.type_name();
-    let refused = |reason: String| anyhow!("cannot assign value={text} for key={}, expected type={kind}: {reason}", flag.name);
+    let refused =
+        |reason: String| anyhow!("cannot assign value={text} for key={}, expected type={kind}: {reason}", flag.name);
     Ok(match flag.kind {
         FlagKind::Bool => Yaml::Bool(boolean(value).map_err(refused)?),
         FlagKind::Duration => {

@@ -63,9 +63,7 @@ pub(crate) fn run(name: &str, settings: &Settings, out: &mut dyn Write) -> Resul
             .answer(observer.server_status(ServerStatusRequest {}))
             .await
             .map_err(|e| e.context("failed to get hubble server status"))?;
-        let Some(output) = output else {
-            bail!("invalid output format: {name}: one of compact, dict, json, table")
-        };
+        let Some(output) = output else { bail!("invalid output format: {name}: one of compact, dict, json, table") };
         Ok(out.write_all(&render(&status, output)?)?)
     })
 }

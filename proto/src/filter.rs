@@ -116,9 +116,7 @@ fn matches(rule: &Rule, flow: &wire::Flow) -> bool {
             let l7 = flow.l7.as_ref().and_then(|l7| l7.record.as_ref()).map(l7_name);
             [l4, l7].into_iter().flatten().any(|name| protocols.has(name))
         }
-        Rule::SourceIpXlated(addresses) => {
-            flow.ip.as_ref().is_some_and(|ip| addresses.matches_text(&ip.source_xlated))
-        }
+        Rule::SourceIpXlated(addresses) => flow.ip.as_ref().is_some_and(|ip| addresses.matches_text(&ip.source_xlated)),
         Rule::NodeLabel(selectors) => selectors.matches(&flow.node_labels),
         Rule::TcpFlags(sets) => tcp_flags(flow).is_some_and(|flags| sets.iter().any(|set| flags.contains(*set))),
         Rule::NodeName(patterns) => patterns.matches(&flow.node_name),
@@ -126,9 +124,9 @@ fn matches(rule: &Rule, flow: &wire::Flow) -> bool {
         Rule::TraceId(ids) => ids.iter().any(|id| *id == trace_id(flow)),
         Rule::TrafficDirection(wanted) => wanted.contains(&TrafficDirection(flow.traffic_direction)),
         Rule::Interface(wanted) => flow.interface.as_ref().is_some_and(|device| {
-            wanted.iter().any(|w| {
-                (w.index == 0 || w.index == device.index) && (w.name.is_empty() || *w.name == *device.name)
-            })
+            wanted
+                .iter()
+                .any(|w| (w.index == 0 || w.index == device.index) && (w.name.is_empty() || *w.name == *device.name))
         }),
         Rule::IpTraceId(ids) => ids.contains(&flow.ip_trace_id.as_ref().map_or(0, |trace| trace.trace_id)),
         // The expressions of a filter on the wire are kept beside its rules.

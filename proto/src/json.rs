@@ -10,6 +10,7 @@ mod lexer;
 mod number;
 pub(crate) mod schema;
 mod time;
+pub(crate) mod wire;
 mod write;
 
 use prost::{Message, Name};
@@ -113,4 +114,27 @@ pub fn filter_to_line(filter: &FlowFilter) -> String {
 /// The text is not JSON, a field or a name is unknown, or a value is of another type.
 pub fn filters_from_text(text: &str) -> Result<Vec<FlowFilter>, JsonError> {
     decode::messages(text.as_bytes(), Unknown::Refuse)
+}
+
+/// Seconds and nanoseconds of a time in its text form.
+pub(crate) fn read_time(text: &str) -> Option<(i64, i32)> {
+    time::read(text)
+}
+
+/// The text form of a time.
+pub(crate) fn time_text(seconds: i64, nanos: i32) -> String {
+    let mut text = String::new();
+    time::write(seconds, nanos, &mut text);
+    text
+}
+
+/// Whether a time is of the years that protobuf has.
+pub(crate) fn is_time(seconds: i64) -> bool {
+    time::RANGE.contains(&seconds)
+}
+
+/// Year, month, day and day of the year (from 0) of a day since 1970-01-01.
+pub(crate) fn date_of(days: i64) -> [i64; 4] {
+    let (year, month, day) = time::date(days);
+    [year, month, day, days - time::days(year, 1, 1)]
 }

@@ -39,10 +39,24 @@ pub(super) static SELECTORS: LazyLock<FlagSet> = LazyLock::new(|| {
         "Selectors",
         [
             Flag::switch("all", "All flows held; give filters too, for there may be many"),
-            Flag::new("last", FlagKind::Uint, "0", "The last N flows that match, of each node behind a relay of Hubble's (20 where nothing else says which part)"),
-            Flag::new("first", FlagKind::Uint, "0", "The first N flows that match, of each node behind a relay of Hubble's"),
+            Flag::new(
+                "last",
+                FlagKind::Uint,
+                "0",
+                "The last N flows that match, of each node behind a relay of Hubble's (20 where nothing else says which part)",
+            ),
+            Flag::new(
+                "first",
+                FlagKind::Uint,
+                "0",
+                "The first N flows that match, of each node behind a relay of Hubble's",
+            ),
             Flag::switch("follow", "Go on with new flows as they come").short('f'),
-            Flag::text("since", "", "From this time on: a duration back from now (30s, 5m, 1h30m) or a time in any layout of --time-format"),
+            Flag::text(
+                "since",
+                "",
+                "From this time on: a duration back from now (30s, 5m, 1h30m) or a time in any layout of --time-format",
+            ),
             Flag::text("until", "", "Up to this time, in the same forms; of no effect with --follow"),
         ],
     )
@@ -61,7 +75,8 @@ pub(super) static FILTERS: LazyLock<FlagSet> = LazyLock::new(|| {
             None => flag,
         }
     });
-    let not = Flag::new(NOT, FlagKind::Filter, "", "Exclude what the next filter flag matches, e.g. --not --from-ip 2.2.2.2");
+    let not =
+        Flag::new(NOT, FlagKind::Filter, "", "Exclude what the next filter flag matches, e.g. --not --from-ip 2.2.2.2");
     set("Filters", conditions.chain([not.bare("true")]))
 });
 
@@ -85,8 +100,18 @@ pub(super) static RAW_FILTERS: LazyLock<FlagSet> = LazyLock::new(|| {
     set(
         "Raw-Filters",
         [
-            Flag::new("allowlist", FlagKind::StringArray, "[]", "Show what one of these filters matches, written as JSON of Hubble's FlowFilter"),
-            Flag::new("denylist", FlagKind::StringArray, "[]", "Leave out what one of these filters matches, written as JSON of Hubble's FlowFilter"),
+            Flag::new(
+                "allowlist",
+                FlagKind::StringArray,
+                "[]",
+                "Show what one of these filters matches, written as JSON of Hubble's FlowFilter",
+            ),
+            Flag::new(
+                "denylist",
+                FlagKind::StringArray,
+                "[]",
+                "Leave out what one of these filters matches, written as JSON of Hubble's FlowFilter",
+            ),
         ],
     )
 });
@@ -136,12 +161,28 @@ pub(super) static OTHER: LazyLock<FlagSet> = LazyLock::new(|| {
         "Other",
         [
             Flag::switch("silent-errors", "Print no warnings and no news about nodes").short('s'),
-            Flag::switch("print-raw-filters", "Print the filters that the flags stand for as YAML, which the configuration file takes, and stop"),
+            Flag::switch(
+                "print-raw-filters",
+                "Print the filters that the flags stand for as YAML, which the configuration file takes, and stop",
+            ),
             Flag::text("input-file", "", "Read flows from this file (- for standard input) in place of a server"),
-            Flag::new("field-mask", FlagKind::Strings, "[]", "Ask only for these fields of flows, separated by commas; with -o json only"),
+            Flag::new(
+                "field-mask",
+                FlagKind::Strings,
+                "[]",
+                "Ask only for these fields of flows, separated by commas; with -o json only",
+            ),
             Flag::switch("use-default-field-masks", "Ask only for the fields that the layout shows").on(),
-            Flag::switch("bare-flows", "Read lines of --input-file that hold a flow without its envelope, as clients before 0.10 wrote them"),
-            Flag::new("line-bytes-max", FlagKind::Uint, "65536", "Longest line of --input-file in bytes; a longer one ends the reading with an error"),
+            Flag::switch(
+                "bare-flows",
+                "Read lines of --input-file that hold a flow without its envelope, as clients before 0.10 wrote them",
+            ),
+            Flag::new(
+                "line-bytes-max",
+                FlagKind::Uint,
+                "65536",
+                "Longest line of --input-file in bytes; a longer one ends the reading with an error",
+            ),
         ],
     )
 });
@@ -151,23 +192,58 @@ pub(super) static SERVER: LazyLock<FlagSet> = LazyLock::new(|| {
     set(
         "Server",
         [
-            Flag::text("server", "localhost:4245", "Address of a Weir or Hubble server; tls:// and unix:// addresses are understood. Of no effect with --input-file or --port-forward"),
-            Flag::text("http-server", "", "Base address of the relay's HTTP API, for sql (port 12000 of the host of --server if empty)"),
+            Flag::text(
+                "server",
+                "localhost:4245",
+                "Address of a Weir or Hubble server; tls:// and unix:// addresses are understood. Of no effect with --input-file or --port-forward",
+            ),
+            Flag::text(
+                "http-server",
+                "",
+                "Base address of the relay's HTTP API, for sql (port 12000 of the host of --server if empty)",
+            ),
             Flag::new("timeout", FlagKind::Duration, "5s", "How long to wait for a connection"),
-            Flag::new("request-timeout", FlagKind::Duration, "12s", "How long to wait for an answer; streams are not limited"),
+            Flag::new(
+                "request-timeout",
+                FlagKind::Duration,
+                "12s",
+                "How long to wait for an answer; streams are not limited",
+            ),
             Flag::switch("tls", "Connect with TLS; an address that begins with tls:// does so too"),
-            Flag::switch("tls-allow-insecure", "Trust any certificate: whoever is between you and the server can then read and change everything"),
-            Flag::new("tls-ca-cert-files", FlagKind::Strings, "[]", "PEM files of certificate authorities to trust in place of the system's, separated by commas"),
+            Flag::switch(
+                "tls-allow-insecure",
+                "Trust any certificate: whoever is between you and the server can then read and change everything",
+            ),
+            Flag::new(
+                "tls-ca-cert-files",
+                FlagKind::Strings,
+                "[]",
+                "PEM files of certificate authorities to trust in place of the system's, separated by commas",
+            ),
             Flag::text("tls-client-cert-file", "", "PEM file of the certificate that shows who we are; needs TLS"),
             Flag::text("tls-client-key-file", "", "PEM file of that certificate's private key; needs TLS"),
-            Flag::text("tls-server-name", "", "Name that the server's certificate must have, in place of the address's host"),
+            Flag::text(
+                "tls-server-name",
+                "",
+                "Name that the server's certificate must have, in place of the address's host",
+            ),
             Flag::text("basic-auth-username", "", "User for basic authentication; needs TLS"),
             Flag::text("basic-auth-password", "", "Password for basic authentication; needs TLS"),
-            Flag::switch("port-forward", "Reach the relay in a Kubernetes cluster through the cluster's API server").short('P'),
-            Flag::new("port-forward-port", FlagKind::Uint16, "4245", "Local port for --port-forward; 0 picks a free one"),
+            Flag::switch("port-forward", "Reach the relay in a Kubernetes cluster through the cluster's API server")
+                .short('P'),
+            Flag::new(
+                "port-forward-port",
+                FlagKind::Uint16,
+                "4245",
+                "Local port for --port-forward; 0 picks a free one",
+            ),
             Flag::text("kube-context", "", "Context of the kubeconfig file, for --port-forward"),
             Flag::text("kube-namespace", "kube-system", "Namespace of the relay's service, for --port-forward"),
-            Flag::text("kubeconfig", "", "Kubeconfig file, for --port-forward ($KUBECONFIG, else ~/.kube/config, if empty)"),
+            Flag::text(
+                "kubeconfig",
+                "",
+                "Kubeconfig file, for --port-forward ($KUBECONFIG, else ~/.kube/config, if empty)",
+            ),
         ],
     )
 });
@@ -176,17 +252,29 @@ pub(super) static SERVER: LazyLock<FlagSet> = LazyLock::new(|| {
 pub(super) static GLOBAL: LazyLock<FlagSet> = LazyLock::new(|| {
     static CONFIG: LazyLock<String> =
         LazyLock::new(|| crate::settings::default_file(&|name| std::env::var(name).ok()).unwrap_or_default());
-    set("Global", [Flag::text("config", CONFIG.as_str(), "Configuration file"), Flag::switch("debug", "Show debug messages").short('D')])
+    set(
+        "Global",
+        [
+            Flag::text("config", CONFIG.as_str(), "Configuration file"),
+            Flag::switch("debug", "Show debug messages").short('D'),
+        ],
+    )
 });
 
 /// How lists are shown.
 pub(super) static LIST_FORMAT: LazyLock<FlagSet> = LazyLock::new(|| {
-    set("Formatting", [Flag::text("output", "table", "Layout of the output: json, table or wide (more columns)").short('o')])
+    set(
+        "Formatting",
+        [Flag::text("output", "table", "Layout of the output: json, table or wide (more columns)").short('o')],
+    )
 });
 
 /// How the status is shown.
 pub(super) static STATUS_FORMAT: LazyLock<FlagSet> = LazyLock::new(|| {
-    set("Formatting", [Flag::text("output", "compact", "Layout of the output: compact, dict, json or table").short('o')])
+    set(
+        "Formatting",
+        [Flag::text("output", "compact", "Layout of the output: compact, dict, json or table").short('o')],
+    )
 });
 
 /// Flags of `sql`.

@@ -96,7 +96,11 @@ static OBSERVE: [Command; 3] = [
     Command {
         own: EVENT_FLAGS,
         shown: EVENT_HELP,
-        ..command(&["agent-events"], Some(Action::ObserveAgentEvents), "Show what happened to agents, endpoints and policies")
+        ..command(
+            &["agent-events"],
+            Some(Action::ObserveAgentEvents),
+            "Show what happened to agents, endpoints and policies",
+        )
     },
     Command {
         own: EVENT_FLAGS,
@@ -126,13 +130,14 @@ static LIST: [Command; 2] = [
 ];
 
 static CONFIG: [Command; 4] = [
+    Command { operands: "[KEY]", ..command(&["get"], Some(Action::ConfigGet), "Print one setting, or all of them") },
     Command {
         operands: "[KEY]",
-        ..command(&["get"], Some(Action::ConfigGet), "Print one setting, or all of them")
-    },
-    Command {
-        operands: "[KEY]",
-        ..command(&["reset"], Some(Action::ConfigReset), "Give one setting, or all of them, its default in the configuration file")
+        ..command(
+            &["reset"],
+            Some(Action::ConfigReset),
+            "Give one setting, or all of them, its default in the configuration file",
+        )
     },
     Command {
         operands: "KEY [VALUE]",
@@ -158,7 +163,11 @@ static COMPLETION: [Command; 4] = [
         no_operands: true,
         own: &[&sets::COMPLETION],
         long: "Print the completion script for PowerShell.\n\nFor this shell: flowctl completion powershell | Out-String | Invoke-Expression",
-        ..command(&["powershell"], Some(Action::Completion(Shell::PowerShell)), "Print the completion script for PowerShell")
+        ..command(
+            &["powershell"],
+            Some(Action::Completion(Shell::PowerShell)),
+            "Print the completion script for PowerShell",
+        )
     },
     Command {
         no_operands: true,
@@ -170,7 +179,11 @@ static COMPLETION: [Command; 4] = [
 
 static WATCH: [Command; 1] = [Command {
     shown: SERVER_HELP,
-    ..command(&["peers", "peer"], Some(Action::WatchPeers), "Print the peers of a collector or agent, and each change of them")
+    ..command(
+        &["peers", "peer"],
+        Some(Action::WatchPeers),
+        "Print the peers of a collector or agent, and each change of them",
+    )
 }];
 
 static ROOT_COMMANDS: [Command; 11] = [
@@ -190,11 +203,7 @@ static ROOT_COMMANDS: [Command; 11] = [
         long: "Show what a command is for and which flags it takes.",
         ..command(&["help"], Some(Action::Help), "Show help for a command")
     },
-    Command {
-        shown: SERVER_HELP,
-        commands: &LIST,
-        ..command(&["list"], None, "List nodes or namespaces")
-    },
+    Command { shown: SERVER_HELP, commands: &LIST, ..command(&["list"], None, "List nodes or namespaces") },
     Command {
         own: FLOW_FLAGS,
         shown: FLOW_HELP,
@@ -227,7 +236,10 @@ static ROOT_COMMANDS: [Command; 11] = [
         commands: &WATCH,
         ..command(&["watch", "w"], None, "Watch what changes")
     },
-    Command { hidden: true, ..command(&["__complete", "__completeNoDesc"], Some(Action::Complete), "Print candidates for a shell") },
+    Command {
+        hidden: true,
+        ..command(&["__complete", "__completeNoDesc"], Some(Action::Complete), "Print candidates for a shell")
+    },
 ];
 
 /// The program itself.

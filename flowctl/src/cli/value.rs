@@ -39,7 +39,8 @@ pub(crate) fn comma_separated(text: &str) -> Result<Vec<String>, String> {
     loop {
         let Some(quoted) = rest.strip_prefix('"') else {
             let end = rest.find([',', '\n']).unwrap_or(rest.len());
-            let field = rest[..end].strip_suffix('\r').filter(|_| !rest[end..].starts_with(',')).unwrap_or(&rest[..end]);
+            let field =
+                rest[..end].strip_suffix('\r').filter(|_| !rest[end..].starts_with(',')).unwrap_or(&rest[..end]);
             if field.contains('"') {
                 return Err("parse error on line 1: bare \" in non-quoted field".to_owned());
             }

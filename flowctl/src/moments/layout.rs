@@ -197,7 +197,8 @@ impl<'a> Scan<'a> {
 
     /// A name in any case.
     fn one_of(&mut self, names: &[&str]) -> Option<u8> {
-        let head = |name: &&str| self.0.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()));
+        let head =
+            |name: &&str| self.0.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()));
         let at = names.iter().position(head)?;
         self.0 = &self.0[names[at].len()..];
         u8::try_from(at).ok()

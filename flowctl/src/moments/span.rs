@@ -82,7 +82,12 @@ fn scaled(whole: &str, fraction: &str, unit: u64) -> Option<u64> {
         value = value * 10 + u64::from(digit - b'0');
         scale *= 10.0;
     }
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as Go does")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "as Go does"
+    )]
     let part = (value as f64 * (unit as f64 / scale)) as u64;
     whole.checked_add(part).filter(|nanos| *nanos <= NANOS_MAX)
 }

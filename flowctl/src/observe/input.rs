@@ -63,9 +63,7 @@ pub(super) fn read(
     };
     let whole = |file: &File| file.metadata().is_ok_and(|m| !m.is_file() || m.len() <= WHOLE_BYTES_MAX);
     let result = match &mut file {
-        Some(file) if last > 0 && !whole(file) => {
-            read_tail(file, last, line_bytes_max, &mut sieve, printer, losses)
-        }
+        Some(file) if last > 0 && !whole(file) => read_tail(file, last, line_bytes_max, &mut sieve, printer, losses),
         file => {
             let mut stdin;
             let input: &mut dyn Read = match file {

@@ -52,11 +52,13 @@ pub(super) fn events(
         let mut client = ObserverClient::new(connection.channel.clone());
         match kind {
             EventKind::Agent => {
-                let opened = async { Ok(client.get_agent_events(GetAgentEventsRequest::from(selectors)).await?.into_inner()) };
+                let opened =
+                    async { Ok(client.get_agent_events(GetAgentEventsRequest::from(selectors)).await?.into_inner()) };
                 follow(&connection, opened, printer, |event, printer| Ok(printer.print_agent_event(&event)?)).await
             }
             EventKind::Debug => {
-                let opened = async { Ok(client.get_debug_events(GetDebugEventsRequest::from(selectors)).await?.into_inner()) };
+                let opened =
+                    async { Ok(client.get_debug_events(GetDebugEventsRequest::from(selectors)).await?.into_inner()) };
                 follow(&connection, opened, printer, |event, printer| Ok(printer.print_debug_event(&event)?)).await
             }
         }

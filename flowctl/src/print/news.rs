@@ -25,7 +25,8 @@ pub(super) fn write_line(out: &mut Vec<u8>, news: &NodeStatusEvent, relay: &str,
         NodeState::NODE_ERROR => format!("Error {} on {count} nodes", quoted(&news.message)),
         state => format!("unknown node status event {state} of {count} nodes"),
     };
-    escape.put(out, &format!("{time} [{relay}]: {text}: {}\n", joined(&news.node_names)));
+    escape.put(out, &format!("{time} [{relay}]: {text}: {}", joined(&news.node_names)));
+    out.push(b'\n');
 }
 
 /// A block of `KEY: value` lines.
@@ -58,7 +59,9 @@ fn quoted(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\u{b}' => out.push_str("\\v"),
             c if u32::from(c) < 0x20 || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if c.is_control() || matches!(c, '\u{a0}' | '\u{ad}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{feff}') => {
+            c if c.is_control()
+                || matches!(c, '\u{a0}' | '\u{ad}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{feff}') =>
+            {
                 out.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
             c => out.push(c),

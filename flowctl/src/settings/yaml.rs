@@ -120,7 +120,9 @@ impl Form {
         let (mut special, mut space_before_break, mut space_after_break) = (false, false, false);
         for (at, c) in chars.iter().enumerate() {
             indicators |= match (at, c) {
-                (0, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => true,
+                (0, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => {
+                    true
+                }
                 (0, '?' | '-') | (_, ':') => blank_after(at),
                 (_, '#') => at > 0 && matches!(chars[at - 1], ' ' | '\t' | '\n'),
                 _ => false,
@@ -135,7 +137,12 @@ impl Form {
         let breaks = chars.iter().any(|c| is_break(*c));
         let quotable = !(space_before_break || tabs || special);
         Self {
-            plain: quotable && !space_after_break && !breaks && !indicators && !edge(chars.first()) && !edge(chars.last()),
+            plain: quotable
+                && !space_after_break
+                && !breaks
+                && !indicators
+                && !edge(chars.first())
+                && !edge(chars.last()),
             single: quotable && !space_after_break,
             block: !(space_before_break || special) && chars.last() != Some(&' '),
         }
@@ -153,11 +160,10 @@ const fn is_printable(c: char) -> bool {
 /// Whether a bare text would be read as a number, a truth value, a time or nothing.
 fn means_something_else(value: &str) -> bool {
     const WORDS: [&str; 27] = [
-        "", "~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE", ".nan", ".NaN", ".NAN", ".inf",
-        ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", "<<", "y", "Y", "n",
+        "", "~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE", ".nan", ".NaN", ".NAN",
+        ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", "<<", "y", "Y", "n",
     ];
-    const OLD_BOOLS: [&str; 13] =
-        ["N", "yes", "Yes", "YES", "on", "On", "ON", "no", "No", "NO", "off", "Off", "OFF"];
+    const OLD_BOOLS: [&str; 13] = ["N", "yes", "Yes", "YES", "on", "On", "ON", "no", "No", "NO", "off", "Off", "OFF"];
     if WORDS.contains(&value) || OLD_BOOLS.contains(&value) {
         return true;
     }

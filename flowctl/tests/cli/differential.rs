@@ -154,7 +154,9 @@ fn case_of(text: &str) -> Case {
             Some((name, value)) if case.arguments.is_empty() && name == "CONFIG" => {
                 case.config = Some(value.replace("\\n", "\n"));
             }
-            Some((name, value)) if case.arguments.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
+            Some((name, value))
+                if case.arguments.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_') =>
+            {
                 case.variables.push((Box::leak(name.to_owned().into_boxed_str()), value.to_owned()));
             }
             _ => case.arguments.push(word),

@@ -179,7 +179,7 @@ fn status_of_a_server() {
     let ill = RunningObserver::start(Answers::default());
     let outcome = flowctl_says(&["status", &ill.flag()]);
     assert_eq!(outcome.stdout, format!("Healthcheck (via {}): Unavailable: NOT_SERVING\n", ill.address));
-    assert_eq!((outcome.stderr.as_str(), outcome.code), ("flowctl: not healthy\n", Some(1)));
+    assert_eq!((outcome.stderr.as_str(), outcome.code), ("not healthy\n", Some(1)));
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn unix_sockets() {
     let outcome = flowctl_says(&["--server", &missing, "status"]);
     assert_eq!(
         (outcome.stderr, outcome.code),
-        (format!("flowctl: cannot connect to {missing}: no such socket; is weir running? try: weir up\n"), Some(1))
+        (format!("cannot connect to {missing}: no such socket; is weir running? try: weir up\n"), Some(1))
     );
 }
 
@@ -258,8 +258,7 @@ fn a_server_that_is_not_there_is_named_with_the_remedy() {
     for command in [vec!["observe"], vec!["status"], vec!["list", "nodes"], vec!["watch", "peers"]] {
         let mut program = flowctl(&command);
         let outcome = run(program.env("HUBBLE_SERVER", &address));
-        let expected =
-            format!("flowctl: cannot connect to {address}: connection refused; is weir running? try: weir up\n");
+        let expected = format!("cannot connect to {address}: connection refused; is weir running? try: weir up\n");
         assert_eq!((outcome.stderr, outcome.code, outcome.stdout), (expected, Some(1), String::new()), "{command:?}");
     }
 }
@@ -271,8 +270,7 @@ fn a_server_that_never_answers_is_given_up() {
     let address = listener.local_addr().unwrap().to_string();
     let outcome = flowctl_says(&["status", "--server", &address, "--request-timeout", "100ms"]);
     assert_eq!(outcome.code, Some(1));
-    let expected =
-        format!("flowctl: failed getting status: no answer from {address} within 100ms (see --request-timeout)\n");
+    let expected = format!("failed getting status: no answer from {address} within 100ms (see --request-timeout)\n");
     assert_eq!(outcome.stderr, expected);
 }
 
@@ -291,6 +289,6 @@ fn a_server_of_another_kind_is_told_apart() {
     let outcome = flowctl_says(&["observe", "--server", &address]);
     stranger.join().unwrap();
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""));
-    assert!(outcome.stderr.starts_with(&format!("flowctl: lost the connection to {address}: ")), "{}", outcome.stderr);
+    assert!(outcome.stderr.starts_with(&format!("lost the connection to {address}: ")), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("is that the port of a Weir or Hubble server?"), "{}", outcome.stderr);
 }

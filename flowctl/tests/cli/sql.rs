@@ -90,12 +90,12 @@ fn refusals_are_passed_on() {
     let (outcome, ..) = ask("400 Bad Request", problem, &["SELECT vrdict FROM flows"]);
     assert_eq!(
         (outcome.stderr.as_str(), outcome.code),
-        ("flowctl: no column is called vrdict; DESCRIBE flows lists the columns\n", Some(1))
+        ("no column is called vrdict; DESCRIBE flows lists the columns\n", Some(1))
     );
     let (outcome, ..) = ask("404 Not Found", "<html>\u{1b}[2J", &["SELECT 1"]);
     assert_eq!(
         (outcome.stderr.as_str(), outcome.code),
-        ("flowctl: the server refused the query with 404 Not Found: <html>^[[2J\n", Some(1))
+        ("the server refused the query with 404 Not Found: <html>^[[2J\n", Some(1))
     );
     let (outcome, ..) = ask("200 OK", "not json", &["SELECT 1"]);
     assert!(outcome.stderr.contains("answer cannot be understood"), "{}", outcome.stderr);
@@ -109,6 +109,6 @@ fn a_relay_that_is_not_there_is_named_with_the_remedy() {
     let outcome = flowctl_says(&["sql", "SELECT 1", "--http-server", &address]);
     assert_eq!(
         (outcome.stderr, outcome.code),
-        (format!("flowctl: cannot connect to {address}: connection refused; is weir running? try: weir up\n"), Some(1))
+        (format!("cannot connect to {address}: connection refused; is weir running? try: weir up\n"), Some(1))
     );
 }

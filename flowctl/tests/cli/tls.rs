@@ -107,7 +107,7 @@ fn a_server_is_trusted_by_its_authority_and_name() {
         [(&ca[..], "not valid for name"), (&["--tls-server-name", "relay.weir.test"][..], "UnknownIssuer")]
     {
         let refused = observe(address, more);
-        let start = format!("flowctl: cannot connect to {address} with TLS: ");
+        let start = format!("cannot connect to {address} with TLS: ");
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{more:?}");
         assert!(
             refused.stderr.starts_with(&start) || refused.stderr.contains("no root certificates"),

@@ -23,7 +23,7 @@ pub enum JsonError {
         problem: &'static str,
     },
     /// A field has a value of another type.
-    #[error("{path}: expected {expected}")]
+    #[error("{}expected {expected}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
     Field {
         /// Where, such as `flow.IP.source`.
         path: String,
@@ -305,9 +305,9 @@ impl<'a> Decoder<'a, '_> {
                     return Ok(());
                 }
             },
-            Token::Number(_) => signed(token)
-                .and_then(|value| i32::try_from(value).ok())
-                .ok_or(Stop::expected("a 32-bit integer"))?,
+            Token::Number(_) => {
+                signed(token).and_then(|value| i32::try_from(value).ok()).ok_or(Stop::expected("a 32-bit integer"))?
+            }
             _ => return Err(Stop::expected("a name or number")),
         };
         self.signed(field.number, value.into());
@@ -499,7 +499,9 @@ fn type_url(lexer: &mut Lexer<'_>) -> Result<Option<String>, Stop> {
     }
     loop {
         let at = lexer.position();
-        let Token::Text(name) = lexer.next()? else { return Err(BadSyntax { at, problem: "no name of a field" }.into()) };
+        let Token::Text(name) = lexer.next()? else {
+            return Err(BadSyntax { at, problem: "no name of a field" }.into());
+        };
         if lexer.next()? != Token::Colon {
             return Err(BadSyntax { at, problem: "no colon after the name of a field" }.into());
         }

@@ -253,7 +253,10 @@ mod tests {
 
     #[test]
     fn pieces_are_cut_at_their_ends() {
-        assert_eq!(tokens(" {\"a\" : [ null,true , -1.5e+3 ]}\t").unwrap().join(" "), "{ a : [ null , true or false , -1.5e+3 ] }");
+        assert_eq!(
+            tokens(" {\"a\" : [ null,true , -1.5e+3 ]}\t").unwrap().join(" "),
+            "{ a : [ null , true or false , -1.5e+3 ] }"
+        );
         for bad in ["nul", "nullx", "01", "1.", "-", "1e", "+1", "'a'", "\u{feff}{}"] {
             assert!(tokens(bad).is_err(), "{bad}");
         }

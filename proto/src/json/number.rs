@@ -39,7 +39,8 @@ pub(super) fn whole(text: &[u8]) -> Option<(bool, u64)> {
     if digits.is_empty() {
         return None;
     }
-    let value = digits.iter().try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    let value =
+        digits.iter().try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
     Some((negative, value?))
 }
 

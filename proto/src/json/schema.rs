@@ -24,26 +24,26 @@ struct Schema {
 #[derive(Default)]
 pub(crate) struct MessageShape {
     /// In the order of declaration, which is the order of printing.
-    pub(super) fields: Vec<FieldShape>,
+    pub(crate) fields: Vec<FieldShape>,
     by_number: HashMap<u32, usize>,
     /// By the name of the .proto file and by its camelCase form.
     by_name: HashMap<String, usize>,
 }
 
 pub(crate) struct FieldShape {
-    pub(super) name: String,
-    pub(super) number: u32,
-    pub(super) repeated: bool,
-    pub(super) kind: Kind,
+    pub(crate) name: String,
+    pub(crate) number: u32,
+    pub(crate) repeated: bool,
+    pub(crate) kind: Kind,
     /// Which of the message's alternatives it belongs to; of each only one field may be set.
-    pub(super) oneof: Option<u8>,
+    pub(crate) oneof: Option<u8>,
     message: OnceLock<&'static MessageShape>,
     enumeration: OnceLock<&'static EnumShape>,
 }
 
 impl FieldShape {
     /// Shape of the message, for a field that holds one.
-    pub(super) fn message(&self) -> &'static MessageShape {
+    pub(crate) fn message(&self) -> &'static MessageShape {
         self.message.get_or_init(|| match &self.kind {
             Kind::Message(name) => message(name).expect("descriptors are complete"),
             _ => panic!("{} holds no message", self.name),
@@ -122,7 +122,7 @@ impl EnumShape {
         self.names.get(&number).map(String::as_str)
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<i32> {
+    pub(crate) fn number(&self, name: &str) -> Option<i32> {
         self.numbers.get(name).copied()
     }
 }
@@ -132,8 +132,13 @@ pub(crate) fn message(full_name: &str) -> Option<&'static MessageShape> {
     SCHEMA.messages.get(full_name)
 }
 
+/// Finds a message by full name, and the name as it is kept.
+pub(crate) fn message_entry(full_name: &str) -> Option<(&'static str, &'static MessageShape)> {
+    SCHEMA.messages.get_key_value(full_name).map(|(name, shape)| (name.as_str(), shape))
+}
+
 /// Finds an enumeration by full name.
-pub(super) fn enumeration(full_name: &str) -> Option<&'static EnumShape> {
+pub(crate) fn enumeration(full_name: &str) -> Option<&'static EnumShape> {
     SCHEMA.enums.get(full_name)
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Seconds of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z.
-const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+pub(super) const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// Writes RFC 3339 in UTC with 0, 3, 6 or 9 digits after the second. Times out of range are moved to its edge.
 pub(super) fn write(seconds: i64, nanos: i32, out: &mut String) {
@@ -91,7 +91,7 @@ const fn month_days(year: i64, month: i64) -> i64 {
 
 /// Days since 1970-01-01. Years begin in March here, so that the leap day is the last one.
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-const fn days(year: i64, month: i64, day: i64) -> i64 {
+pub(super) const fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -101,7 +101,7 @@ const fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Year, month and day of a day since 1970-01-01.
-const fn date(days: i64) -> (i64, i64, i64) {
+pub(super) const fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);

@@ -34,8 +34,7 @@ const AGENT_SUB_TYPES: [(&str, i32); 11] = [
 pub(super) fn event_type(value: &str) -> Result<(i32, Option<i32>), SelectionError> {
     let (name, sub) = value.split_once(':').map_or((value, None), |(name, sub)| (name, Some(sub)));
     let named = by_name(&TYPES, name);
-    let kind =
-        named.or_else(|| number(name)).ok_or_else(|| SelectionError::Type { value: name.to_owned() })?;
+    let kind = named.or_else(|| number(name)).ok_or_else(|| SelectionError::Type { value: name.to_owned() })?;
     let Some(sub) = sub else { return Ok((kind, None)) };
     let named_sub = match named {
         Some(event_type::TRACE) => by_name(&crate::text::TRACE_SUB_TYPES, sub),

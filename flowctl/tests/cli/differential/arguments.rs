@@ -33,7 +33,8 @@ pub(crate) fn case(random: &mut Random) -> Case {
     }
     if random.percent(2) {
         let at = random.below(case.arguments.len() + 1);
-        let odd = random.pick(&["", "-", "--", "extra", "-x", "--bogus", "--bogus=1", "-h", "--help", "--=", "---", "-="]);
+        let odd =
+            random.pick(&["", "-", "--", "extra", "-x", "--bogus", "--bogus=1", "-h", "--help", "--=", "---", "-="]);
         case.arguments.insert(at, odd.to_owned());
     }
     case
@@ -84,7 +85,8 @@ fn words(text: &str) -> Vec<String> {
 
 fn output(random: &mut Random) -> Vec<String> {
     let name = random.pick(&[
-        "compact", "compact", "dict", "dict", "json", "json", "jsonpb", "JSON", "table", "table", "tab", "xml", "", "Compact",
+        "compact", "compact", "dict", "dict", "json", "json", "jsonpb", "JSON", "table", "table", "tab", "xml", "",
+        "Compact",
     ]);
     match random.below(4) {
         0 => words(&format!("-o {name}")),
@@ -140,7 +142,24 @@ fn style(random: &mut Random) -> Vec<String> {
 }
 
 fn selector(random: &mut Random) -> Vec<String> {
-    let number = random.pick(&["0", "1", "2", "3", "10", "1000", "1000000", "1000001", "0x3", "1_0", "-1", "x", "", "18446744073709551615", "18446744073709551616", "007"]);
+    let number = random.pick(&[
+        "0",
+        "1",
+        "2",
+        "3",
+        "10",
+        "1000",
+        "1000000",
+        "1000001",
+        "0x3",
+        "1_0",
+        "-1",
+        "x",
+        "",
+        "18446744073709551615",
+        "18446744073709551616",
+        "007",
+    ]);
     let time = random.pick(&[
         "2026-01-15T10:11:12.035Z",
         "2026-01-15T10:11:12.002000012Z",
@@ -180,7 +199,16 @@ fn selector(random: &mut Random) -> Vec<String> {
         7 => vec!["--since".to_owned(), time.to_owned()],
         8 => vec![format!("--until={time}")],
         9 => vec![format!("--since={time}"), "--last".to_owned(), number.to_owned()],
-        10 => words(random.pick(&["-f", "--follow", "--follow=false", "--all=false", "--all --first 1", "--first 1 --last 1", "-f --first 1", "--all --last 2"])),
+        10 => words(random.pick(&[
+            "-f",
+            "--follow",
+            "--follow=false",
+            "--all=false",
+            "--all --first 1",
+            "--first 1 --last 1",
+            "-f --first 1",
+            "--all --last 2",
+        ])),
         _ => vec!["--since=2026-01-15".to_owned(), format!("--until={time}")],
     }
 }
@@ -199,7 +227,12 @@ fn filter(random: &mut Random) -> Vec<String> {
     let (name, value) = condition(random);
     match name {
         "-A" | "-4" | "-6" => out.push(name.to_owned()),
-        "--encrypted" | "--unencrypted" | "--ipv4" | "--ipv6" | "--all-namespaces" | "--from-all-namespaces"
+        "--encrypted"
+        | "--unencrypted"
+        | "--ipv4"
+        | "--ipv6"
+        | "--all-namespaces"
+        | "--from-all-namespaces"
         | "--to-all-namespaces" => {
             out.push(if random.percent(80) { name.to_owned() } else { format!("{name}={value}") });
         }
@@ -238,9 +271,33 @@ fn condition(random: &mut Random) -> (&'static str, String) {
             3 => address(random),
             4 => pattern(random),
             5 => selector_of_labels(random),
-            6 => random.pick(&["world", "host", "unknown", "kube-apiserver", "world-ipv4", "0", "1", "12345", "0x3039", "0b1", "1_0", "-1", "4294967296", "nobody", ""]).to_owned(),
-            7 => random.pick(&["0", "53", "80", "443", "8080", "44916", "4464", "65535", "65536", "+80", "080", "http", ""]).to_owned(),
-            8 => format!("{}{}", random.pick(&["", "", "Deployment/", "/", "DaemonSet/", "a/b/"]), random.pick(&values::WORKLOADS)),
+            6 => random
+                .pick(&[
+                    "world",
+                    "host",
+                    "unknown",
+                    "kube-apiserver",
+                    "world-ipv4",
+                    "0",
+                    "1",
+                    "12345",
+                    "0x3039",
+                    "0b1",
+                    "1_0",
+                    "-1",
+                    "4294967296",
+                    "nobody",
+                    "",
+                ])
+                .to_owned(),
+            7 => random
+                .pick(&["0", "53", "80", "443", "8080", "44916", "4464", "65535", "65536", "+80", "080", "http", ""])
+                .to_owned(),
+            8 => format!(
+                "{}{}",
+                random.pick(&["", "", "Deployment/", "/", "DaemonSet/", "a/b/"]),
+                random.pick(&values::WORKLOADS)
+            ),
             _ => random.pick(&values::CLUSTERS).to_owned(),
         };
         let short = match name {
@@ -256,31 +313,122 @@ fn condition(random: &mut Random) -> (&'static str, String) {
 fn plain_condition(random: &mut Random) -> (&'static str, String) {
     let pick = |random: &mut Random, from: &[&str]| random.pick(from).to_owned();
     match random.below(30) {
-        0..3 => ("--verdict", pick(random, &["FORWARDED", "DROPPED", "AUDIT", "REDIRECTED", "ERROR", "TRACED", "TRANSLATED", "VERDICT_UNKNOWN", "dropped", "1", ""])),
+        0..3 => (
+            "--verdict",
+            pick(
+                random,
+                &[
+                    "FORWARDED",
+                    "DROPPED",
+                    "AUDIT",
+                    "REDIRECTED",
+                    "ERROR",
+                    "TRACED",
+                    "TRANSLATED",
+                    "VERDICT_UNKNOWN",
+                    "dropped",
+                    "1",
+                    "",
+                ],
+            ),
+        ),
         3..5 => (
             if random.percent(30) { "-t" } else { "--type" },
-            pick(random, &["drop", "trace", "trace:to-endpoint", "trace:from-network", "trace:13", "trace:nope", "l7", "policy-verdict", "capture", "trace-sock", "debug", "agent", "agent:policy-updated", "agent:x", "1", "1:133", "4:to-stack", "129", "0", "4294967295", "4294967296", "nope", "", "trace:", ":", "trace:to-host:x"]),
+            pick(
+                random,
+                &[
+                    "drop",
+                    "trace",
+                    "trace:to-endpoint",
+                    "trace:from-network",
+                    "trace:13",
+                    "trace:nope",
+                    "l7",
+                    "policy-verdict",
+                    "capture",
+                    "trace-sock",
+                    "debug",
+                    "agent",
+                    "agent:policy-updated",
+                    "agent:x",
+                    "1",
+                    "1:133",
+                    "4:to-stack",
+                    "129",
+                    "0",
+                    "4294967295",
+                    "4294967296",
+                    "nope",
+                    "",
+                    "trace:",
+                    ":",
+                    "trace:to-host:x",
+                ],
+            ),
         ),
-        5 => ("--drop-reason-desc", pick(random, &["POLICY_DENIED", "UNSUPPORTED_L3_PROTOCOL", "DROP_REASON_UNKNOWN", "nope", ""])),
-        6 => ("--http-status", pick(random, &["200", "404", "5+", "40+", "2+", "600", "6+", "20", "", "200+", "+", "0+"])),
+        5 => (
+            "--drop-reason-desc",
+            pick(random, &["POLICY_DENIED", "UNSUPPORTED_L3_PROTOCOL", "DROP_REASON_UNKNOWN", "nope", ""]),
+        ),
+        6 => (
+            "--http-status",
+            pick(random, &["200", "404", "5+", "40+", "2+", "600", "6+", "20", "", "200+", "+", "0+"]),
+        ),
         7 => ("--http-method", pick(random, &["get", "POST", "", "kick", "PUT", "patch"])),
         8 => ("--http-path", expression(random)),
         9 => ("--http-url", expression(random)),
         10 => ("--http-header", pick(random, &["foo:bar", "foo:", "X-Request-Id:r1", "Host:a:b", "no colon", "", ":"])),
-        11 => ("--protocol", pick(random, &["tcp", "UDP", "icmp", "icmpv4", "ICMPv6", "sctp", "vrrp", "igmp", "dns", "http", "kafka", "grpc", ""])),
+        11 => (
+            "--protocol",
+            pick(
+                random,
+                &["tcp", "UDP", "icmp", "icmpv4", "ICMPv6", "sctp", "vrrp", "igmp", "dns", "http", "kafka", "grpc", ""],
+            ),
+        ),
         12 => ("--tcp-flags", pick(random, &["syn", "SYN,ACK", "fin,rst,psh", "urg,ece,cwr,ns", "syn,", "", "nope"])),
         13 => ("--traffic-direction", pick(random, &["ingress", "EGRESS", "Ingress", "both", ""])),
-        14 => ("--node-name", pick(random, &["k1", "k*", "kind-kind/*", "*/k1", "default/", "/k1", "a/b/c", "", "K1", "k_1", "node?", "prod-*/k2", "*", "k1.", "k1.."])),
+        14 => (
+            "--node-name",
+            pick(
+                random,
+                &[
+                    "k1",
+                    "k*",
+                    "kind-kind/*",
+                    "*/k1",
+                    "default/",
+                    "/k1",
+                    "a/b/c",
+                    "",
+                    "K1",
+                    "k_1",
+                    "node?",
+                    "prod-*/k2",
+                    "*",
+                    "k1.",
+                    "k1..",
+                ],
+            ),
+        ),
         15 => ("--node-label", selector_of_labels(random)),
         16 => ("--trace-id", pick(random, &values::TRACES)),
-        17 => ("--ip-trace-id", pick(random, &["1", "12345", "0", "00", "18446744073709551615", "18446744073709551616", "-1", "x", "0x1", ""])),
+        17 => (
+            "--ip-trace-id",
+            pick(
+                random,
+                &["1", "12345", "0", "00", "18446744073709551615", "18446744073709551616", "-1", "x", "0x1", ""],
+            ),
+        ),
         18 => ("--uuid", pick(random, &values::UUIDS)),
         19 => ("--snat-ip", address(random)),
         20 => ("--interface", pick(random, &values::DEVICES)),
         21 => ("--ip-version", pick(random, &["none", "v4", "V6", "4", "ipv6", "ip4", "bogus", ""])),
         22 => (random.pick(&["--ipv4", "--ipv6", "-4", "-6"]), "false".to_owned()),
         23 => (random.pick(&["--encrypted", "--unencrypted"]), pick(random, &["true", "false", "x"])),
-        24 => (random.pick(&["--all-namespaces", "-A", "--from-all-namespaces", "--to-all-namespaces"]), "false".to_owned()),
+        24 => (
+            random.pick(&["--all-namespaces", "-A", "--from-all-namespaces", "--to-all-namespaces"]),
+            "false".to_owned(),
+        ),
         25 => ("--allowlist", raw_filter(random)),
         26 => ("--denylist", raw_filter(random)),
         _ => ("--cel-expression", cel(random)),
@@ -295,7 +443,21 @@ fn name_prefix(random: &mut Random) -> String {
 fn address(random: &mut Random) -> String {
     if random.percent(45) {
         return random
-            .pick(&["10.0.0.0/8", "0.0.0.0/0", "::/0", "fd00::/64", "10.0.0.54/32", "10.0.0.54/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/08", "fe80::%eth0/64", "x/8", "::ffff:0:0/96", "/"])
+            .pick(&[
+                "10.0.0.0/8",
+                "0.0.0.0/0",
+                "::/0",
+                "fd00::/64",
+                "10.0.0.54/32",
+                "10.0.0.54/8",
+                "10.0.0.0/33",
+                "10.0.0.0/",
+                "10.0.0.0/08",
+                "fe80::%eth0/64",
+                "x/8",
+                "::ffff:0:0/96",
+                "/",
+            ])
             .to_owned();
     }
     random.pick(&values::ADDRESSES).to_owned()
@@ -303,19 +465,81 @@ fn address(random: &mut Random) -> String {
 
 fn pattern(random: &mut Random) -> String {
     random
-        .pick(&["*.google.com", "www.google.com", "*", "*.*", "WWW.GOOGLE.COM.", " cilium.io ", "a b", "", ".", "x..", "_srv.example.org", "xn--*", "*example*", "a+b", "www.google.com,google.com", "\u{e9}.org"])
+        .pick(&[
+            "*.google.com",
+            "www.google.com",
+            "*",
+            "*.*",
+            "WWW.GOOGLE.COM.",
+            " cilium.io ",
+            "a b",
+            "",
+            ".",
+            "x..",
+            "_srv.example.org",
+            "xn--*",
+            "*example*",
+            "a+b",
+            "www.google.com,google.com",
+            "\u{e9}.org",
+        ])
         .to_owned()
 }
 
 fn selector_of_labels(random: &mut Random) -> String {
     let one = |random: &mut Random| {
         random.pick(&[
-            "app", "!app", "app=deathstar", "app==deathstar", "app!=deathstar", "k8s:app=deathstar", "k8s:org in (empire, alliance)",
-            "org notin (empire)", "reserved:world", "!reserved:world", "reserved:host", "any:app", "class=xwing", "tier>2", "tier<3",
-            "tier>x", "cidr:10.0.0.0/8", "io.kubernetes.pod.namespace=default", "app in ()", "app in (,a)", "app in (a,,b)",
-            "app in deathstar", "app=", "=x", "app=a b", "app = deathstar", " app", "app,", ",", "", "!", "app in (in)", "in in (in)",
-            "a.b:c=d", "k8s:io.kubernetes.pod.namespace", "app=de*", "app!deathstar", "app===x", "unspec:a", "a=b=c", "app)", "(app)",
-            "plain.key", "x", "app\t=\tdeathstar", "k8s.app=deathstar", "cidr:fd00--1/128", "app-=x", "-app", "UPPER/app", "a/b/c",
+            "app",
+            "!app",
+            "app=deathstar",
+            "app==deathstar",
+            "app!=deathstar",
+            "k8s:app=deathstar",
+            "k8s:org in (empire, alliance)",
+            "org notin (empire)",
+            "reserved:world",
+            "!reserved:world",
+            "reserved:host",
+            "any:app",
+            "class=xwing",
+            "tier>2",
+            "tier<3",
+            "tier>x",
+            "cidr:10.0.0.0/8",
+            "io.kubernetes.pod.namespace=default",
+            "app in ()",
+            "app in (,a)",
+            "app in (a,,b)",
+            "app in deathstar",
+            "app=",
+            "=x",
+            "app=a b",
+            "app = deathstar",
+            " app",
+            "app,",
+            ",",
+            "",
+            "!",
+            "app in (in)",
+            "in in (in)",
+            "a.b:c=d",
+            "k8s:io.kubernetes.pod.namespace",
+            "app=de*",
+            "app!deathstar",
+            "app===x",
+            "unspec:a",
+            "a=b=c",
+            "app)",
+            "(app)",
+            "plain.key",
+            "x",
+            "app\t=\tdeathstar",
+            "k8s.app=deathstar",
+            "cidr:fd00--1/128",
+            "app-=x",
+            "-app",
+            "UPPER/app",
+            "a/b/c",
         ])
     };
     if random.percent(15) { format!("{},{}", one(random), one(random)) } else { one(random).to_owned() }
@@ -324,10 +548,68 @@ fn selector_of_labels(random: &mut Random) -> String {
 fn expression(random: &mut Random) -> String {
     random
         .pick(&[
-            "/page/\\d+", "^/v1", "landing$", "", ".", "(?i)DEATHSTAR", "a|b", "[", "(", "*", "a{2}", "a{1001}", "\\Qa.b\\E", "\\pL",
-            "\\p{Greek}", "(?P<n>x)", "(?<n>x)", "(?=x)", "\\1", "[[:alpha:]]+", "[^\\W]", "\\x41", "\\x{e9}", "\\C", "(?s).", "(?U)a+",
-            "\\z", "\\Z", "\\b", "x**", "(?#c)", "[a-", "[b-a]", "\\8", "\\", "a&&b", "[a&&b]", "[a--b]", "[a~~b]", "[[a]]", "{", "}", "{,2}",
-            "x{,2}", "x{2,1}", "(?x) a b", "(?m)^/", "\\/", "\\-", "\\<", "\\é", "\u{e9}", "%", "\\R", "\\h", "\\A/", "(?-i)x", "(?i-s:x)", "#frag", "\\u0041", "\\a\\f\\v", "[\\d-z]",
+            "/page/\\d+",
+            "^/v1",
+            "landing$",
+            "",
+            ".",
+            "(?i)DEATHSTAR",
+            "a|b",
+            "[",
+            "(",
+            "*",
+            "a{2}",
+            "a{1001}",
+            "\\Qa.b\\E",
+            "\\pL",
+            "\\p{Greek}",
+            "(?P<n>x)",
+            "(?<n>x)",
+            "(?=x)",
+            "\\1",
+            "[[:alpha:]]+",
+            "[^\\W]",
+            "\\x41",
+            "\\x{e9}",
+            "\\C",
+            "(?s).",
+            "(?U)a+",
+            "\\z",
+            "\\Z",
+            "\\b",
+            "x**",
+            "(?#c)",
+            "[a-",
+            "[b-a]",
+            "\\8",
+            "\\",
+            "a&&b",
+            "[a&&b]",
+            "[a--b]",
+            "[a~~b]",
+            "[[a]]",
+            "{",
+            "}",
+            "{,2}",
+            "x{,2}",
+            "x{2,1}",
+            "(?x) a b",
+            "(?m)^/",
+            "\\/",
+            "\\-",
+            "\\<",
+            "\\é",
+            "\u{e9}",
+            "%",
+            "\\R",
+            "\\h",
+            "\\A/",
+            "(?-i)x",
+            "(?i-s:x)",
+            "#frag",
+            "\\u0041",
+            "\\a\\f\\v",
+            "[\\d-z]",
         ])
         .to_owned()
 }
@@ -450,15 +732,59 @@ fn raw(random: &mut Random, case: &mut Case) {
 }
 
 const KEYS: [&str; 19] = [
-    "server", "timeout", "request-timeout", "tls", "tls-allow-insecure", "tls-ca-cert-files", "tls-server-name", "debug", "config",
-    "basic-auth-username", "kube-namespace", "kubeconfig", "port-forward", "nope", "SERVER", "", "tls-client-cert-file", "custom", "kube-context",
+    "server",
+    "timeout",
+    "request-timeout",
+    "tls",
+    "tls-allow-insecure",
+    "tls-ca-cert-files",
+    "tls-server-name",
+    "debug",
+    "config",
+    "basic-auth-username",
+    "kube-namespace",
+    "kubeconfig",
+    "port-forward",
+    "nope",
+    "SERVER",
+    "",
+    "tls-client-cert-file",
+    "custom",
+    "kube-context",
 ];
 
 fn setting(random: &mut Random) -> String {
     random
         .pick(&[
-            "true", "false", "1", "yes", "5s", "1m30s", "5", "soon", "localhost:4245", "tls://relay:443", "a,b", "[a,b]", "\"a,b\",c", "", " x ", "unix:///run/x", "null", "~", "0x10", "1e3",
-            "2026-01-15", "it's", "a: b", "#c", "\u{e9}", "-1s", "t", "[]", "on",
+            "true",
+            "false",
+            "1",
+            "yes",
+            "5s",
+            "1m30s",
+            "5",
+            "soon",
+            "localhost:4245",
+            "tls://relay:443",
+            "a,b",
+            "[a,b]",
+            "\"a,b\",c",
+            "",
+            " x ",
+            "unix:///run/x",
+            "null",
+            "~",
+            "0x10",
+            "1e3",
+            "2026-01-15",
+            "it's",
+            "a: b",
+            "#c",
+            "\u{e9}",
+            "-1s",
+            "t",
+            "[]",
+            "on",
         ])
         .to_owned()
 }
@@ -472,7 +798,14 @@ fn config(random: &mut Random, case: &mut Case) {
         7 => arguments.push("get".to_owned()),
         8..10 => arguments.extend(["set".to_owned(), key.to_owned(), setting(random)]),
         10 => arguments.extend([random.pick(&["set", "reset"]).to_owned(), key.to_owned()]),
-        _ => arguments.extend(words(random.pick(&["get a b", "set", "set a b c", "reset a b", "view x", "get server --server x"]))),
+        _ => arguments.extend(words(random.pick(&[
+            "get a b",
+            "set",
+            "set a b c",
+            "reset a b",
+            "view x",
+            "get server --server x",
+        ]))),
     }
     case.arguments = arguments;
     if random.percent(50) {
@@ -482,7 +815,16 @@ fn config(random: &mut Random, case: &mut Case) {
         variables(random, case);
     }
     if random.percent(20) {
-        case.arguments.extend(words(random.pick(&["--server x:1", "--timeout 90s", "--tls", "--tls-ca-cert-files a,b", "-D", "--port-forward-port 0x10", "--tls-ca-cert-files=", "--timeout=0"])));
+        case.arguments.extend(words(random.pick(&[
+            "--server x:1",
+            "--timeout 90s",
+            "--tls",
+            "--tls-ca-cert-files a,b",
+            "-D",
+            "--port-forward-port 0x10",
+            "--tls-ca-cert-files=",
+            "--timeout=0",
+        ])));
     }
 }
 
@@ -490,10 +832,28 @@ fn config_file(random: &mut Random) -> String {
     let mut text = String::new();
     for _ in 0..random.below(5) {
         text += random.pick(&[
-            "server: from-file:1\n", "timeout: 7s\n", "timeout: 7000000000\n", "tls: true\n", "tls: \"true\"\n", "tls: yes\n", "debug: 1\n",
-            "tls-ca-cert-files:\n  - a.pem\n  - b.pem\n", "tls-ca-cert-files: a b\n", "custom: [1, 2]\n", "custom: 1.5\n", "SERVER: upper:2\n", "Server: mixed:3\n",
-            "basic-auth-username: me\n", "allowlist:\n  - '{\"verdict\":[\"DROPPED\"]}'\n", "denylist: '{\"verdict\":[\"DROPPED\"]}'\n", "kube-namespace:\n", "request-timeout: nonsense\n",
-            "# nothing\n", "tls-server-name: 'x'\n", "tls-client-key-file: k\n", "port-forward-port: 9\n",
+            "server: from-file:1\n",
+            "timeout: 7s\n",
+            "timeout: 7000000000\n",
+            "tls: true\n",
+            "tls: \"true\"\n",
+            "tls: yes\n",
+            "debug: 1\n",
+            "tls-ca-cert-files:\n  - a.pem\n  - b.pem\n",
+            "tls-ca-cert-files: a b\n",
+            "custom: [1, 2]\n",
+            "custom: 1.5\n",
+            "SERVER: upper:2\n",
+            "Server: mixed:3\n",
+            "basic-auth-username: me\n",
+            "allowlist:\n  - '{\"verdict\":[\"DROPPED\"]}'\n",
+            "denylist: '{\"verdict\":[\"DROPPED\"]}'\n",
+            "kube-namespace:\n",
+            "request-timeout: nonsense\n",
+            "# nothing\n",
+            "tls-server-name: 'x'\n",
+            "tls-client-key-file: k\n",
+            "port-forward-port: 9\n",
         ]);
     }
     if random.percent(5) {

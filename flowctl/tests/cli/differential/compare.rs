@@ -35,8 +35,8 @@ impl Bench {
 
     /// Runs both, and tells in which parts they differ.
     pub(crate) fn run(&self, case: &Case, flows: &[u8]) -> (Outcome, Outcome, Vec<&'static str>) {
-        let theirs = self.side("hubble", &self.hubble, case, flows);
-        let ours = self.side("flowctl", Path::new(env!("CARGO_BIN_EXE_flowctl")), case, flows);
+        let theirs = self.side(&self.hubble, case, flows);
+        let ours = self.side(Path::new(env!("CARGO_BIN_EXE_flowctl")), case, flows);
         let same = [
             theirs.stdout == ours.stdout,
             meaning(&theirs) == meaning(&ours),
@@ -47,7 +47,7 @@ impl Bench {
         (theirs, ours, differing)
     }
 
-    fn side(&self, name: &str, program: &Path, case: &Case, flows: &[u8]) -> Outcome {
+    fn side(&self, program: &Path, case: &Case, flows: &[u8]) -> Outcome {
         // The same path on both sides, for it is printed.
         let home = self.folder.path().join("home");
         if home.exists() {
@@ -68,7 +68,7 @@ impl Bench {
         let output = run_with_input_raw(&mut command, if case.pipe { flows } else { b"" });
         Outcome {
             stdout: output.stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).replace(name, "PROGRAM"),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             code: output.status.code(),
             config: fs::read_to_string(&config).ok(),
         }
@@ -159,7 +159,11 @@ pub(crate) fn report(case: &Case, theirs: &Outcome, ours: &Outcome, parts: &[&st
     let mut text = format!("{}\n  differs in {}\n", Listed::shell(case), parts.join(", "));
     if parts.contains(&"stdout") {
         let lines = |outcome: &Outcome| {
-            outcome.stdout.split(|b| *b == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>()
+            outcome
+                .stdout
+                .split(|b| *b == b'\n')
+                .map(|line| String::from_utf8_lossy(line).into_owned())
+                .collect::<Vec<_>>()
         };
         let (left, right) = (lines(theirs), lines(ours));
         let at = left.iter().zip(&right).position(|(l, r)| l != r).unwrap_or(left.len().min(right.len()));
@@ -170,6 +174,12 @@ pub(crate) fn report(case: &Case, theirs: &Outcome, ours: &Outcome, parts: &[&st
         text += &format!("    file of hubble:  {:?}\n    file of flowctl: {:?}\n", theirs.config, ours.config);
     }
     let short = |text: &str| text.chars().take(300).collect::<String>();
-    text += &format!("    hubble:  exit {:?} {:?}\n    flowctl: exit {:?} {:?}\n", theirs.code, short(&theirs.stderr), ours.code, short(&ours.stderr));
+    text += &format!(
+        "    hubble:  exit {:?} {:?}\n    flowctl: exit {:?} {:?}\n",
+        theirs.code,
+        short(&theirs.stderr),
+        ours.code,
+        short(&ours.stderr)
+    );
     text
 }

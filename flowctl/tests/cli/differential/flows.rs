@@ -196,9 +196,8 @@ impl Writer<'_> {
         let mut alternatives: HashMap<i32, usize> = HashMap::new();
         for index in 0..message.oneof_decl.len() {
             let index = i32::try_from(index).unwrap();
-            let fields: Vec<usize> = (0..message.field.len())
-                .filter(|at| message.field[*at].oneof_index == Some(index))
-                .collect();
+            let fields: Vec<usize> =
+                (0..message.field.len()).filter(|at| message.field[*at].oneof_index == Some(index)).collect();
             alternatives.insert(index, fields[self.random.below(fields.len())]);
         }
         self.out.push('{');

@@ -59,9 +59,14 @@ impl Listed {
     pub(crate) fn shell(case: &Case) -> String {
         let quote = |word: &str| {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
-            if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+            if !word.is_empty() && word.chars().all(plain) {
+                word.to_owned()
+            } else {
+                format!("'{}'", word.replace('\'', "'\\''"))
+            }
         };
-        let mut words: Vec<String> = case.variables.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
+        let mut words: Vec<String> =
+            case.variables.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
         if let Some(config) = &case.config {
             words.push(format!("CONFIG={}", quote(config)));
         }

@@ -88,13 +88,8 @@ pub(crate) const METHODS: [&str; 7] = ["GET", "POST", "put", "", "DELETE", "\u{2
 pub(crate) const HEADERS: [(&str, &str); 5] =
     [("X-Request-Id", "r1"), ("foo", "bar"), ("foo", ""), ("Host", "a:b"), ("x-request-id", "r1")];
 pub(crate) const TRACES: [&str; 3] = ["4bf92f3577b34da6a3ce929d0e0e4736", "t1", ""];
-pub(crate) const UUIDS: [&str; 5] = [
-    "uuid-5",
-    "60e8fedd-6d98-49d8-b7f6-cb84455757ab",
-    "60E8FEDD-6D98-49D8-B7F6-CB84455757AB",
-    "",
-    "a\u{301}",
-];
+pub(crate) const UUIDS: [&str; 5] =
+    ["uuid-5", "60e8fedd-6d98-49d8-b7f6-cb84455757ab", "60E8FEDD-6D98-49D8-B7F6-CB84455757AB", "", "a\u{301}"];
 pub(crate) const DEVICES: [&str; 4] = ["eth0", "lxc123", "", "cilium_host"];
 pub(crate) const TIMES: [&str; 17] = [
     "2026-01-15T10:11:12.001Z",
@@ -146,7 +141,9 @@ pub(crate) const TEXTS: [&str; 24] = [
 pub(crate) fn text(random: &mut Random) -> String {
     if random.percent(10) {
         let length = random.below(40);
-        return (0..length).map(|_| random.pick(&["a", "\u{e9}", " ", "\t", "\"", "\\", "/", "<", "\u{1b}", "7"])).collect();
+        return (0..length)
+            .map(|_| random.pick(&["a", "\u{e9}", " ", "\t", "\"", "\\", "/", "<", "\u{1b}", "7"]))
+            .collect();
     }
     random.pick(&TEXTS).to_owned()
 }

@@ -1,0 +1,135 @@
+//! Values of one type as another one, and as fields of messages.
+
+use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use super::value::Value;
+use crate::json::schema::{FieldShape, Kind};
+
+/// Appends a field with this value; nothing for null. `None` where the value has another type or does not fit.
+pub(super) fn encode(field: &FieldShape, value: &Value, out: &mut Vec<u8>) -> Option<()> {
+    match value {
+        Value::List(values) if field.repeated => {
+            values.iter().try_for_each(|value| encode_single(field.number, &field.kind, value, out))
+        }
+        Value::Null => Some(()),
+        value => encode_single(field.number, &field.kind, value, out),
+    }
+}
+
+fn encode_single(number: u32, kind: &Kind, value: &Value, out: &mut Vec<u8>) -> Option<()> {
+    let mut delimited = |bytes: &[u8]| {
+        encode_key(number, WireType::LengthDelimited, out);
+        encode_varint(bytes.len() as u64, out);
+        out.extend_from_slice(bytes);
+    };
+    let varint = match (kind, value) {
+        (Kind::Bool, Value::Bool(value)) => u64::from(*value),
+        (Kind::Int32 | Kind::Enum(_), Value::Int(value)) => i64::from(i32::try_from(*value).ok()?).cast_unsigned(),
+        (Kind::Int64, Value::Int(value)) => value.cast_unsigned(),
+        (Kind::Uint32, Value::Uint(value)) => u32::try_from(*value).ok()?.into(),
+        (Kind::Uint64, Value::Uint(value)) => *value,
+        (Kind::String, Value::Text(text)) => return Some(delimited(text.as_bytes())),
+        (Kind::Bytes, Value::Bytes(bytes)) => return Some(delimited(bytes)),
+        (Kind::Message(name), Value::Message(message)) if name == message.name => {
+            return Some(delimited(&message.bytes));
+        }
+        (Kind::Timestamp, Value::Timestamp { seconds, nanos }) => {
+            return Some(delimited(&prost_types::Timestamp { seconds: *seconds, nanos: *nanos }.encode_to_vec()));
+        }
+        (Kind::Wrapper(inner), value) => {
+            let mut wrapped = Vec::new();
+            encode_single(1, inner, value, &mut wrapped)?;
+            return Some(delimited(&wrapped));
+        }
+        _ => return None,
+    };
+    // Scalars that have their default are left out, as protobuf does.
+    if varint != 0 {
+        encode_key(number, WireType::Varint, out);
+        encode_varint(varint, out);
+    }
+    Some(())
+}
+
+/// The value as an `int`.
+pub(super) fn to_int(value: &Value) -> Option<Value> {
+    Some(Value::Int(match value {
+        Value::Int(number) => *number,
+        Value::Uint(number) => i64::try_from(*number).ok()?,
+        Value::Double(number) => whole(*number).and_then(|number| i64::try_from(number).ok())?,
+        Value::Text(text) => text.parse().ok()?,
+        Value::Timestamp { seconds, .. } => *seconds,
+        _ => return None,
+    }))
+}
+
+/// The value as a `uint`.
+pub(super) fn to_uint(value: &Value) -> Option<Value> {
+    Some(Value::Uint(match value {
+        Value::Int(number) => u64::try_from(*number).ok()?,
+        Value::Uint(number) => *number,
+        Value::Double(number) => whole(*number).and_then(|number| u64::try_from(number).ok())?,
+        Value::Text(text) if text.starts_with('+') => return None,
+        Value::Text(text) => text.parse().ok()?,
+        _ => return None,
+    }))
+}
+
+/// The value as a `double`.
+#[expect(clippy::cast_precision_loss, reason = "that is what the conversion does")]
+pub(super) fn to_double(value: &Value) -> Option<Value> {
+    Some(Value::Double(match value {
+        Value::Int(number) => *number as f64,
+        Value::Uint(number) => *number as f64,
+        Value::Double(number) => *number,
+        Value::Text(text) => text.parse().ok()?,
+        _ => return None,
+    }))
+}
+
+/// The value as a `string`.
+pub(super) fn to_text(value: &Value) -> Option<Value> {
+    Some(Value::Text(match value {
+        Value::Bool(value) => value.to_string().into(),
+        Value::Int(number) => number.to_string().into(),
+        Value::Uint(number) => number.to_string().into(),
+        Value::Double(number) => double_text(*number).into(),
+        Value::Text(text) => text.clone(),
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.into(),
+        Value::Timestamp { seconds, nanos } => crate::json::time_text(*seconds, *nanos).into(),
+        Value::Duration(nanos) => {
+            let sign = if *nanos < 0 { "-" } else { "" };
+            let size = nanos.unsigned_abs();
+            let fraction = format!("{:09}", size % 1_000_000_000);
+            let fraction = fraction.trim_end_matches('0');
+            let point = if fraction.is_empty() { "" } else { "." };
+            format!("{sign}{}{point}{fraction}s", size / 1_000_000_000).into()
+        }
+        _ => return None,
+    }))
+}
+
+/// As Go's `%g` with the shortest digits.
+fn double_text(number: f64) -> String {
+    let size = number.abs();
+    if number.is_nan() {
+        return "NaN".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    if size != 0.0 && !(1e-4..1e21).contains(&size) {
+        let text = format!("{number:e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, digits) = exponent.strip_prefix('-').map_or(("+", exponent), |digits| ("-", digits));
+        return format!("{mantissa}e{sign}{digits:0>2}");
+    }
+    number.to_string()
+}
+
+/// The number without its fraction, if a 128-bit number holds it.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]
+fn whole(number: f64) -> Option<i128> {
+    (number.abs() < 2f64.powi(100)).then(|| number.trunc() as i128)
+}

@@ -1,0 +1,229 @@
+//! The value of an expression.
+
+use std::rc::Rc;
+
+use ::cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, StructExpr, operators,
+};
+use ::flow::filter::Regexes;
+
+use super::check::{is_logical, qualified};
+use super::value::{Message, Value};
+use super::{VARIABLE, convert, function, message};
+
+/// The value cannot be worked out: a key is missing, a number too large, types do not go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failure;
+
+/// Values that one evaluation may look at: expressions come from clients, and a comprehension in a comprehension in a
+/// comprehension would otherwise run for hours.
+const STEPS_MAX: u32 = 100_000;
+
+/// Works out values of expressions about one flow.
+pub(super) struct Evaluator<'a> {
+    flow: Value,
+    patterns: &'a [(String, Option<Regexes>)],
+    /// Variables of comprehensions, the innermost last.
+    scope: Vec<(&'a str, Value)>,
+    steps: u32,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn new(patterns: &'a [(String, Option<Regexes>)], flow: &[u8]) -> Self {
+        let (name, shape) = message::find_message("flow.Flow").expect("the descriptors have it");
+        let flow = Value::Message(Message { name, shape, bytes: flow.into() });
+        Self { flow, patterns, scope: Vec::new(), steps: 0 }
+    }
+
+    pub(super) fn value(&mut self, tree: &'a IdedExpr) -> Result<Value, Failure> {
+        self.steps += 1;
+        if self.steps > STEPS_MAX {
+            return Err(Failure);
+        }
+        match &tree.expr {
+            Expr::Unspecified => Err(Failure),
+            Expr::Literal(literal) => Ok(of_literal(literal)),
+            Expr::Ident(name) => self.name(name).ok_or(Failure),
+            Expr::Select(select) => self.select(tree, select),
+            Expr::Call(call) => self.call(call),
+            Expr::List(list) => {
+                let values = list.elements.iter().map(|element| self.value(element)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Value::List(Rc::new(values)))
+            }
+            Expr::Map(map) => {
+                let mut entries: Vec<(Value, Value)> = Vec::new();
+                for entry in &map.entries {
+                    let EntryExpr::MapEntry(entry) = &entry.expr else { return Err(Failure) };
+                    let (key, value) = (self.value(&entry.key)?, self.value(&entry.value)?);
+                    let is_key = matches!(key, Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Text(_));
+                    if !is_key || entries.iter().any(|(known, _)| known.equals(&key)) {
+                        return Err(Failure);
+                    }
+                    entries.push((key, value));
+                }
+                Ok(Value::Map(Rc::new(entries)))
+            }
+            Expr::Struct(message) => self.message(message),
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
+        }
+    }
+
+    fn name(&self, name: &str) -> Option<Value> {
+        if let Some((_, value)) = self.scope.iter().rev().find(|(known, _)| *known == name) {
+            return Some(value.clone());
+        }
+        if name.strip_prefix('.').unwrap_or(name) == VARIABLE {
+            return Some(self.flow.clone());
+        }
+        if let Some(number) = message::find_constant(name) {
+            return Some(Value::Int(number));
+        }
+        let type_name = if function::is_type_name(name) { name } else { message::find_message(name)?.0 };
+        Some(Value::Type(type_name.into()))
+    }
+
+    fn select(&mut self, tree: &'a IdedExpr, select: &'a SelectExpr) -> Result<Value, Failure> {
+        if let Some(name) = qualified(tree)
+            && !name.starts_with(VARIABLE)
+            && !self.scope.iter().any(|(known, _)| name.split('.').next() == Some(known))
+            && let Some(value) = self.name(&name)
+        {
+            return Ok(value);
+        }
+        match self.value(&select.operand)? {
+            Value::Message(message) => {
+                let field = message::field(message.shape, &select.field).ok_or(Failure)?;
+                if select.test { message.has(field).map(Value::Bool) } else { message.get(field) }.ok_or(Failure)
+            }
+            Value::Map(entries) => {
+                let key = Value::Text(select.field.as_str().into());
+                let found = entries.iter().find(|(known, _)| known.equals(&key)).map(|(_, value)| value.clone());
+                if select.test { Ok(Value::Bool(found.is_some())) } else { found.ok_or(Failure) }
+            }
+            _ => Err(Failure),
+        }
+    }
+
+    fn call(&mut self, call: &'a CallExpr) -> Result<Value, Failure> {
+        let name = call.func_name.as_str();
+        if is_logical(name) {
+            return self.logical(call, name == operators::LOGICAL_OR);
+        }
+        match (name, call.args.as_slice()) {
+            (operators::CONDITIONAL, [condition, yes, no]) => match self.value(condition)? {
+                Value::Bool(true) => self.value(yes),
+                Value::Bool(false) => self.value(no),
+                _ => Err(Failure),
+            },
+            (operators::NOT_STRICTLY_FALSE, [argument]) => {
+                Ok(Value::Bool(!matches!(self.value(argument), Ok(Value::Bool(false)))))
+            }
+            _ => {
+                let all = call.target.as_deref().into_iter().chain(&call.args);
+                let values = all.map(|argument| self.value(argument)).collect::<Result<Vec<_>, _>>()?;
+                function::call(name, &values, self.patterns)
+            }
+        }
+    }
+
+    /// "And" and "or": where one side decides, a failure of the other one does not matter.
+    fn logical(&mut self, call: &'a CallExpr, decisive: bool) -> Result<Value, Failure> {
+        let mut failed = false;
+        for argument in &call.args {
+            match self.value(argument) {
+                Ok(Value::Bool(value)) if value == decisive => return Ok(Value::Bool(decisive)),
+                Ok(Value::Bool(_)) => {}
+                _ => failed = true,
+            }
+        }
+        if failed { Err(Failure) } else { Ok(Value::Bool(!decisive)) }
+    }
+
+    fn message(&mut self, message: &'a StructExpr) -> Result<Value, Failure> {
+        let (name, shape) = message::find_message(&message.type_name).ok_or(Failure)?;
+        let mut bytes = Vec::new();
+        for entry in &message.entries {
+            let EntryExpr::StructField(entry) = &entry.expr else { return Err(Failure) };
+            let field = message::field(shape, &entry.field).ok_or(Failure)?;
+            let value = self.value(&entry.value)?;
+            convert::encode(field, &value, &mut bytes).ok_or(Failure)?;
+        }
+        Ok(Value::Message(Message { name, shape, bytes: bytes.into() }))
+    }
+
+    fn comprehension(&mut self, comprehension: &'a ComprehensionExpr) -> Result<Value, Failure> {
+        let (first, second): (Vec<Value>, Vec<Value>) = match self.value(&comprehension.iter_range)? {
+            Value::List(values) => {
+                let places = (0i64..).map(Value::Int);
+                places.zip(values.iter().cloned()).unzip()
+            }
+            Value::Map(entries) => entries.iter().cloned().unzip(),
+            _ => return Err(Failure),
+        };
+        let depth = self.scope.len();
+        let is_map = !matches!(first.first(), Some(Value::Int(0))) || second.is_empty();
+        let mut accumulated = self.value(&comprehension.accu_init);
+        for (key, value) in first.into_iter().zip(second) {
+            self.scope.push((&comprehension.accu_var, accumulated.clone().unwrap_or(Value::Null)));
+            match &comprehension.iter_var2 {
+                Some(name) => {
+                    self.scope.push((&comprehension.iter_var, key));
+                    self.scope.push((name, value));
+                }
+                // Of a map the keys are gone through, of a list the elements.
+                None => self.scope.push((&comprehension.iter_var, if is_map { key } else { value })),
+            }
+            let goes_on = accumulated.is_err() || matches!(self.value(&comprehension.loop_cond), Ok(Value::Bool(true)));
+            let step = if !goes_on {
+                None
+            } else if accumulated.is_err() {
+                Some(self.step_after_failure(comprehension))
+            } else {
+                Some(self.value(&comprehension.loop_step))
+            };
+            self.scope.truncate(depth);
+            match step {
+                Some(step) => accumulated = step,
+                None => break,
+            }
+            if self.steps > STEPS_MAX {
+                return Err(Failure);
+            }
+        }
+        self.scope.push((&comprehension.accu_var, accumulated?));
+        let result = self.value(&comprehension.result);
+        self.scope.truncate(depth);
+        result
+    }
+
+    /// `exists` and `all` go on after an element that fails: a later one may decide.
+    fn step_after_failure(&mut self, comprehension: &'a ComprehensionExpr) -> Result<Value, Failure> {
+        let Expr::Call(call) = &comprehension.loop_step.expr else { return Err(Failure) };
+        if !is_logical(&call.func_name) {
+            return Err(Failure);
+        }
+        let decisive = call.func_name == operators::LOGICAL_OR;
+        let is_accumulator =
+            |tree: &IdedExpr| matches!(&tree.expr, Expr::Ident(name) if *name == comprehension.accu_var);
+        for argument in call.args.iter().filter(|argument| !is_accumulator(argument)) {
+            if let Ok(Value::Bool(value)) = self.value(argument)
+                && value == decisive
+            {
+                return Ok(Value::Bool(decisive));
+            }
+        }
+        Err(Failure)
+    }
+}
+
+fn of_literal(literal: &LiteralValue) -> Value {
+    match literal {
+        LiteralValue::Boolean(value) => Value::Bool(*value.inner()),
+        LiteralValue::Bytes(value) => Value::Bytes(value.inner().into()),
+        LiteralValue::Double(value) => Value::Double(*value.inner()),
+        LiteralValue::Int(value) => Value::Int(*value.inner()),
+        LiteralValue::Null => Value::Null,
+        LiteralValue::String(value) => Value::Text(value.inner().into()),
+        LiteralValue::UInt(value) => Value::Uint(*value.inner()),
+    }
+}

@@ -1,0 +1,155 @@
+//! Values of expressions.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use crate::json::schema::MessageShape;
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Double(f64),
+    Text(Rc<str>),
+    Bytes(Rc<[u8]>),
+    Timestamp {
+        seconds: i64,
+        nanos: i32,
+    },
+    /// Nanoseconds.
+    Duration(i64),
+    /// Name of a type.
+    Type(Rc<str>),
+    List(Rc<Vec<Value>>),
+    Map(Rc<Vec<(Value, Value)>>),
+    Message(Message),
+}
+
+/// An encoded message.
+#[derive(Clone)]
+pub(super) struct Message {
+    pub(super) name: &'static str,
+    pub(super) shape: &'static MessageShape,
+    pub(super) bytes: Rc<[u8]>,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} bytes", self.name, self.bytes.len())
+    }
+}
+
+impl Value {
+    /// Whether two values are equal; numbers are compared by what they are worth, and different types never are.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Text(a), Self::Text(b)) | (Self::Type(a), Self::Type(b)) => a == b,
+            (Self::Bytes(a), Self::Bytes(b)) => a == b,
+            (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(b)),
+            (Self::Map(a), Self::Map(b)) => {
+                let in_b = |key: &Self| b.iter().find(|(k, _)| k.equals(key)).map(|(_, value)| value);
+                a.len() == b.len() && a.iter().all(|(key, value)| in_b(key).is_some_and(|other| other.equals(value)))
+            }
+            (Self::Message(a), Self::Message(b)) => a.equals(b),
+            (a, b) => a.order(b) == Some(Ordering::Equal),
+        }
+    }
+
+    /// Order of two values; `None` where they have none.
+    pub(super) fn order(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Int(b)) | (Self::Duration(a), Self::Duration(b)) => Some(a.cmp(b)),
+            (Self::Uint(a), Self::Uint(b)) => Some(a.cmp(b)),
+            (Self::Double(a), Self::Double(b)) => a.partial_cmp(b),
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            (Self::Bytes(a), Self::Bytes(b)) => Some(a.cmp(b)),
+            (Self::Timestamp { seconds: a, nanos: x }, Self::Timestamp { seconds: b, nanos: y }) => {
+                Some((a, x).cmp(&(b, y)))
+            }
+            (Self::Int(a), Self::Uint(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
+            (Self::Uint(a), Self::Int(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
+            (Self::Int(a), Self::Double(b)) => whole_and_double(i128::from(*a), *b),
+            (Self::Uint(a), Self::Double(b)) => whole_and_double(i128::from(*a), *b),
+            (Self::Double(a), Self::Int(b)) => whole_and_double(i128::from(*b), *a).map(Ordering::reverse),
+            (Self::Double(a), Self::Uint(b)) => whole_and_double(i128::from(*b), *a).map(Ordering::reverse),
+            _ => None,
+        }
+    }
+
+    /// Name of the type.
+    pub(super) fn type_name(&self) -> &str {
+        match self {
+            Self::Null => "null_type",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Uint(_) => "uint",
+            Self::Double(_) => "double",
+            Self::Text(_) => "string",
+            Self::Bytes(_) => "bytes",
+            Self::Timestamp { .. } => "google.protobuf.Timestamp",
+            Self::Duration(_) => "google.protobuf.Duration",
+            Self::Type(_) => "type",
+            Self::List(_) => "list",
+            Self::Map(_) => "map",
+            Self::Message(message) => message.name,
+        }
+    }
+}
+
+/// Compares without losing digits of the whole number.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]
+#[expect(clippy::cast_precision_loss, reason = "only the size matters where the double is out of range")]
+fn whole_and_double(whole: i128, double: f64) -> Option<Ordering> {
+    if double.is_nan() {
+        return None;
+    }
+    if double.abs() >= 2f64.powi(66) {
+        return (whole as f64).partial_cmp(&double);
+    }
+    let floor = double.floor();
+    Some(whole.cmp(&(floor as i128)).then(if double > floor { Ordering::Less } else { Ordering::Equal }))
+}
+
+/// Reads a duration in Go's form, such as `1h30m` or `-1.5s`, into nanoseconds.
+pub(super) fn duration(text: &str) -> Option<i64> {
+    const UNITS: [(&str, f64); 8] = [
+        ("ns", 1.0),
+        ("us", 1e3),
+        ("\u{b5}s", 1e3),
+        ("\u{3bc}s", 1e3),
+        ("ms", 1e6),
+        ("s", 1e9),
+        ("m", 6e10),
+        ("h", 3.6e12),
+    ];
+    let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    rest = rest.strip_prefix('+').filter(|_| !negative).unwrap_or(rest);
+    if rest == "0" {
+        return Some(0);
+    }
+    let mut total = 0i64;
+    loop {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|end| *end > 0)?;
+        let (number, tail) = rest.split_at(number);
+        let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len()));
+        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        let nanos = number.parse::<f64>().ok()? * length;
+        // Below 2^63 nanoseconds, some 292 years.
+        if nanos >= 9.2e18 {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "checked above")]
+        let nanos = nanos as i64;
+        total = total.checked_add(nanos)?;
+        if tail.is_empty() {
+            return Some(if negative { -total } else { total });
+        }
+        rest = tail;
+    }
+}
