@@ -119,23 +119,23 @@ fn refusals_name_the_place() {
     check(r#"{"flow":{"IP":{"source":7}}}"#, "flow.IP.source: expected a string");
     check(r#"{"flow":{"source":{"labels":["a",1]}}}"#, "flow.source.labels.1: expected a string");
     check(r#"{"flow":{"time":"yesterday"}}"#, "flow.time: expected an RFC 3339 time");
-    check(r#"{"flow":{"proxy_port":-1}}"#, "flow.proxy_port: expected an unsigned integer");
+    check(r#"{"flow":{"proxy_port":-1}}"#, "flow.proxy_port: expected an unsigned 32-bit integer");
     check(r#"{"flow":{"proxy_port":4294967296}}"#, "flow.proxy_port: expected an unsigned 32-bit integer");
-    check(r#"{"flow":{"event_type":{"type":1.5}}}"#, "flow.event_type.type: expected an integer");
+    check(r#"{"flow":{"event_type":{"type":1.5}}}"#, "flow.event_type.type: expected a 32-bit integer");
     check(r#"{"flow":{"source":[]}}"#, "flow.source: expected an object");
     check(r#"{"flow":{"node_labels":"a"}}"#, "flow.node_labels: expected a list");
     check(r#"{"flow":{"is_reply":"yes"}}"#, "flow.is_reply: expected true or false");
     check(r#"{"flow":{"verdict":[]}}"#, "flow.verdict: expected a name or number");
-    check("[]", "not a JSON object");
-    check("{", "not a JSON object");
-    check("", "not a JSON object");
+    check("[]", "expected an object");
+    check("{", "not a JSON object: no name of a field at byte 1");
+    check("", "expected an object");
 }
 
 #[test]
 fn a_filter_with_anything_unknown_is_refused() {
     for (text, place) in [
         (r#"{"sourcepod":["a"]}"#, "sourcepod: expected a field"),
-        (r#"{"verdict":["FORWARDED","NONSENSE"]}"#, "verdict: expected a name"),
+        (r#"{"verdict":["FORWARDED","NONSENSE"]}"#, "verdict.1: expected a name"),
         (r#"{"tcp_flags":[{"SYN":true,"XYZ":true}]}"#, "tcp_flags.XYZ: expected a field"),
         (r#"{} {"uuid":"a"}"#, "uuid: expected a list"),
         ("{", "not a JSON object"),

@@ -66,6 +66,16 @@ pub enum FilterError {
         #[source]
         source: Box<regex::Error>,
     },
+    /// A regular expression is not one of RE2's.
+    #[error("invalid {of} filter: failed to compile regexp {expression:?}: {problem}")]
+    Re2 {
+        /// `DNS query`, `http path` or `http url`.
+        of: &'static str,
+        /// The expression as given.
+        expression: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// HTTP fields are asked for, but no event type that carries them.
     #[error("filtering by http {field} requires the event type filter to only match 'l7' events")]
     NeedsL7 {

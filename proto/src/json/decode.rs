@@ -317,7 +317,9 @@ impl<'a> Decoder<'a, '_> {
     /// `@type` names the message whose fields lie open beside it.
     fn any(&mut self) -> Result<(), Stop> {
         let mut ahead = self.lexer.clone();
-        let Some(type_url) = type_url(&mut ahead)? else {
+        let keep = self.policy == Unknown::Keep;
+        let (found, holds_bytes) = type_url(&mut ahead, keep)?;
+        let Some(type_url) = found else {
             if self.policy == Unknown::Refuse && !is_empty_object(self.lexer.clone()) {
                 return Err(Stop::expected("a type").at("@type"));
             }
@@ -325,6 +327,9 @@ impl<'a> Decoder<'a, '_> {
         };
         let name = type_url.rsplit('/').next().unwrap_or_default();
         let known = schema::message(name).filter(|_| !name.starts_with("google.protobuf."));
+        // What this library could not open it wrote as bytes.
+        let closed = keep && holds_bytes;
+        let known = known.filter(|shape| !closed || shape.fields.iter().any(|field| field.name == "value"));
         self.delimited(1, type_url.as_bytes());
         match known {
             Some(shape) => {
@@ -337,7 +342,7 @@ impl<'a> Decoder<'a, '_> {
                 self.delimited(2, &in_order(&inner));
                 Ok(())
             }
-            None if self.policy == Unknown::Keep => self.opaque(),
+            None if keep => self.opaque(),
             None => Err(Stop::expected("a type of the API").at("@type")),
         }
     }
@@ -488,14 +493,16 @@ fn skip(lexer: &mut Lexer<'_>) -> Result<(), Stop> {
     }
 }
 
-/// The type that an object names; `None` where it names none.
-fn type_url(lexer: &mut Lexer<'_>) -> Result<Option<String>, Stop> {
+/// The type that an object names (`None` where it names none), and whether it has a text called `value`. The empty name
+/// is one for this library alone.
+fn type_url(lexer: &mut Lexer<'_>, may_be_empty: bool) -> Result<(Option<String>, bool), Stop> {
     if lexer.next()? != Token::ObjectOpen {
         return Err(Stop::expected("an object"));
     }
     let mut found: Option<String> = None;
+    let mut holds_bytes = false;
     if lexer.peek() == Some(b'}') {
-        return Ok(None);
+        return Ok((None, false));
     }
     loop {
         let at = lexer.position();
@@ -507,15 +514,18 @@ fn type_url(lexer: &mut Lexer<'_>) -> Result<Option<String>, Stop> {
         }
         if name == "@type" {
             match lexer.next()? {
-                Token::Text(text) if !text.is_empty() && found.is_none() => found = Some(text.into_owned()),
+                Token::Text(text) if found.is_none() && (may_be_empty || !text.is_empty()) => {
+                    found = Some(text.into_owned())
+                }
                 _ => return Err(Stop::expected("one type").at("@type")),
             }
         } else {
+            holds_bytes |= name == "value" && lexer.peek() == Some(b'"');
             skip(lexer)?;
         }
         match lexer.next()? {
             Token::Comma => {}
-            Token::ObjectClose => return Ok(found),
+            Token::ObjectClose => return Ok((found, holds_bytes)),
             _ => return Err(BadSyntax { at, problem: "neither a comma nor the end of the object" }.into()),
         }
     }
