@@ -136,7 +136,7 @@ fn a_filter_with_anything_unknown_is_refused() {
     for (text, place) in [
         (r#"{"sourcepod":["a"]}"#, "sourcepod: expected a field"),
         (r#"{"verdict":["FORWARDED","NONSENSE"]}"#, "verdict.1: expected a name"),
-        (r#"{"tcp_flags":[{"SYN":true,"XYZ":true}]}"#, "tcp_flags.XYZ: expected a field"),
+        (r#"{"tcp_flags":[{"SYN":true,"XYZ":true}]}"#, "tcp_flags.0.XYZ: expected a field"),
         (r#"{} {"uuid":"a"}"#, "uuid: expected a list"),
         ("{", "not a JSON object"),
     ] {
