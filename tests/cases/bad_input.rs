@@ -63,6 +63,7 @@ fn without_privilege_weir_says_what_is_missing_and_offers_files() -> Result<()> 
         .args(["--reuid=nobody", "--clear-groups", "--", "timeout", "20"])
         .arg(&program)
         .args(["up", "--set", "relay.grpc.listen=127.0.0.1:0", "--set", "relay.http.listen=127.0.0.1:0"])
+        .args(["--set", "relay.flight_sql.listen=127.0.0.1:0"])
         .args(["--set", "relay.metrics.listen=127.0.0.1:0", "--set", "collector.observer.listen=127.0.0.1:0"])
         .args(["--set", "collector.metrics.listen=127.0.0.1:0", "--set", "collector.observer.socket=null"])
         .output()?;

@@ -6,7 +6,7 @@
 mod require;
 mod weir;
 
-pub use require::{hubble, installed, root};
+pub use require::{hubble, installed, python, root};
 pub use weir::{Place, Weir, binary, fixture};
 
 use std::time::Duration;

@@ -47,6 +47,23 @@ pub fn installed(test: &str, program: &str) -> bool {
     found
 }
 
+/// A Python that has the clients of other databases; `None`, and a word about it, where there is none.
+///
+/// # Panics
+/// It is missing on CI.
+#[must_use]
+pub fn python(test: &str) -> Option<std::path::PathBuf> {
+    let cache = std::env::var_os("WEIR_CACHE").map(std::path::PathBuf::from);
+    let home = || Some(std::path::PathBuf::from(std::env::var_os("HOME")?).join(".cache/weir"));
+    let python = cache.or_else(home)?.join("python/bin/python");
+    if python.exists() {
+        return Some(python);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing: run ./dev setup test", python.display());
+    skip(test, "the Python clients are not installed (./dev setup test installs them)", "REQUIRE_INSTALLED");
+    None
+}
+
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 fn skip(test: &str, missing: &str, variable: &str) {
     assert!(std::env::var_os(variable).is_none_or(|v| v != "1"), "{test} cannot run: {missing}, and {variable}=1");

@@ -217,6 +217,7 @@ fn free_ports(folder: &Path) -> Vec<String> {
     [
         "relay.grpc.listen=127.0.0.1:0".to_owned(),
         "relay.http.listen=127.0.0.1:0".to_owned(),
+        "relay.flight_sql.listen=127.0.0.1:0".to_owned(),
         "relay.metrics.listen=127.0.0.1:0".to_owned(),
         "collector.observer.listen=127.0.0.1:0".to_owned(),
         "collector.metrics.listen=127.0.0.1:0".to_owned(),
@@ -237,6 +238,9 @@ fn greeting_line(line: &str) -> Option<(String, String)> {
         let (url, part) = url.trim().split_once(' ')?;
         let address = url.strip_prefix("http://")?.strip_suffix("/metrics")?;
         return Some((format!("{}-metrics", part.trim_matches(['(', ')'])), address.to_owned()));
+    }
+    if let Some(url) = line.strip_prefix("Flight SQL") {
+        return Some(("flight-sql".to_owned(), url.trim().strip_prefix("grpc://")?.to_owned()));
     }
     if let Some(address) = line.strip_prefix("Hubble API (relay)") {
         return Some(("relay".to_owned(), address.trim().to_owned()));

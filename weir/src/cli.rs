@@ -48,6 +48,9 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t = Role::Up)]
         role: Role,
     },
+    /// Make traffic to measure with
+    #[command(subcommand)]
+    Bench(crate::bench::BenchCommand),
     /// Print a completion script
     Completion {
         /// Shell to complete for

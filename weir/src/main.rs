@@ -1,6 +1,7 @@
 //! `weir`: the flow observability server, as a collector on every node, as the relay of a cluster, or as both in one
 //! process for one machine.
 
+mod bench;
 mod cli;
 mod doctor;
 mod serve;
@@ -38,6 +39,7 @@ fn run(cli: &Cli) -> Result<()> {
             }
             Ok(())
         }
+        Command::Bench(command) => bench::run(command),
         Command::Doctor { json } => doctor::run(*json),
         Command::Collector(_) | Command::Relay(_) | Command::Up(_) => {
             let part = cli.command.part().expect("these commands run a part");

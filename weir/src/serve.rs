@@ -39,6 +39,7 @@ async fn run_both(mut settings: Settings, shutdown: CancellationToken) -> Result
     let relay_shutdown = CancellationToken::new();
     let relay = relay_server::start(settings.relay, relay_shutdown.clone()).await?;
     let (grpc, http, metrics) = (relay.grpc_addr(), relay.http_addr(), relay.metrics_addr());
+    let flight_sql = relay.flight_sql_addr();
     settings.collector.relay.address = Some(format!("http://{}", reachable(grpc)));
     let collector = match collector::start(settings.collector, shutdown.clone()).await {
         Ok(collector) => collector,
@@ -52,6 +53,7 @@ async fn run_both(mut settings: Settings, shutdown: CancellationToken) -> Result
         ui: reachable(http),
         grpc: reachable(grpc),
         observer: collector.observer.map(reachable),
+        flight_sql: flight_sql.map(reachable),
         metrics: [collector.metrics.map(reachable), metrics.map(reachable)],
     });
 
@@ -93,6 +95,7 @@ struct Greeting {
     ui: std::net::SocketAddr,
     grpc: std::net::SocketAddr,
     observer: Option<std::net::SocketAddr>,
+    flight_sql: Option<std::net::SocketAddr>,
     metrics: [Option<std::net::SocketAddr>; 2],
 }
 
@@ -106,6 +109,9 @@ fn greet(at: &Greeting) {
     println!("  Hubble API (relay)  {}", at.grpc);
     if let Some(observer) = at.observer {
         println!("  Hubble API (node)   {observer}");
+    }
+    if let Some(flight_sql) = at.flight_sql {
+        println!("  Flight SQL          grpc://{flight_sql}");
     }
     for (name, address) in ["collector", "relay"].iter().zip(at.metrics) {
         if let Some(address) = address {

@@ -50,8 +50,25 @@ fn measure(flows: usize) {
     let stats = index.stats();
     let bytes = as_f64(usize::try_from(stats.bytes).expect("it fits"));
     println!("  memory: {:.1} bytes a flow, {} segments", bytes / as_f64(flows), stats.segments);
+    count(&index, flows);
     search(&index, &traffic);
     aggregate(&index);
+}
+
+fn count(index: &Index, flows: usize) {
+    let start = Instant::now();
+    index.rollups().catch_up(&index.snapshot());
+    let per_row = start.elapsed().as_secs_f64() * 1e9 / as_f64(flows);
+    let stats = index.rollups().stats();
+    let [rows, bytes] = [stats.rows, stats.bytes].map(|n| as_f64(usize::try_from(n).expect("it fits")));
+    println!(
+        "  rollups: {per_row:.0} ns a flow, {:.1} flows a sealed row, {:.1} bytes a flow",
+        as_f64(flows) / rows.max(1.0),
+        bytes / as_f64(flows)
+    );
+    let mut map = flow::view::ServiceMap::default();
+    let time = best(|| map = index.service_map(&Search::default(), MapBy::Workload));
+    println!("  service map of all from {}: {:.1} ms ({} edges)", map.source, millis(time), map.edges.len());
 }
 
 fn batch(traffic: &mut Traffic, builder: &mut FlowBatchBuilder) -> RecordBatch {

@@ -97,11 +97,6 @@ impl Rollup {
         Timestamp(self.start_us.saturating_mul(1_000))
     }
 
-    /// Start of the slice in microseconds since the Unix epoch.
-    pub(crate) const fn start_us(&self) -> i64 {
-        self.start_us
-    }
-
     /// The rows of a table, in the shape of [`RollupKind::schema`].
     #[must_use]
     pub const fn batch(&self, kind: RollupKind) -> &RecordBatch {
@@ -162,12 +157,10 @@ struct State {
 }
 
 /// What the rollups know at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RollupView {
     /// By period, in order of time; several may be of one slice.
     rollups: [Vec<Arc<Rollup>>; 2],
-    /// Minutes that are not part of their hour yet.
-    open_minutes: Vec<Arc<Rollup>>,
     /// Of each period the first slice since which nothing is missing.
     whole_since_us: [i64; 2],
 }
@@ -205,23 +198,28 @@ impl Rollups {
     #[must_use]
     pub fn view(&self, snapshot: &Snapshot) -> RollupView {
         self.catch_up(snapshot);
-        let state = self.state();
-        let open = |period: Period| -> Vec<Arc<Rollup>> {
-            let rollup = |(number, slice): (&i64, &Slice)| {
-                write::rollup(period, number.saturating_mul(period.micros()), slice, &state.names)
-            };
-            state.open(period).iter().map(rollup).map(Arc::new).collect()
-        };
-        let open = Period::ALL.map(open);
+        let mut state = self.state();
+        let State { names, minutes, hours, .. } = &mut *state;
+        let mut open: [Vec<Arc<Rollup>>; 2] = Default::default();
+        for (minute, slice) in minutes {
+            let [start_us, of_hour] =
+                Period::ALL.map(|p| minute.saturating_mul(MINUTE_US).div_euclid(p.micros()) * p.micros());
+            open[0].push(slice.written(Period::Minute, |s| write::rollup(Period::Minute, start_us, s, names)));
+            // A minute that is open is not in the slice of its hour yet.
+            open[1].push(slice.written(Period::Hour, |s| write::rollup(Period::Hour, of_hour, s, names)));
+        }
+        for (hour, slice) in hours {
+            let start_us = hour.saturating_mul(Period::Hour.micros());
+            open[1].push(slice.written(Period::Hour, |s| write::rollup(Period::Hour, start_us, s, names)));
+        }
         let rollups = Period::ALL.map(|period| -> Vec<Arc<Rollup>> {
             let sealed = state.sealed[period as usize].values().flatten();
             let mut rollups: Vec<_> = sealed.chain(&open[period as usize]).cloned().collect();
             rollups.sort_by_key(|rollup| rollup.start_us);
             rollups
         });
-        let [open_minutes, _] = open;
         let whole_since_us = Period::ALL.map(|p| state.whole_since[p as usize].saturating_mul(p.micros()));
-        RollupView { rollups, open_minutes, whole_since_us }
+        RollupView { rollups, whole_since_us }
     }
 
     /// Takes in a rollup of minutes as files hold it: one batch a table, in any order of columns. Its hours are made
@@ -235,6 +233,7 @@ impl Rollups {
             *batch = read::conform(kind, batch)?;
         }
         let mut state = self.state();
+        state.calls += 1;
         let mut slices = BTreeMap::new();
         let rows_max = self.limits.rows_max;
         read::add(&conformed, &mut state.names, &mut Slices { slices: &mut slices, slice_us: MINUTE_US, rows_max });
@@ -292,11 +291,6 @@ impl RollupView {
         rollups[first..last.max(first)].iter()
     }
 
-    /// Minutes that are not part of their hour yet.
-    pub(crate) fn open_minutes(&self) -> impl Iterator<Item = &Arc<Rollup>> {
-        self.open_minutes.iter()
-    }
-
     /// Start of the first slice of a period since which nothing is missing, in microseconds since the Unix epoch.
     pub(crate) const fn whole_since_us(&self, period: Period) -> i64 {
         self.whole_since_us[period as usize]
@@ -320,13 +314,6 @@ impl Default for State {
 }
 
 impl State {
-    fn open(&self, period: Period) -> &BTreeMap<i64, Slice> {
-        match period {
-            Period::Minute => &self.minutes,
-            Period::Hour => &self.hours,
-        }
-    }
-
     /// Rows have left before they were counted: nothing up to the oldest row held is whole.
     fn miss(&mut self, snapshot: &Snapshot) {
         self.stats.flows_missed += snapshot.first_seq() - self.end_seq;
@@ -372,7 +359,9 @@ impl State {
         let rollup = write::rollup(Period::Minute, minute.saturating_mul(MINUTE_US), slice, &self.names);
         self.keep(rollup);
         let hour = minute.div_euclid(60);
-        self.hours.entry(hour).or_insert_with(|| Slice::new(limits.rows_max * 4)).join(slice);
+        let of_hour = self.hours.entry(hour).or_insert_with(|| Slice::new(limits.rows_max * 4));
+        of_hour.join(slice);
+        of_hour.touched = self.calls;
         // Two hours stay open: rows are rarely later.
         self.seal_hours(2);
         self.evict(limits);

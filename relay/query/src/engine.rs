@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arrow::record_batch::RecordBatch;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use relay_index::Index;
+use relay_index::{Index, RollupView};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use crate::answer::stopped;
+use crate::error::from_engine;
 use crate::run::Run;
 use crate::session::Tables;
-use crate::{Answer, Limits, LimitsError, QueryError, statement};
+use crate::{Answer, Limits, LimitsError, Prepared, QueryError, TableInfo, prepared, session, statement};
 
 /// Answers SQL over the index. Cheap to share behind an `Arc`.
 ///
@@ -27,6 +29,9 @@ pub struct Engine {
     threads: Option<Runtime>,
     processors: usize,
 }
+
+/// Stack of a thread that runs queries: what people write may be nested deeply. Only what is used takes memory.
+const STACK_BYTES: usize = 64 << 20;
 
 /// Batches of a query that wait for its reader.
 const BATCHES_WAITING: usize = 2;
@@ -47,6 +52,7 @@ impl Engine {
         let threads = Builder::new_multi_thread()
             .worker_threads(processors)
             .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
             .enable_time()
             .build()
             .map_err(LimitsError::Threads)?;
@@ -62,18 +68,31 @@ impl Engine {
     /// # Cancel safety
     /// Dropping the call, or the answer, stops the query.
     pub async fn query(&self, index: &Index, sql: &str) -> Result<Answer, QueryError> {
-        let statement = statement::parse(sql, &self.limits)?;
-        let permit = timeout(self.limits.wait, self.permits.clone().acquire_owned())
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(QueryError::Busy { running: self.limits.concurrent })?;
-        let tables = Tables { snapshot: index.snapshot(), losses: index.losses(), nodes: index.nodes() };
+        self.query_with(index, sql, None).await
+    }
+
+    /// The same with values for `$1`, `$2` and so on, or for each `?`: the columns of the one row of `parameters`.
+    ///
+    /// # Errors
+    /// As [`Engine::query`], and where the parameters are not one row or do not fit.
+    ///
+    /// # Cancel safety
+    /// Dropping the call, or the answer, stops the query.
+    pub async fn query_with(
+        &self,
+        index: &Index,
+        sql: &str,
+        parameters: Option<&RecordBatch>,
+    ) -> Result<Answer, QueryError> {
+        let parameters = parameters.map(prepared::values).transpose()?;
+        let permit = self.permit().await?;
+        let tables = tables(index);
         let truncated = Arc::new(AtomicBool::new(false));
         let (parts, received) = mpsc::channel(BATCHES_WAITING);
         let (planned, schema) = oneshot::channel();
         let run = Run {
-            statement,
+            sql: sql.to_owned(),
+            parameters,
             tables,
             limits: self.limits.clone(),
             environment: self.environment.clone(),
@@ -83,8 +102,55 @@ impl Engine {
         let deadline = Instant::now() + self.limits.deadline;
         let threads = self.threads.as_ref().expect("the engine is not being dropped");
         let query = AbortOnDrop(threads.spawn(run.until(deadline, permit, planned, parts)).abort_handle());
-        let schema = schema.await.map_err(|_| stopped())??;
+        // Planning cannot be stopped between two waits of its own; whoever asked need not wait for that.
+        let schema = timeout(self.limits.deadline, schema)
+            .await
+            .map_err(|_| QueryError::TimedOut { limit_ms: self.limits.deadline.as_millis() })?
+            .map_err(|_| stopped())??;
         Ok(Answer::new(schema, received, truncated, query.keep()))
+    }
+
+    /// Plans a query without running it: what its answer will look like, and what parameters it takes.
+    ///
+    /// # Errors
+    /// The query is bad, would change something, or other queries run.
+    pub async fn prepare(&self, index: &Index, sql: &str) -> Result<Prepared, QueryError> {
+        let _permit = self.permit().await?;
+        let tables = tables(index);
+        let (environment, processors, limits) = (self.environment.clone(), self.processors, self.limits.clone());
+        let threads = self.threads.as_ref().expect("the engine is not being dropped");
+        let sql = sql.to_owned();
+        let planning = threads.spawn(async move {
+            let statement = statement::parse(&sql, &limits)?;
+            let context = session::context(&tables, &environment, processors).await;
+            let context = context.map_err(|error| from_engine(&error, &limits))?;
+            prepared::prepare(&context, statement, &limits).await
+        });
+        let _stopped_with_us = AbortOnDrop(planning.abort_handle());
+        match tokio::time::timeout(self.limits.deadline, planning).await {
+            Ok(planned) => planned.map_err(|_| stopped())?,
+            Err(_) => Err(QueryError::TimedOut { limit_ms: self.limits.deadline.as_millis() }),
+        }
+    }
+
+    /// The tables and views, by name.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub async fn tables(&self) -> Result<Vec<TableInfo>, QueryError> {
+        let tables =
+            Tables { snapshot: Arc::default(), rollups: RollupView::default(), losses: Vec::new(), nodes: Vec::new() };
+        let bad = |error| from_engine(&error, &self.limits);
+        let context = session::context(&tables, &self.environment, self.processors).await.map_err(bad)?;
+        prepared::tables(&context).await.map_err(bad)
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        timeout(self.limits.wait, self.permits.clone().acquire_owned())
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(QueryError::Busy { running: self.limits.concurrent })
     }
 
     /// The limits the engine was made with.
@@ -92,6 +158,13 @@ impl Engine {
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }
+}
+
+/// Everything of this moment.
+fn tables(index: &Index) -> Tables {
+    let snapshot = index.snapshot();
+    let rollups = index.rollups().view(&snapshot);
+    Tables { snapshot, rollups, losses: index.losses(), nodes: index.nodes() }
 }
 
 impl Drop for Engine {

@@ -1,5 +1,8 @@
 //! Functions for addresses and labels.
 
+mod label_value;
+mod percentile;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +13,9 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use flow::filter::{Addresses, LabelSelectors};
+
+pub(crate) use label_value::LabelValue;
+pub(crate) use percentile::SketchPercentile;
 
 /// `cidr_match(address, prefix)`: whether an address is in a prefix such as `10.0.0.0/8`, or is the address itself.
 /// NULL where either is NULL; text that is no address is in no prefix.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -19,7 +19,9 @@ use crate::{Limits, QueryError, statement};
 
 /// A query that is about to run.
 pub(crate) struct Run {
-    pub(crate) statement: Statement,
+    pub(crate) sql: String,
+    /// Values for the query's parameters.
+    pub(crate) parameters: Option<Vec<ScalarValue>>,
     pub(crate) tables: Tables,
     pub(crate) limits: Limits,
     pub(crate) environment: Arc<RuntimeEnv>,
@@ -59,11 +61,17 @@ impl Run {
 
     async fn plan(&self) -> Result<SendableRecordBatchStream, QueryError> {
         let bad = |error| from_engine(&error, &self.limits);
+        let statement = statement::parse(&self.sql, &self.limits)?;
+        let text = statement.to_string();
         let context = session::context(&self.tables, &self.environment, self.processors).await.map_err(bad)?;
-        let plan = context.state().statement_to_plan(self.statement.clone()).await.map_err(bad)?;
+        let plan = context.state().statement_to_plan(statement).await.map_err(bad)?;
         // The statement was read with care already; this is the second lock on the same door.
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        options.verify_plan(&plan).map_err(|_| statement::refusal(&self.statement.to_string()))?;
+        options.verify_plan(&plan).map_err(|_| statement::refusal(&text))?;
+        let plan = match &self.parameters {
+            None => plan,
+            Some(values) => plan.with_param_values(values.clone()).map_err(bad)?,
+        };
         let frame = context.execute_logical_plan(plan).await.map_err(bad)?;
         frame.execute_stream().await.map_err(bad)
     }

@@ -6,25 +6,25 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::functions::datetime::date_bin;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionConfig;
-use relay_index::{LedgerLine, Node, Snapshot};
+use relay_index::{LedgerLine, Node, RollupView, Snapshot};
 
 use crate::flows::FlowsTable;
-use crate::functions::{CidrMatch, HasLabel};
+use crate::functions::{CidrMatch, HasLabel, LabelValue, SketchPercentile};
+use crate::prepared::{CATALOG, SCHEMA};
+use crate::rollups::{self, RollupTable};
 use crate::yielding::YieldAfterJoins;
 use crate::{side_tables, views};
 
 /// What one query sees, all of one moment.
 pub(crate) struct Tables {
     pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) rollups: RollupView,
     pub(crate) losses: Vec<LedgerLine>,
     pub(crate) nodes: Vec<Node>,
 }
-
-/// Names under which `information_schema` lists the tables.
-const CATALOG: &str = "weir";
-const SCHEMA: &str = "public";
 
 /// A session that knows the tables, views and functions.
 pub(crate) async fn context(
@@ -47,7 +47,13 @@ pub(crate) async fn context(
     let context = SessionContext::new_with_state(state);
     context.register_udf(ScalarUDF::from(CidrMatch::new()));
     context.register_udf(ScalarUDF::from(HasLabel::new()));
+    context.register_udf(ScalarUDF::from(LabelValue::new()));
+    context.register_udf(date_bin().as_ref().clone().with_aliases(["time_bucket"]));
+    context.register_udaf(AggregateUDF::from(SketchPercentile::new()));
     context.register_table("flows", Arc::new(FlowsTable::new(&tables.snapshot)))?;
+    for (name, kind, period) in rollups::TABLES {
+        context.register_table(name, Arc::new(RollupTable::new(name, kind, period, &tables.rollups)))?;
+    }
     context.register_table("losses", side_tables::losses(&tables.losses)?)?;
     context.register_table("nodes", side_tables::nodes(&tables.nodes)?)?;
     views::register(&context).await?;

@@ -18,6 +18,8 @@ pub struct Config {
     pub grpc: GrpcConfig,
     /// The HTTP port: web UI and JSON API.
     pub http: HttpConfig,
+    /// The Flight SQL port.
+    pub flight_sql: FlightSqlConfig,
     /// Live streams of the web UI.
     pub live: LiveConfig,
     /// The Prometheus endpoint.
@@ -76,6 +78,19 @@ pub struct HttpConfig {
     pub request_bytes_max: usize,
     /// Flows of one answer. Default 10,000: some 10 MiB of JSON, more than a person reads.
     pub answer_flows_max: usize,
+}
+
+/// The Flight SQL port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlightSqlConfig {
+    /// Address to listen on; `null` for none. Default `127.0.0.1:12001`, for this machine only: there is no
+    /// authentication yet. Limits of queries are those of `relay.sql`.
+    pub listen: Option<SocketAddr>,
+    /// Open connections; more wait in the kernel's queue. Default 256: pools of some programs.
+    pub connections_max: usize,
+    /// Prepared statements kept; the one unused for longest is forgotten. Default 1,000.
+    pub prepared_max: usize,
 }
 
 /// Live streams of the web UI.
@@ -176,6 +191,7 @@ impl Default for Config {
         Self {
             grpc: GrpcConfig::default(),
             http: HttpConfig::default(),
+            flight_sql: FlightSqlConfig::default(),
             live: LiveConfig::default(),
             metrics: MetricsConfig::default(),
             ingest: IngestConfig::default(),
@@ -210,6 +226,12 @@ impl Default for HttpConfig {
             request_bytes_max: MIB,
             answer_flows_max: 10_000,
         }
+    }
+}
+
+impl Default for FlightSqlConfig {
+    fn default() -> Self {
+        Self { listen: Some(loopback(12001)), connections_max: 256, prepared_max: 1_000 }
     }
 }
 

@@ -20,8 +20,8 @@ mod relay;
 mod start;
 
 pub use config::{
-    Config, ConfigError, GrpcConfig, HttpConfig, IndexConfig, IngestConfig, LiveConfig, MetricsConfig, PeerConfig,
-    SqlConfig,
+    Config, ConfigError, FlightSqlConfig, GrpcConfig, HttpConfig, IndexConfig, IngestConfig, LiveConfig, MetricsConfig,
+    PeerConfig, SqlConfig,
 };
 pub use listen::ListenError;
 pub use start::{RunError, Running, StartError, start};

@@ -66,6 +66,7 @@ pub enum RunError {
 pub struct Running {
     grpc: SocketAddr,
     http: SocketAddr,
+    flight_sql: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     supervisor: JoinHandle<Result<(), RunError>>,
 }
@@ -81,6 +82,12 @@ impl Running {
     #[must_use]
     pub const fn http_addr(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Address of the Flight SQL port; `None` where it is switched off.
+    #[must_use]
+    pub const fn flight_sql_addr(&self) -> Option<SocketAddr> {
+        self.flight_sql
     }
 
     /// Address of the metrics port; `None` where it is switched off.
@@ -106,24 +113,33 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     config.validate()?;
     let grpc = listen("gRPC", "relay.grpc.listen", config.grpc.listen).await?;
     let http = listen("HTTP", "relay.http.listen", config.http.listen).await?;
+    let flight_sql = match config.flight_sql.listen {
+        Some(address) => Some(listen("Flight SQL", "relay.flight_sql.listen", address).await?),
+        None => None,
+    };
     let metrics = match config.metrics.listen {
         Some(address) => Some(listen("metrics", "relay.metrics.listen", address).await?),
         None => None,
     };
     let grpc_addr = local(&grpc, config.grpc.listen);
     let http_addr = local(&http, config.http.listen);
+    let flight_sql_addr = flight_sql.as_ref().zip(config.flight_sql.listen).map(|(l, wanted)| local(l, wanted));
     let metrics_addr = metrics.as_ref().zip(config.metrics.listen).map(|(l, wanted)| local(l, wanted));
     let (relay, queue) = Relay::new(config, http_addr)?;
     open_sources(&relay, queue);
-    let doors = open_doors(&relay, grpc, http, metrics);
-    info!(grpc = %grpc_addr, http = %http_addr, metrics = ?metrics_addr, "relay is open");
-    for (door, address) in [("gRPC", grpc_addr), ("HTTP", http_addr)] {
+    let mut doors = open_doors(&relay, grpc, http, metrics);
+    if let Some(listener) = flight_sql {
+        open_flight_sql(&mut doors, &relay, listener);
+    }
+    info!(grpc = %grpc_addr, http = %http_addr, flight_sql = ?flight_sql_addr, metrics = ?metrics_addr, "relay is open");
+    let flight_sql_door = flight_sql_addr.map(|address| ("Flight SQL", address));
+    for (door, address) in [("gRPC", grpc_addr), ("HTTP", http_addr)].into_iter().chain(flight_sql_door) {
         if !address.ip().is_loopback() {
             warn!(door, %address, "port is open to other machines, and there is no authentication yet");
         }
     }
     let supervisor = tokio::spawn(supervise(relay, doors, shutdown));
-    Ok(Running { grpc: grpc_addr, http: http_addr, metrics: metrics_addr, supervisor })
+    Ok(Running { grpc: grpc_addr, http: http_addr, flight_sql: flight_sql_addr, metrics: metrics_addr, supervisor })
 }
 
 fn local(listener: &TcpListener, wanted: SocketAddr) -> SocketAddr {
@@ -161,6 +177,12 @@ fn open_doors(relay: &Arc<Relay>, grpc: TcpListener, http: TcpListener, metrics:
         });
     }
     doors
+}
+
+fn open_flight_sql(doors: &mut Doors, relay: &Arc<Relay>, listener: TcpListener) {
+    let (server, stop) = (Arc::clone(relay), relay.stages.doors.stop.clone());
+    doors
+        .spawn(async move { ("Flight SQL", api::flight_sql::serve(server, listener, stop).await.map_err(Into::into)) });
 }
 
 /// Waits for `shutdown` or for a door that fails, then stops everything in order.

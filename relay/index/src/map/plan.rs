@@ -39,9 +39,7 @@ impl Plan {
                 return None;
             }
             let fine = around.iter().flat_map(|minutes| view.starting_in(Period::Minute, minutes));
-            // The newest minutes are not part of their hour yet.
-            let open = view.open_minutes().filter(|rollup| hours.contains(&rollup.start_us()));
-            view.starting_in(Period::Hour, &hours).chain(open).chain(fine).cloned().collect()
+            view.starting_in(Period::Hour, &hours).chain(fine).cloned().collect()
         } else if are_whole(view, &minutes) {
             view.starting_in(Period::Minute, &minutes).cloned().collect()
         } else {

@@ -101,7 +101,8 @@ impl Sketch {
     }
 
     /// Bytes it occupies beside its own.
-    pub(crate) const fn heap_bytes(&self) -> usize {
+    #[must_use]
+    pub const fn heap_bytes(&self) -> usize {
         self.few.capacity() * size_of::<u64>() + self.many.capacity() * size_of::<(u16, u32)>()
     }
 

@@ -1,10 +1,13 @@
 //! The counts of one slice of time.
 
+use std::sync::Arc;
+
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::counts::{Counts, DnsKey, DropKey, EdgeKey, Key};
 use super::names::Names;
+use super::{Period, Rollup};
 
 /// Counts of a minute or an hour while rows are still added.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub(super) struct Slice {
     dns_names_max: usize,
     /// Counts calls of [`super::Rollups::catch_up`]; the last that added to it.
     pub(super) touched: u64,
+    /// The rollup of it as a minute and as a part of its hour, and by which call it was made.
+    written: [Option<(u64, Arc<Rollup>)>; 2],
 }
 
 /// Rows by key, at most so many; what is too much is added up in one row.
@@ -65,6 +70,7 @@ impl Slice {
             dns_names: HashSet::default(),
             dns_names_max: rows_max / 4,
             touched: 0,
+            written: [None, None],
         }
     }
 
@@ -103,6 +109,18 @@ impl Slice {
         }
         settled.max = self.edges.max;
         settled
+    }
+
+    /// The rollup of the slice, made anew only if rows came since.
+    pub(super) fn written(&mut self, period: Period, make: impl FnOnce(&Self) -> Rollup) -> Arc<Rollup> {
+        if let Some((touched, rollup)) = &self.written[period as usize]
+            && *touched == self.touched
+        {
+            return rollup.clone();
+        }
+        let rollup = Arc::new(make(self));
+        self.written[period as usize] = Some((self.touched, rollup.clone()));
+        rollup
     }
 
     /// Adds the counts of another slice.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array as _, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use arrow::record_batch::RecordBatch;
 use flow::view::{MapEdge, ServiceMap};
 use flow::{Endpoint, Flow, Identity, L7FlowType, L7Record, Timestamp, TrafficDirection, Verdict, Workload};

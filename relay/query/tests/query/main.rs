@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod cases;
+mod documented;
 mod limits;
+mod rollups;
 #[path = "../../../index/tests/index/shop.rs"]
 mod shop;

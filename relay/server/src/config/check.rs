@@ -47,6 +47,8 @@ impl Config {
             ("http.connections_max", http.connections_max),
             ("http.request_bytes_max", http.request_bytes_max),
             ("http.answer_flows_max", http.answer_flows_max),
+            ("flight_sql.connections_max", self.flight_sql.connections_max),
+            ("flight_sql.prepared_max", self.flight_sql.prepared_max),
             ("live.streams_max", live.streams_max),
             ("live.batch_flows", live.batch_flows),
             ("ingest.collectors_max", ingest.collectors_max),

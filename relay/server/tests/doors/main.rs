@@ -1,6 +1,7 @@
 //! The relay through its doors: real gRPC and HTTP clients against a relay in this process, on ports of its own.
 
 mod collector;
+mod flight_sql;
 mod http;
 mod live;
 mod malformed;

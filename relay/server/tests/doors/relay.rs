@@ -43,6 +43,10 @@ impl TestRelay {
         self.running.http_addr()
     }
 
+    pub(crate) fn flight_sql(&self) -> SocketAddr {
+        self.running.flight_sql_addr().unwrap()
+    }
+
     pub(crate) fn metrics(&self) -> SocketAddr {
         self.running.metrics_addr().unwrap()
     }
@@ -75,6 +79,7 @@ pub(crate) fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
     config.grpc.listen = any;
     config.http.listen = any;
+    config.flight_sql.listen = Some(any);
     config.metrics.listen = Some(any);
     change(&mut config);
     config

@@ -1,0 +1,116 @@
+//! Prepared statements, a bounded number of them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use tonic::Status;
+
+/// A prepared statement.
+#[derive(Clone, Debug)]
+pub(super) struct Statement {
+    /// The query.
+    pub(super) query: String,
+    /// Columns of its answer.
+    pub(super) schema: SchemaRef,
+    /// Row of values for its parameters, once they were bound.
+    pub(super) parameters: Option<RecordBatch>,
+}
+
+/// Prepared statements by handle. When there are too many, the one that was not used for longest is forgotten, and its
+/// client is told so when it comes back.
+#[derive(Debug)]
+pub(super) struct Statements {
+    max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Counts uses.
+    tick: u64,
+    statements: HashMap<String, (u64, Statement)>,
+}
+
+impl Statements {
+    pub(super) fn new(max: usize) -> Self {
+        Self { max: max.max(1), state: Mutex::default() }
+    }
+
+    /// Keeps a statement; gives its handle.
+    pub(super) fn add(&self, statement: Statement, run: i64) -> String {
+        let mut state = self.state();
+        while state.statements.len() >= self.max {
+            let oldest = state.statements.iter().min_by_key(|(_, (used, _))| *used).map(|(handle, _)| handle.clone());
+            let Some(oldest) = oldest else { break };
+            state.statements.remove(&oldest);
+        }
+        state.tick += 1;
+        // Handles of one run of the relay mean nothing to the next.
+        let handle = format!("{run:x}-{:x}", state.tick);
+        let tick = state.tick;
+        state.statements.insert(handle.clone(), (tick, statement));
+        handle
+    }
+
+    /// The statement of a handle.
+    pub(super) fn get(&self, handle: &[u8]) -> Result<Statement, Status> {
+        let mut state = self.state();
+        state.tick += 1;
+        let tick = state.tick;
+        let (used, statement) = find(&mut state, handle)?;
+        *used = tick;
+        Ok(statement.clone())
+    }
+
+    /// Binds values to the parameters of a statement.
+    pub(super) fn bind(&self, handle: &[u8], parameters: RecordBatch) -> Result<(), Status> {
+        let mut state = self.state();
+        let (_, statement) = find(&mut state, handle)?;
+        statement.parameters = Some(parameters);
+        Ok(())
+    }
+
+    /// Forgets a statement; one that is not known is forgotten already.
+    pub(super) fn close(&self, handle: &[u8]) {
+        if let Ok(handle) = std::str::from_utf8(handle) {
+            self.state().statements.remove(handle);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn find<'a>(state: &'a mut State, handle: &[u8]) -> Result<&'a mut (u64, Statement), Status> {
+    let known = std::str::from_utf8(handle).ok().and_then(|handle| state.statements.get_mut(handle));
+    known.ok_or_else(|| {
+        Status::not_found("there is no such prepared statement: it was closed or forgotten, prepare it again")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+
+    use super::*;
+
+    fn statement(query: &str) -> Statement {
+        Statement { query: query.to_owned(), schema: Arc::new(Schema::empty()), parameters: None }
+    }
+
+    #[test]
+    fn the_statement_unused_for_longest_is_forgotten_first() {
+        let statements = Statements::new(2);
+        let [first, second] = ["a", "b"].map(|query| statements.add(statement(query), 7));
+        assert_eq!(statements.get(first.as_bytes()).unwrap().query, "a");
+        let third = statements.add(statement("c"), 7);
+        assert_eq!(statements.get(second.as_bytes()).unwrap_err().code(), tonic::Code::NotFound);
+        assert!([first, third].iter().all(|handle| statements.get(handle.as_bytes()).is_ok()));
+        assert!(statements.get(&[0xff]).is_err());
+    }
+}
