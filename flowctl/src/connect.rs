@@ -1,5 +1,6 @@
 //! Connections to servers: TCP, Unix sockets and TLS, and what to tell people when there is none.
 
+mod forward;
 mod target;
 mod tls;
 
@@ -60,7 +61,11 @@ impl Connection {
     /// # Errors
     /// Nobody answers at the address, or the TLS handshake failed; the message names the address and what to try.
     pub(crate) async fn open(settings: &ServerSettings) -> Result<Self> {
-        let target = Target::parse(&settings.address, RELAY_PORT)?;
+        let address = match &settings.port_forward {
+            Some(forward) => format!("127.0.0.1:{}", forward::start(forward).await?),
+            None => settings.address.clone(),
+        };
+        let target = Target::parse(&address, RELAY_PORT)?;
         let dialer = Dialer {
             target: target.clone(),
             tls: settings.tls.as_ref().map(|tls| tls::connector(tls, b"h2")).transpose()?,
@@ -72,7 +77,7 @@ impl Connection {
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         let server_name = settings.tls.as_ref().and_then(|tls| tls.server_name.clone());
         let authority = server_name.unwrap_or_else(|| target.authority());
-        let no_address = || format!("{:?} is not an address such as localhost:4245", settings.address);
+        let no_address = || format!("{address:?} is not an address such as localhost:4245");
         let origin = format!("{scheme}://{authority}").parse().with_context(no_address)?;
         // Always http:// here, for the TLS below is ours and not tonic's.
         let endpoint = Endpoint::from_shared(format!("http://{authority}"))
@@ -93,7 +98,7 @@ impl Connection {
         });
         let channel = endpoint.connect_with_connector_lazy(connector);
         let credentials = Credentials(settings.basic_auth.as_ref().map(basic_authorization).transpose()?);
-        let name = settings.address.strip_prefix("tls://").unwrap_or(&settings.address).to_owned();
+        let name = address.strip_prefix("tls://").unwrap_or(&address).to_owned();
         Ok(Self {
             channel: InterceptedService::new(channel, credentials),
             target,

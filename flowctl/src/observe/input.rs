@@ -1,5 +1,6 @@
 //! Flows of a file or a pipe, one JSON object a line.
 
+mod judge;
 mod lines;
 
 use std::collections::VecDeque;
@@ -8,24 +9,27 @@ use std::io::{Read, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, bail};
-use prost_types::Timestamp;
 use proto::filter::WireFilterSet;
 use proto::observer::GetFlowsResponse;
 
 use super::losses::Losses;
 use super::query::Query;
 use crate::cli::Given;
-use crate::moments::order;
 use crate::print::Printer;
 use crate::settings::Settings;
-use lines::{Line, Place, read_backward, read_forward};
+use judge::{Block, Judge, Judged, Verdict, Worker};
+use lines::{Line, Place, read_backward, read_forward, too_long};
 
 /// Flows that `--last` holds at most, as in Hubble.
 const LAST_MAX: u64 = 1_000_000;
 /// Lines that cannot be understood are named up to this many; the rest is counted.
 const COMPLAINTS_MAX: u64 = 5;
-/// Of a larger file `--last` reads the end alone.
+/// Of a larger file `--last` reads the end alone, and everything else is read by several threads.
 const WHOLE_BYTES_MAX: u64 = 16 << 20;
+/// Bytes that a thread takes at once.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Threads that judge lines: the printer keeps up with no more.
+const WORKERS_MAX: usize = 4;
 
 /// Prints the flows of a file, or of standard input for `-`.
 ///
@@ -53,17 +57,12 @@ pub(super) fn read(
         bail!("--last must be <= 1_000_000, got {last}: use --all and `tail`, or read a part with --since");
     }
     let line_bytes_max = usize::try_from(given.number("line-bytes-max", LINE_BYTES_MAX)).unwrap_or(usize::MAX);
-    let mut sieve = Sieve {
-        query,
-        bare_flows: given.is_on("bare-flows", false),
-        bare_seen: false,
-        unknown_seen: false,
-        filters,
-        refused: 0,
-    };
+    let judge = Judge { bare_flows: given.is_on("bare-flows", false), filters, selectors: selectors.clone() };
+    let mut sieve = Sieve { judge: &judge, bare_seen: false, unknown_seen: false, refused: 0 };
     let whole = |file: &File| file.metadata().is_ok_and(|m| !m.is_file() || m.len() <= WHOLE_BYTES_MAX);
     let result = match &mut file {
         Some(file) if last > 0 && !whole(file) => read_tail(file, last, line_bytes_max, &mut sieve, printer, losses),
+        Some(file) if last == 0 && !whole(file) => read_blocks(file, line_bytes_max, &mut sieve, printer, losses),
         file => {
             let mut stdin;
             let input: &mut dyn Read = match file {
@@ -94,8 +93,7 @@ fn read_all(
     printer: &mut Printer<'_>,
     losses: &mut Losses,
 ) -> Result<()> {
-    let selectors = &sieve.query.selectors;
-    let most = if selectors.first && selectors.number != u64::MAX { selectors.number } else { 0 };
+    let most = sieve.most();
     let mut passed = 0;
     read_forward(input, line_bytes_max, |line| {
         if line == Line::Pause {
@@ -107,6 +105,81 @@ fn read_all(
         }
         Ok(if most > 0 && passed == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })
+}
+
+/// Prints everything that passes of a large file, whose lines several threads judge.
+fn read_blocks(
+    file: &mut File,
+    line_bytes_max: usize,
+    sieve: &mut Sieve<'_>,
+    printer: &mut Printer<'_>,
+    losses: &mut Losses,
+) -> Result<()> {
+    let (most, judge) = (sieve.most(), sieve.judge);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
+    std::thread::scope(|scope| {
+        let workers: Vec<Worker> = (0..threads).map(|_| Worker::start(scope, judge, line_bytes_max)).collect();
+        // Blocks go round the threads, and come back in the same order.
+        let (mut sent, mut received, mut passed) = (0usize, 0usize, 0u64);
+        let mut blocks = Blocks { file, rest: Vec::new(), next_line: 1, line_bytes_max };
+        let mut more = true;
+        while more || received < sent {
+            while more && sent - received < threads * 2 {
+                match blocks.next()? {
+                    Some(block) => {
+                        workers[sent % threads].blocks.send(block).context("a thread ended early")?;
+                        sent += 1;
+                    }
+                    None => more = false,
+                }
+            }
+            if received == sent {
+                break;
+            }
+            let judged = workers[received % threads].judged.recv().context("a thread ended early")?;
+            received += 1;
+            for line in judged {
+                let (number, verdict) = line.map_err(|number| too_long(Place::Number(number), line_bytes_max))?;
+                let Some(response) = sieve.take(verdict, Place::Number(number))? else { continue };
+                show(&response, printer, losses)?;
+                passed += 1;
+                if most > 0 && passed == most {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Cuts a file into blocks of whole lines.
+struct Blocks<'a> {
+    file: &'a mut File,
+    /// Start of a line whose end has not been read yet.
+    rest: Vec<u8>,
+    next_line: u64,
+    line_bytes_max: usize,
+}
+
+impl Blocks<'_> {
+    fn next(&mut self) -> Result<Option<Block>> {
+        let mut bytes = std::mem::take(&mut self.rest);
+        let held = bytes.len();
+        // One byte more than the longest line at least, so that each block ends a line or shows one that is too long.
+        let wanted = BLOCK_BYTES.max(self.line_bytes_max.saturating_add(1));
+        self.file.take(u64::try_from(wanted)?).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if bytes.len() > held
+            && let Some(end) = memchr::memrchr(b'\n', &bytes)
+        {
+            self.rest = bytes.split_off(end + 1);
+        }
+        let first_line = self.next_line;
+        self.next_line += u64::try_from(memchr::memchr_iter(b'\n', &bytes).count())?;
+        Ok(Some(Block { bytes, first_line }))
+    }
 }
 
 /// Prints the last ones that pass, which are known when the input ends.
@@ -159,77 +232,58 @@ fn show(response: &GetFlowsResponse, printer: &mut Printer<'_>, losses: &mut Los
     Ok(printer.print(response)?)
 }
 
-/// Lets through what is asked for.
+/// Lets through what is asked for, and tells of damaged lines.
 struct Sieve<'a> {
-    query: &'a Query,
-    /// Whether a flow without its envelope is a flow.
-    bare_flows: bool,
+    judge: &'a Judge,
     bare_seen: bool,
     unknown_seen: bool,
-    filters: WireFilterSet,
     /// Lines that could not be understood.
     refused: u64,
 }
 
 impl Sieve<'_> {
+    /// How many messages are enough; 0 for all.
+    fn most(&self) -> u64 {
+        let selectors = &self.judge.selectors;
+        if selectors.first && selectors.number != u64::MAX { selectors.number } else { 0 }
+    }
+
     fn pass(&mut self, line: &Line<'_>) -> Result<Option<GetFlowsResponse>> {
         let Line::Text { bytes, place } = line else { return Ok(None) };
-        let line = match proto::json::line_from_bytes(bytes) {
-            Ok(line) => line,
-            Err(error) => return self.complain(*place, &error).map(|()| None),
-        };
-        if let Some(name) = line.unknown.filter(|_| !line.holds_bare_flow)
+        self.take(self.judge.judge(bytes), *place)
+    }
+
+    fn take(&mut self, verdict: Verdict, place: Place) -> Result<Option<GetFlowsResponse>> {
+        if let Some(name) = verdict.unknown
             && !std::mem::replace(&mut self.unknown_seen, true)
         {
-            warn(&format!("unknown field detected at {place}: {name} is newer than this client and left out"))?;
+            crate::warn(&format!("unknown field detected at {place}: {name} is newer than this client and left out"))?;
         }
-        let response = match line.holds_bare_flow {
-            true if self.bare_flows => match proto::json::bare_flow_from_bytes(bytes) {
-                Ok(response) => response,
-                Err(error) => return self.complain(*place, &error).map(|()| None),
-            },
-            bare => {
-                if bare && !std::mem::replace(&mut self.bare_seen, true) {
-                    warn(&format!(
-                        "unknown field detected: {place} is a flow without its envelope, as clients before 0.10 wrote \
-                         them; --bare-flows reads those"
-                    ))?;
+        if verdict.is_bare && !std::mem::replace(&mut self.bare_seen, true) {
+            crate::warn(&format!(
+                "unknown field detected: {place} is a flow without its envelope, as clients before 0.10 wrote them; \
+                 --bare-flows reads those"
+            ))?;
+        }
+        match verdict.judged {
+            Judged::Passed(response) => Ok(Some(*response)),
+            Judged::Blocked => Ok(None),
+            Judged::Damaged(error) => {
+                self.refused += 1;
+                if self.refused <= COMPLAINTS_MAX {
+                    crate::warn(&format!("{place} is not a flow and is left out: {error}"))?;
                 }
-                line.response
+                Ok(None)
             }
-        };
-        Ok((self.is_in_time(&response) && self.filters.matches(&response)).then_some(response))
-    }
-
-    /// A message without a time counts as one of 1970, as in Hubble.
-    fn is_in_time(&self, response: &GetFlowsResponse) -> bool {
-        let (since, until) = (self.query.selectors.since, self.query.selectors.until);
-        if since.is_none() && until.is_none() {
-            return true;
         }
-        let time: Timestamp = response.time.unwrap_or_default();
-        since.is_none_or(|since| order(since, time).is_le()) && until.is_none_or(|until| order(time, until).is_le())
-    }
-
-    fn complain(&mut self, place: Place, why: &dyn std::fmt::Display) -> Result<()> {
-        self.refused += 1;
-        if self.refused <= COMPLAINTS_MAX {
-            warn(&format!("{place} is not a flow and is left out: {why}"))?;
-        }
-        Ok(())
     }
 
     /// How many lines were left out without naming each; of no interest where reading failed for another reason.
     fn complain_in_the_end(&self, read: bool) -> Result<()> {
         let more = self.refused.saturating_sub(COMPLAINTS_MAX);
         if more > 0 && read {
-            warn(&format!("{more} more lines are not flows and are left out"))?;
+            crate::warn(&format!("{more} more lines are not flows and are left out"))?;
         }
         Ok(())
     }
-}
-
-/// Tells of a damaged line; `--silent-errors` is about nodes alone, as in Hubble.
-fn warn(text: &str) -> Result<()> {
-    crate::warn(text)
 }

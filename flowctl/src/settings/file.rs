@@ -110,8 +110,11 @@ fn read_entries(path: &Path) -> Result<Mapping> {
     match serde_norway::from_str(&text).with_context(place)? {
         Yaml::Null => Ok(Mapping::new()),
         Yaml::Mapping(entries) => {
+            // A name that is not in lower case wins over the one that is, wherever it stands.
+            let capital = |name: &Yaml| name.as_str().is_some_and(|name| name != name.to_lowercase());
+            let (capitals, plain): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(name, _)| capital(name));
             let lower = |name: Yaml| name.as_str().map(|name| Yaml::from(name.to_lowercase())).unwrap_or(name);
-            Ok(entries.into_iter().map(|(name, value)| (lower(name), value)).collect())
+            Ok(plain.into_iter().chain(capitals).map(|(name, value)| (lower(name), value)).collect())
         }
         _ => Err(anyhow!("it is not a list of `key: value` lines")).with_context(place),
     }

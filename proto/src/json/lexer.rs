@@ -98,6 +98,25 @@ impl<'a> Lexer<'a> {
         Ok(token)
     }
 
+    /// The name of a field as writers leave it: after `,`, where `separated`, without spaces or escapes, and with its
+    /// colon. `None`, and nothing read, where it is not like that.
+    pub(super) fn plain_name(&mut self, separated: bool) -> Option<&'a [u8]> {
+        let mut rest = &self.text[self.at..];
+        if separated {
+            rest = rest.strip_prefix(b",")?;
+        }
+        let rest = rest.strip_prefix(b"\"")?;
+        let (name, after) = rest.split_at(plain_length(rest));
+        let after = after.strip_prefix(b"\":")?;
+        self.at = self.text.len() - after.len();
+        Some(name)
+    }
+
+    /// Goes back, or on, to this offset.
+    pub(super) const fn go_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
     const fn bad(&self, problem: &'static str) -> BadSyntax {
         BadSyntax { at: self.at, problem }
     }

@@ -36,12 +36,13 @@ impl std::fmt::Display for Place {
     }
 }
 
-fn too_long(place: Place, most: usize) -> anyhow::Error {
+/// The error of a line that is too long.
+pub(super) fn too_long(place: Place, most: usize) -> anyhow::Error {
     anyhow!("token too long: {place} has {most} bytes or more: see --line-bytes-max")
 }
 
 /// The line without the carriage return of other systems.
-fn trimmed(bytes: &[u8]) -> &[u8] {
+pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 

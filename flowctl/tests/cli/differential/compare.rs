@@ -88,7 +88,9 @@ fn meaning(outcome: &Outcome) -> Vec<String> {
         }
         let kind = WARNINGS.iter().find(|(words, _)| words.iter().any(|word| lower.contains(word)));
         match kind {
-            Some((_, "")) => {}
+            // Where it ends the program, it is the failure.
+            Some((_, "")) if !failed => {}
+            Some((_, "")) => lines.push(line.to_owned()),
             Some((_, kind)) => kinds.push((*kind).to_owned()),
             None => lines.push(line.to_owned()),
         }
@@ -128,6 +130,7 @@ const FAILURES: &[(&[&str], &str)] = &[
     (&["failed to parse the since time", "failed to parse the until time", "timestamp to proto"], "bad time"),
     (&["invalid --allowlist flag", "invalid --denylist flag"], "bad raw filter"),
     (&["cannot use --input-file and"], "file and port forward"),
+    (&["connection refused", "no such socket", "transport: error while dialing", "connection error"], "no connection"),
     (&["no such file or directory"], "no such file"),
     (&["token too long"], "line too long"),
     (&["--last must be"], "too many"),
@@ -148,7 +151,6 @@ const FAILURES: &[(&[&str], &str)] = &[
     (&["cannot assign value"], "bad setting"),
     (&["invalid arguments"], "wrong number of arguments"),
     (&["unhandeld type", "unhandled type"], "setting that cannot be set"),
-    (&["connection refused", "no such socket", "transport: error while dialing", "connection error"], "no connection"),
     (&["transport level security"], "needs TLS"),
     (&["parsing config", "cannot understand the configuration", "not a list of"], "bad configuration"),
     (&["port forward", "kube", "k8s"], "no cluster"),
