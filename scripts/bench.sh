@@ -1,15 +1,40 @@
 #!/usr/bin/env bash
-# Runs the benchmarks, all or those named. One profile with the tests, so that nothing heavy is compiled twice.
+# Runs the benchmarks, all or those named, and prints their figures; docs/benchmarks.md says what each measures. One
+# profile with the tests, so that nothing heavy is compiled twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- table pipeline l7 layout
-for bench in "$@"; do
-  if [ "$bench" = store ]; then
-    cargo build --bin weir
-    "${WEIR_CACHE:-$HOME/.cache/weir}/python/bin/python" scripts/bench-store.py \
-      "${CARGO_TARGET_DIR:-target}/debug/weir" "${WEIR_BENCH_DIR:-${TMPDIR:-/tmp}/weir-bench}" \
-      --flows "${WEIR_BENCH_FLOWS:-10000000}"
-  else
-    cargo bench --profile dev --bench "$bench"
-  fi
+
+ALL="kernel pipeline memory l7 table index query layout"
+# Only by name: builds `weir` and needs the Python tools of the tests.
+NAMED="store"
+
+usage() {
+  printf 'usage: bench.sh [NAME...]; names: %s\n' "$ALL $NAMED" >&2
+  exit 2
+}
+
+run() {
+  local name=$1
+  shift
+  printf '\n== %s\n' "$name"
+  cargo bench --quiet --profile dev --bench "$name" -- "$@"
+}
+
+[ $# -gt 0 ] || set -- $ALL
+for name in "$@"; do
+  case " $ALL $NAMED " in *" $name "*) ;; *) usage ;; esac
+done
+printf '%s, %s processors, Linux %s\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" "$(nproc)" "$(uname -r)"
+for name in "$@"; do
+  case $name in
+    kernel)
+      if [ "$(id -u)" = 0 ]; then run kernel; else printf '\n== kernel\nleft out: loading programs needs root\n'; fi ;;
+    query) run query 1000000 10000000 ;;
+    store)
+      cargo build --bin weir
+      "${WEIR_CACHE:-$HOME/.cache/weir}/python/bin/python" scripts/bench-store.py \
+        "${CARGO_TARGET_DIR:-target}/debug/weir" "${WEIR_BENCH_DIR:-${TMPDIR:-/tmp}/weir-bench}" \
+        --flows "${WEIR_BENCH_FLOWS:-10000000}" ;;
+    *) run "$name" ;;
+  esac
 done

@@ -134,11 +134,43 @@ pub struct MetricsConfig {
     /// Series one metric may have. Default 2,000, which a small Prometheus takes without a thought. What is beyond is
     /// counted in one series whose labels say `overflow`.
     pub series_max: usize,
+    /// Which of Hubble's two sets of HTTP metrics. Default `v1`.
+    pub http: HttpMetrics,
+    /// What counts as a flow to the world.
+    pub flows_to_world: FlowsToWorld,
+}
+
+/// Hubble's two sets of HTTP metrics, which share names and so exclude each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HttpMetrics {
+    /// Hubble's `http`: requests and responses each have a counter.
+    #[default]
+    V1,
+    /// Hubble's `httpV2`: requests are counted at their response, with its status.
+    V2,
+}
+
+/// Hubble's options of `flows-to-world`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlowsToWorld {
+    /// Whether all drops count, not only those of policies. Default false, as in Hubble.
+    pub any_drop: bool,
+    /// Whether the destination port becomes a label. Default false, as in Hubble.
+    pub port: bool,
+    /// Whether of TCP only connection attempts count. Default false, as in Hubble.
+    pub syn_only: bool,
 }
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        Self { listen: Some(any_address(9965)), series_max: 2_000 }
+        Self {
+            listen: Some(any_address(9965)),
+            series_max: 2_000,
+            http: HttpMetrics::default(),
+            flows_to_world: FlowsToWorld::default(),
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod decode;
 mod enrich;
 mod feed;
 mod generations;
+#[cfg(test)]
+mod hostile;
 pub mod l7;
 mod ledger;
 mod listen;

@@ -181,6 +181,10 @@ impl Source for Live {
         }
     }
 
+    fn rounds(&self) -> Option<u64> {
+        Some(self.kernel.rounds())
+    }
+
     fn wall_clock_offset_ns(&self) -> i64 {
         self.kernel.clock().offset_ns()
     }

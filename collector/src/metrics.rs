@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::MetricsConfig;
 pub(crate) use flows::FlowMetrics;
 pub(crate) use own::OwnMetrics;
 
@@ -27,10 +28,10 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers everything; the counters of flows go to the pipeline. Each metric may have `series_max` series.
-    pub(crate) fn new(own: OwnMetrics, series_max: usize) -> (Self, FlowMetrics) {
+    /// Registers everything; the counters of flows go to the pipeline.
+    pub(crate) fn new(own: OwnMetrics, config: &MetricsConfig) -> (Self, FlowMetrics) {
         let mut registry = Registry::default();
-        let flows = FlowMetrics::new(&mut registry, series_max);
+        let flows = FlowMetrics::new(&mut registry, config);
         registry.register_collector(Box::new(own));
         (Self { registry: Arc::new(registry) }, flows)
     }

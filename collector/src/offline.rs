@@ -36,7 +36,7 @@ impl Offline {
         let (agent_writer, _) = ring(config.ring.agent_events_max);
         let status = Arc::new(Status::default());
         let own = OwnMetrics { status: status.clone(), ring: flows.clone(), ship: Arc::new(ShipStats::default()) };
-        let (_, metrics) = Metrics::new(own, config.metrics.series_max);
+        let (_, metrics) = Metrics::new(own, &config.metrics);
         let stages = Stages {
             decoder: Decoder::new(&config.decode, node_facts(config, &*clock), None),
             engine: Engine::new(config.l7.clone()),
@@ -60,7 +60,8 @@ impl Offline {
     pub fn publish(&mut self) {
         let now = self.stages.clock.now();
         self.stages.every_second(now, SourceStats::default());
-        self.stages.end();
+        self.stages.publish();
+        self.stages.end_connections(u64::MAX);
     }
 
     /// The history.

@@ -20,9 +20,6 @@ use crate::status::{Status, Tables};
 
 /// How long to wait for records at most. The kernel does not wake us for each, so this is the delay of a flow.
 const POLL: Duration = Duration::from_millis(10);
-/// How long the parsers go on with a connection after it was closed: the kernel's rings are emptied one after the other,
-/// so its last payload comes after the news of its end.
-const CLOSE_DELAY: Duration = Duration::from_millis(200);
 /// Connections that wait for their end at most; beyond that the oldest ends at once.
 const CLOSING_MAX: usize = 65_536;
 /// How long to wait at a time once the source has ended.
@@ -49,8 +46,11 @@ pub(crate) struct Scratch {
     events: Vec<L7Event>,
     /// What goes into the history at the end of the batch.
     batch: Vec<(Timestamp, Event)>,
-    /// Connections that were closed, and when.
-    closing: VecDeque<(Timestamp, u64)>,
+    /// Connections that were closed in this batch.
+    closed: Vec<u64>,
+    /// Connections that were closed, and the last round of the source in which that can have been told. The parsers go
+    /// on with them until their last payload has come.
+    closing: VecDeque<(u64, u64)>,
     /// Sockets whose payload is of no more use.
     stop_payload: Vec<u64>,
     records: u64,
@@ -83,7 +83,7 @@ pub(crate) fn run(
                 ended = true;
             }
         }
-        stages.end();
+        stages.end(&*source);
         for cookie in stages.scratch.stop_payload.drain(..) {
             source.stop_payload(cookie);
         }
@@ -96,7 +96,7 @@ pub(crate) fn run(
     stages.begin(&*source);
     source.drain(&mut |captured| stages.take(captured))?;
     stages.every_second(stages.clock.now(), source.stats());
-    stages.end();
+    stages.end(&*source);
     Ok(())
 }
 
@@ -117,8 +117,21 @@ impl Stages {
         self.scratch.world = self.enricher.world();
     }
 
-    /// Publishes a batch, in the order of time: processors and parsers hand over what they have at their own pace.
-    pub(crate) fn end(&mut self) {
+    /// Ends a batch: publishes it, and ends the connections of which nothing more can come.
+    pub(crate) fn end(&mut self, source: &dyn Source) {
+        self.publish();
+        let Some(completed) = source.rounds() else { return self.end_connections(u64::MAX) };
+        // Told of in one round, the last payload came in that one or the next.
+        let closed = self.scratch.closed.drain(..).map(|cookie| (completed, cookie));
+        self.scratch.closing.extend(closed);
+        if let Some(settled) = completed.checked_sub(2) {
+            self.end_connections(settled);
+        }
+    }
+
+    /// Publishes what was gathered, in the order of time: processors and parsers hand over what they have at their own
+    /// pace.
+    pub(crate) fn publish(&mut self) {
         let batch = &mut self.scratch.batch;
         if !batch.is_sorted_by_key(|(time, _)| *time) {
             batch.sort_by_key(|(time, _)| *time);
@@ -128,16 +141,19 @@ impl Stages {
         }
         self.flows.publish();
         self.agent_events.publish();
-        self.end_connections(self.scratch.now.before(CLOSE_DELAY), CLOSING_MAX);
     }
 
-    /// Ends connections that were closed before `closed`, and more while there are more than `max`.
-    fn end_connections(&mut self, closed: Timestamp, max: usize) {
-        while let Some((at, cookie)) = self.scratch.closing.front().copied()
-            && (at <= closed || self.scratch.closing.len() > max)
+    /// Ends connections whose end was told up to a round, and more while there are too many; with `u64::MAX` all.
+    pub(crate) fn end_connections(&mut self, settled: u64) {
+        let closing = &mut self.scratch.closing;
+        while let Some((round, cookie)) = closing.front().copied()
+            && (round <= settled || closing.len() > CLOSING_MAX)
         {
-            self.scratch.closing.pop_front();
+            closing.pop_front();
             self.engine.close(cookie);
+        }
+        if settled == u64::MAX {
+            self.scratch.closed.drain(..).for_each(|cookie| self.engine.close(cookie));
         }
     }
 
@@ -201,7 +217,7 @@ impl Stages {
         match self.decoder.socket(record) {
             Opened::Nothing => {}
             Opened::Connection { cookie, pair, is_server } => self.engine.open(cookie, pair, is_server, time),
-            Opened::Closed(cookie) => self.scratch.closing.push_back((self.scratch.now, cookie)),
+            Opened::Closed(cookie) => self.scratch.closed.push(cookie),
         }
     }
 

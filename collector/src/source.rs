@@ -91,6 +91,12 @@ pub trait Source: Send {
         Ok(())
     }
 
+    /// Rounds of reading completed so far, of a source that reads several queues one after the other: the payload of a
+    /// connection then comes at most one round after the news of its end. `None` where everything comes in order.
+    fn rounds(&self) -> Option<u64> {
+        None
+    }
+
     /// Counters since the start.
     fn stats(&mut self) -> SourceStats;
 

@@ -105,7 +105,7 @@ impl Histories {
         let status = Arc::new(Status::default());
         let ship = Arc::new(ShipStats::default());
         let own = OwnMetrics { status: status.clone(), ring: flows.clone(), ship: ship.clone() };
-        let (metrics, flow_metrics) = Metrics::new(own, config.metrics.series_max);
+        let (metrics, flow_metrics) = Metrics::new(own, &config.metrics);
         Self { flows, agent_events, writers: (flow_writer, agent_writer), status, ship, metrics, flow_metrics }
     }
 }

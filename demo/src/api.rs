@@ -58,6 +58,16 @@ pub async fn serve(listen: SocketAddr, redis_url: &str, postgres: &str) -> Resul
     Ok(())
 }
 
+/// Answers every request with the number of bytes of its body, until it is killed: an API without anything behind it.
+///
+/// # Errors
+/// The address is in use.
+pub async fn serve_count(listen: SocketAddr) -> Result<()> {
+    let router = Router::new().fallback(async |body: axum::body::Bytes| format!("{}\n", body.len()));
+    let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    Ok(axum::serve(listener, router).await?)
+}
+
 async fn item(State(shop): State<Arc<Shop>>, Path(id): Path<i32>) -> Result<impl IntoResponse, StatusCode> {
     let mut redis = shop.redis.clone();
     let key = format!("item:{id}");

@@ -45,7 +45,7 @@ enum Role {
         /// What it talks to.
         target: String,
     },
-    /// Send exactly this many GET requests.
+    /// Send exactly this many requests.
     Http {
         /// URL to get.
         url: String,
@@ -55,6 +55,14 @@ enum Role {
         /// Use one connection for all.
         #[arg(long)]
         keep_alive: bool,
+        /// POST a body of this many bytes over one connection, instead of GET.
+        #[arg(long, default_value_t = 0)]
+        body_bytes: usize,
+    },
+    /// Answer HTTP requests with the number of bytes of their bodies.
+    HttpCount {
+        /// Address to serve on.
+        listen: SocketAddr,
     },
     /// Open exactly this many TCP connections.
     Connect {
@@ -108,7 +116,9 @@ async fn main() -> Result<()> {
         }
         Role::Api { listen, redis, postgres } => api::serve(listen, &redis, &postgres).await,
         Role::Client { kind, target } => client(&kind, &target).await,
-        Role::Http { url, count, keep_alive } => report(traffic::http_get(&url, count, keep_alive)?),
+        Role::Http { url, count, keep_alive, body_bytes: 0 } => report(traffic::http_get(&url, count, keep_alive)?),
+        Role::Http { url, count, body_bytes, .. } => report(traffic::http_post(&url, count, body_bytes)?),
+        Role::HttpCount { listen } => api::serve_count(listen).await,
         Role::Connect { address, count, timeout_ms } => {
             report(traffic::tcp_connect(address, count, Duration::from_millis(timeout_ms))?)
         }

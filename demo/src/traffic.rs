@@ -25,11 +25,6 @@ pub struct Tally {
 /// # Errors
 /// The URL is not one.
 pub fn http_get(url: &str, count: u64, keep_alive: bool) -> Result<Tally> {
-    let agent = || {
-        ureq::Agent::new_with_config(
-            ureq::Agent::config_builder().timeout_global(Some(ANSWER_DEADLINE)).http_status_as_error(false).build(),
-        )
-    };
     let shared = agent();
     let mut tally = Tally::default();
     for _ in 0..count {
@@ -42,6 +37,29 @@ pub fn http_get(url: &str, count: u64, keep_alive: bool) -> Result<Tally> {
         }
     }
     Ok(tally)
+}
+
+/// POSTs a body of `bytes` bytes to `url`, `count` times over one connection.
+///
+/// # Errors
+/// The URL is not one.
+pub fn http_post(url: &str, count: u64, bytes: usize) -> Result<Tally> {
+    let (agent, body) = (agent(), vec![b'w'; bytes]);
+    let mut tally = Tally::default();
+    for _ in 0..count {
+        tally.sent += 1;
+        match agent.post(url).send(body.as_slice()).map(|mut a| a.body_mut().read_to_vec()) {
+            Ok(Ok(_)) => tally.answered += 1,
+            Ok(Err(_)) | Err(_) => tally.failed += 1,
+        }
+    }
+    Ok(tally)
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::new_with_config(
+        ureq::Agent::config_builder().timeout_global(Some(ANSWER_DEADLINE)).http_status_as_error(false).build(),
+    )
 }
 
 /// Opens `count` connections, closes each at once.

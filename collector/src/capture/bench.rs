@@ -129,7 +129,7 @@ pub fn ring_throughput(records: u32) -> Result<Vec<RingThroughput>, BenchError> 
         std::thread::scope(|scope| {
             let producer = scope.spawn(|| run::test_run(program, &packet, records));
             while !producer.is_finished() {
-                if rings.drain(&mut |_| delivered += 1).0 == 0 {
+                if rings.drain(&mut |_| delivered += 1).records == 0 {
                     std::thread::yield_now();
                 }
             }

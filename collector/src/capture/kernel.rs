@@ -163,8 +163,13 @@ impl Kernel {
 
     /// Hands over records of both rings, at most some ten thousand in one call. See [`ebpf_abi::Record::parse`].
     pub fn drain(&mut self, take: &mut dyn FnMut(&[u8])) -> Drained {
-        let (records, more) = self.rings.drain(take);
-        Drained { records, more }
+        self.rings.drain(take)
+    }
+
+    /// Rounds of reading both rings that were completed, as [`crate::source::Source::rounds`] has them.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.rings.rounds
     }
 
     /// Sends a [`ebpf_abi::SockRecord`] for each socket that was not told of yet: once after the start, and again when

@@ -215,6 +215,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile;
 
     fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
         let mut bytes = ((value.len() + 4) as u16).to_ne_bytes().to_vec();
@@ -286,6 +287,23 @@ mod tests {
             framed.extend(&bytes);
             read(&bytes);
             read(&framed);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(hostile::config(2_000))]
+
+        #[test]
+        fn hostile_links_are_read_in_bounds(bytes in hostile::damaged(vec![
+            message(RTM_NEWLINK, 0, &[
+                attribute(IFLA_IFNAME, b"va\0"),
+                attribute(IFLA_LINK, &2u32.to_ne_bytes()),
+                attribute(IFLA_LINKINFO, &attribute(IFLA_INFO_KIND, b"veth\0")),
+            ]),
+            [message(RTM_DELLINK, 7, &[]), message(NLMSG_DONE, 0, &[]), message(NLMSG_ERROR, 0, &[])].concat(),
+        ])) {
+            let messages = read(&bytes);
+            prop_assert!(messages.len() <= bytes.len() / HEADER_BYTES);
         }
     }
 

@@ -18,7 +18,7 @@ const STEP_BYTES: usize = 1_024;
 pub(super) fn run(ebpf: &mut Ebpf, rings: &mut Rings, take: &mut dyn FnMut(&[u8])) -> usize {
     let mut sockets = 0;
     for name in ITERATORS {
-        match walk(ebpf, name, &mut || while rings.drain(take).1 {}) {
+        match walk(ebpf, name, &mut || while rings.drain(take).more {}) {
             Ok(count) => sockets += count,
             // What cannot be walked is told among the features.
             Err(error) => tracing::debug!(iterator = name, %error, "sockets not walked"),

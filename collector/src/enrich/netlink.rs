@@ -239,6 +239,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile;
 
     fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
         let mut bytes = u16::try_from(4 + value.len()).unwrap().to_ne_bytes().to_vec();
@@ -283,6 +284,23 @@ mod tests {
             let small = Device { index: u32_at(&bytes, 4).unwrap_or_default(), ..Device::default() };
             prop_assert!(parse_link(&bytes).is_none_or(|d| d.index == small.index));
             parse_address(&bytes);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(hostile::config(2_000))]
+
+        #[test]
+        fn hostile_devices_are_read_in_bounds(bytes in hostile::damaged(vec![[
+            vec![0; LINK_BYTES],
+            attribute(IFLA_IFNAME, b"va\0"),
+            attribute(IFLA_LINKINFO | 0x8000, &attribute(IFLA_INFO_KIND, b"veth\0")),
+            attribute(IFA_LOCAL, &[10, 0, 0, 1]),
+        ].concat()])) {
+            let name = parse_link(&bytes).map(|device| device.name.len()).unwrap_or_default();
+            prop_assert!(name <= bytes.len());
+            parse_address(&bytes);
+            each_message(&bytes, &mut |_, body| assert!(body.len() < bytes.len()));
         }
     }
 }

@@ -1,100 +1,45 @@
 //! Hubble's metrics of flows: names, labels and rules are those of Hubble 1.19.
 
-use flow::{
-    DropReason, Flow, Http, IpVersion, L4, L7, L7FlowType, L7Record, LostEvent, TcpFlags, TrafficDirection, Verdict,
-    event_type,
-};
+use flow::{DropReason, Flow, L4, L7Record, LostEvent, Verdict, event_type};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::series::Series;
+use crate::config::MetricsConfig;
+use application::Applications;
+use network::Networks;
+use policy::Policies;
 
-/// Flags and pairs of flags that are counted, and what they are called.
-const TCP_SIGNS: [(&str, TcpFlags, TcpFlags); 4] = [
-    ("FIN", TcpFlags::FIN, TcpFlags(0)),
-    ("SYN-ACK", TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0), TcpFlags(0)),
-    ("SYN", TcpFlags::SYN, TcpFlags::ACK),
-    ("RST", TcpFlags::RST, TcpFlags(0)),
-];
+mod application;
+mod network;
+mod policy;
 
 /// Counts flows. Owned by the pipeline, so that the way to a series is a look-up in a table of its own.
 #[derive(Debug)]
 pub(crate) struct FlowMetrics {
     processed: Series<(Protocol, i32, i32, Verdict), Counter, 4>,
     drops: Series<(Protocol, DropReason, String), Counter, 2>,
-    dns_queries: Series<DnsKey, Counter, 3>,
-    dns_responses: Series<DnsKey, Counter, 3>,
-    dns_response_types: Series<(String, String), Counter, 2>,
-    http_requests: Series<(String, String, TrafficDirection), Counter, 3>,
-    http_responses: Series<(String, String, TrafficDirection, u32), Counter, 4>,
-    http_durations: Series<(String, TrafficDirection), Histogram, 2>,
-    tcp_flags: Series<(&'static str, IpVersion), Counter, 2>,
-    icmp: Series<(IpVersion, u8, u8), Counter, 2>,
-    ports: Series<(Protocol, u16), Counter, 2>,
+    applications: Applications,
+    networks: Networks,
+    policies: Policies,
     lost: Series<i32, Counter, 1>,
 }
-
-/// Response code, types asked for, number of addresses.
-type DnsKey = (u32, String, usize);
 
 /// Protocol as Hubble's metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Protocol(&'static str);
 
 impl FlowMetrics {
-    /// Registers all metrics; each may have `max` series.
-    pub(crate) fn new(registry: &mut Registry, max: usize) -> Self {
-        let dns = ["rcode", "qtypes", "ips_returned"];
-        let r = registry;
+    /// Registers all metrics, as `config` says.
+    pub(crate) fn new(registry: &mut Registry, config: &MetricsConfig) -> Self {
+        let (r, max) = (registry, config.series_max);
+        let processed = ["protocol", "type", "subtype", "verdict"];
         Self {
-            processed: Series::counter(
-                r,
-                "hubble_flows_processed",
-                "Flows processed",
-                ["protocol", "type", "subtype", "verdict"],
-                max,
-            ),
+            processed: Series::counter(r, "hubble_flows_processed", "Flows processed", processed, max),
             drops: Series::counter(r, "hubble_drop", "Dropped packets", ["reason", "protocol"], max),
-            dns_queries: Series::counter(r, "hubble_dns_queries", "DNS queries observed", dns, max),
-            dns_responses: Series::counter(r, "hubble_dns_responses", "DNS responses observed", dns, max),
-            dns_response_types: Series::counter(
-                r,
-                "hubble_dns_response_types",
-                "Records of DNS responses by type",
-                ["type", "qtypes"],
-                max,
-            ),
-            http_requests: Series::counter(
-                r,
-                "hubble_http_requests",
-                "HTTP requests",
-                ["method", "protocol", "reporter"],
-                max,
-            ),
-            http_responses: Series::counter(
-                r,
-                "hubble_http_responses",
-                "HTTP responses",
-                ["method", "protocol", "status", "reporter"],
-                max,
-            ),
-            http_durations: Series::durations(
-                r,
-                "hubble_http_request_duration_seconds",
-                "Time from HTTP request to response in seconds",
-                ["method", "reporter"],
-                max,
-            ),
-            tcp_flags: Series::counter(r, "hubble_tcp_flags", "TCP flags seen", ["flag", "family"], max),
-            icmp: Series::counter(r, "hubble_icmp", "ICMP messages", ["family", "type"], max),
-            ports: Series::counter(
-                r,
-                "hubble_port_distribution",
-                "Flows by destination port",
-                ["protocol", "port"],
-                max,
-            ),
+            applications: Applications::new(r, config.http, max),
+            networks: Networks::new(r, &config.flows_to_world, max),
+            policies: Policies::new(r, max),
             lost: Series::counter(r, "hubble_lost_events", "Events lost before they became flows", ["source"], max),
         }
     }
@@ -112,9 +57,10 @@ impl FlowMetrics {
         if flow.verdict == Verdict::DROPPED {
             self.count_drop(flow, protocol);
         }
-        match &flow.l7 {
-            Some(l7) => self.count_l7(flow, l7),
-            None => self.count_l4(flow),
+        self.policies.count(flow);
+        self.networks.count(flow);
+        if let Some(l7) = &flow.l7 {
+            self.applications.count(flow, l7);
         }
     }
 
@@ -135,79 +81,6 @@ impl FlowMetrics {
                 [reason, protocol.0.to_owned()]
             })
             .inc_by(flow.packets().max(1));
-    }
-
-    fn count_l7(&mut self, flow: &Flow, l7: &L7) {
-        match &l7.record {
-            L7Record::Dns(dns) => {
-                let denied = flow.verdict == Verdict::DROPPED;
-                let types = dns.qtypes.join(",");
-                let labels = || {
-                    let rcode = match l7.kind {
-                        _ if denied => "Policy denied".to_owned(),
-                        L7FlowType::RESPONSE => flow::text::dns_rcode_text(dns.rcode).to_owned(),
-                        _ => String::new(),
-                    };
-                    [rcode, types.clone(), dns.ips.len().to_string()]
-                };
-                let key = (if denied { u32::MAX } else { dns.rcode }, types.clone(), dns.ips.len());
-                if denied || l7.kind == L7FlowType::REQUEST {
-                    self.dns_queries.of(key, labels).inc();
-                } else if l7.kind == L7FlowType::RESPONSE {
-                    self.dns_responses.of(key, labels).inc();
-                    for kind in &dns.rrtypes {
-                        let labels = || [kind.clone(), types.clone()];
-                        self.dns_response_types.of((kind.clone(), types.clone()), labels).inc();
-                    }
-                }
-            }
-            L7Record::Http(http) => self.count_http(flow, l7, http),
-            L7Record::Kafka(_) | L7Record::None => {}
-        }
-    }
-
-    fn count_http(&mut self, flow: &Flow, l7: &L7, http: &Http) {
-        let way = flow.traffic_direction;
-        let (method, protocol) = (http.method.clone(), http.protocol.clone());
-        let by = || reporter(way).to_owned();
-        match l7.kind {
-            L7FlowType::REQUEST => {
-                let labels = || [http.method.clone(), http.protocol.clone(), by()];
-                self.http_requests.of((method, protocol, way), labels).inc();
-            }
-            L7FlowType::RESPONSE => {
-                let labels = || [http.method.clone(), http.protocol.clone(), http.code.to_string(), by()];
-                self.http_responses.of((method.clone(), protocol, way, http.code), labels).inc();
-                let seconds = std::time::Duration::from_nanos(l7.latency_ns).as_secs_f64();
-                self.http_durations.of((method, way), || [http.method.clone(), by()]).observe(seconds);
-            }
-            _ => {}
-        }
-    }
-
-    fn count_l4(&mut self, flow: &Flow) {
-        let (Some(ip), Some(l4)) = (&flow.ip, &flow.l4) else { return };
-        let version = ip.version();
-        if let L4::Icmpv4 { kind, code } | L4::Icmpv6 { kind, code } = *l4 {
-            // The observer's text ends with the name of the message.
-            let name = || flow.summary.split(' ').nth(1).unwrap_or_default().to_owned();
-            self.icmp.of((version, kind, code), || [version.to_string(), name()]).inc();
-        }
-        if !matches!(flow.verdict, Verdict::FORWARDED | Verdict::REDIRECTED) {
-            return;
-        }
-        if let Some(flags) = l4.tcp_flags().filter(|flags| flags.0 != 0) {
-            for (name, set, clear) in TCP_SIGNS {
-                if flags.contains(set) && flags.0 & clear.0 == 0 {
-                    self.tcp_flags.of((name, version), || [name.to_owned(), version.to_string()]).inc();
-                }
-            }
-        }
-        if flow.is_reply == Some(false) {
-            let (_, port) = l4.ports().unwrap_or_default();
-            let protocol = Protocol(l4.protocol());
-            self.ports.of((protocol, port), || [protocol.0.to_owned(), port.to_string()]).inc();
-        }
     }
 }
 
@@ -243,11 +116,5 @@ fn type_names(flow: &Flow) -> (&'static str, String) {
     }
 }
 
-/// Side that observed an application record.
-const fn reporter(direction: TrafficDirection) -> &'static str {
-    match direction {
-        TrafficDirection::EGRESS => "client",
-        TrafficDirection::INGRESS => "server",
-        _ => "unknown",
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use flow::FixedClock;
 use flow::{LostEventSource, Verdict};
+use proptest::prelude::*;
 
 use super::*;
+use crate::hostile;
 use crate::pace::Pace;
 
 const FLOW: &str = r#"{"flow":{"time":"2026-01-15T10:11:12.5Z","verdict":"FORWARDED","IP":{"source":"10.0.0.1","destination":"10.0.0.2","ipVersion":"IPv4"},"l4":{"TCP":{"source_port":40000,"destination_port":80,"flags":{"SYN":true}}},"node_name":"a","Type":"L3_L4"},"node_name":"a","time":"2026-01-15T10:11:12.5Z"}"#;
@@ -136,4 +138,23 @@ fn a_demonstration_begins_again() {
     assert_eq!(got.flows[1].id.to_string(), "b");
     assert_eq!(got.flows[3].id, FlowId::None, "two flows never have the same id");
     assert!(got.flows.iter().all(|f| f.time == NOW));
+}
+
+proptest! {
+    #![proptest_config(hostile::config(1_000))]
+
+    #[test]
+    fn hostile_lines_are_flows_losses_or_damage(bytes in hostile::damaged(lines())) {
+        match parse(&bytes, 7) {
+            Line::Damaged(damage) => prop_assert!(damage.to_string().starts_with("line 7 ")),
+            Line::Flow(flow) => prop_assert!(flow.summary.len() <= bytes.len()),
+            Line::Lost(..) | Line::Ignored => {}
+        }
+    }
+}
+
+fn lines() -> Vec<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/hubble-flows-real.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().chain([FLOW, BARE, LOST, STATUS]).map(|line| line.as_bytes().to_vec()).collect()
 }

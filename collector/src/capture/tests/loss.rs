@@ -1,9 +1,10 @@
 //! Nothing is lost in silence: with a ring far too small and a reader that does not come, the sums still hold.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 
 use ebpf_abi::{Record, kind, protocol};
 
+use super::helper::Child;
 use super::lab::{Lab, Pod};
 use super::{drain, flows, load, parsed, require_ebpf, wait_for};
 
@@ -94,4 +95,42 @@ fn flows_the_map_pushes_out_are_counted() {
     assert_eq!(stats.flows_live, live);
     assert!(stats.flows_evicted > 0);
     assert_eq!(stats.counters.flows_new, live + stats.flows_evicted);
+}
+
+#[test]
+fn payload_is_delivered_or_counted_as_lost() {
+    const SPEAKERS: u64 = 4;
+    let Some(_turn) = require_ebpf() else { return };
+    let lab = Lab::new(&[CLIENT, SERVER]);
+    lab.enter_node();
+    // One page: a dozen of the smallest records.
+    let mut kernel = load(|config| config.data_ring_bytes = 0);
+    let listener = lab.within(SERVER, || TcpListener::bind((SERVER.v4(), 0)).unwrap());
+    let address = listener.local_addr().unwrap();
+    // Nobody reads the ring until all of them have spoken, twenty times each; our own end's payload is not captured.
+    let mut speakers = Vec::new();
+    for _ in 0..SPEAKERS {
+        let mut speaker = Child::start(&lab.namespace(CLIENT), &format!("speak {address} POST"));
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+        speaker.finish();
+        speakers.push(speaker.pid());
+    }
+    let before = kernel.stats().unwrap().of_kind(kind::DATA);
+    assert!(before.seen >= 20 * SPEAKERS, "every write was met: {before:?}");
+    assert!(before.lost > 0 && before.sent > 0, "the ring of one page was too small, and not empty: {before:?}");
+
+    let (mut delivered, mut ours) = (0, 0);
+    let stats = wait_for("a moment without records", || {
+        for record in parsed(&drain(&mut kernel)) {
+            if let Record::Data(head, _) = record {
+                delivered += 1;
+                ours += u64::from(speakers.contains(&head.tgid));
+            }
+        }
+        let stats = kernel.stats().unwrap().of_kind(kind::DATA);
+        (stats.sent == delivered).then_some(stats)
+    });
+    assert_eq!(stats.seen, delivered + stats.lost);
+    assert!(ours > 0 && ours < 20 * SPEAKERS, "{ours}");
 }

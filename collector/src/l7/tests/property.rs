@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::hostile;
 
 /// A keep-alive connection with every way to frame a body.
 const EXCHANGE: &[(Side, &str)] = &[
@@ -152,6 +153,54 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(hostile::config(2_000))]
+
+    #[test]
+    fn hostile_dns_gives_harmless_names(message in hostile::damaged(vec![dns::QUERY.to_vec(), dns::answers()])) {
+        let mut c = Conversation::new(L7Config::default());
+        c.datagram(Server, 1, &message, usize::MAX);
+        // The same over TCP, with its length before it.
+        let mut stream = Conversation::new(L7Config::default());
+        (stream.pair, stream.hint) = (pair("10.0.0.2:53", "10.0.0.1:40000"), None);
+        let framed = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+        stream.write(Server, &framed, usize::MAX);
+        for event in c.events.iter().chain(&stream.events) {
+            let L7Record::Dns(dns) = &event.record.record else { panic!("not DNS") };
+            for name in dns.cnames.iter().chain([&dns.query]) {
+                prop_assert!(name.ends_with('.') && name.len() <= 4 * 255, "{name:?}");
+                prop_assert!(name.bytes().all(|b| (0x20..0x7F).contains(&b)), "{name:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_http_stays_in_bounds_and_tells_as_much_as_it_read(
+        parts in vec((any::<bool>(), hostile::damaged(http_seeds()), any::<prop::sample::Index>()), 1..8),
+    ) {
+        let limits = L7Config { memory_bytes_max: 40_000, head_bytes_max: 4_096, ..config() };
+        let (url_bytes_max, mut bytes) = (limits.url_bytes_max, 0);
+        let mut c = Conversation::new(limits);
+        for (from_client, text, captured) in parts {
+            bytes += text.len();
+            let captured = text.len() - captured.index(text.len() + 1) / 2;
+            c.write(if from_client { Client } else { Server }, &text, captured);
+            prop_assert!(c.engine.stats().bytes_held <= 40_000);
+        }
+        prop_assert!(c.events.len() <= bytes / 14, "{} events of {bytes} bytes", c.events.len());
+        for event in &c.events {
+            let L7Record::Http(http) = &event.record.record else { panic!("not HTTP") };
+            prop_assert!(http.url.len() <= 4 * url_bytes_max + 64, "{}", http.url.len());
+        }
+        c.engine.close(c.conn);
+        prop_assert_eq!(c.engine.stats().bytes_held, 0);
+    }
+}
+
+fn http_seeds() -> Vec<Vec<u8>> {
+    EXCHANGE.iter().map(|(_, text)| text.as_bytes().to_vec()).collect()
 }
 
 /// Bytes that make trouble in a parser.

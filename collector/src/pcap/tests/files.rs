@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::hostile;
 
 /// One block of a pcapng file.
 fn block(big_endian: bool, kind: u32, body: &[u8]) -> Vec<u8> {
@@ -232,7 +233,32 @@ fn transports() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(hostile::config(300))]
+
+    /// Headers of every kind of link, with anything behind them.
+    #[test]
+    fn hostile_packets_are_read_in_bounds(
+        data in hostile::damaged(packet_seeds()),
+        link_type in prop::sample::select(vec![0u16, 1, 12, 101, 108, 113, 228, 229, 276, 9_999]),
+        more in 0..3_000u32,
+    ) {
+        let wire_bytes = data.len() as u32 + more;
+        let frame = Frame { time: NOW, link_type, interface: 1, outgoing: false, wire_bytes, data };
+        if let Ok(packet) = Packet::read(&frame) {
+            prop_assert!(packet.payload.len() <= frame.data.len() && packet.payload.len() as u32 <= packet.payload_bytes);
+            prop_assert!(matches!(packet.ip_version, 4 | 6));
+        }
+    }
+
+    #[test]
+    fn hostile_captures_end_with_an_error_or_whole(bytes in hostile::damaged(vec![
+        frames::file(&frames::of(&fixture("shop.pcap"))[..20]),
+        pcapng(false, 9, &frames::of(&fixture("shop-any.pcap"))[..20]),
+        pcapng(true, 6, &frames::of(&fixture("shop.pcap"))[..9]),
+    ])) {
+        let (got, stats) = play_bytes(&bytes);
+        prop_assert!(got.is_err() || stats.lost_unreadable <= stats.seen);
+    }
 
     #[test]
     fn damaged_captures_never_panic(
@@ -258,4 +284,14 @@ proptest! {
             prop_assert!(packets <= stats.seen);
         }
     }
+}
+
+fn packet_seeds() -> Vec<Vec<u8>> {
+    let (shop, any) = (frames::of(&fixture("shop.pcap")), frames::of(&fixture("shop-any.pcap")));
+    let mut seeds: Vec<_> = shop.iter().chain(&any).step_by(7).map(|frame| frame.data.clone()).collect();
+    // Fragments and extension headers, which the shop does not send.
+    let fragment = [&[0x60, 0, 0, 0, 0, 24, 44, 64][..], &[0xfd; 32], &[17, 0, 0, 1, 0, 0, 0, 9], &[0; 16]].concat();
+    let options = [&[0x60, 0, 0, 0, 0, 24, 0, 64][..], &[0xfd; 32], &[60, 0, 1, 4, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]];
+    seeds.extend([fragment, options.concat()]);
+    seeds
 }

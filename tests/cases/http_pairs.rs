@@ -1,0 +1,119 @@
+//! Every response finds its request: many clients at once through a proxy that is server and client itself, over
+//! connections that are kept, with bodies far longer than what is captured.
+
+use std::path::Path;
+use std::process::Child;
+
+use anyhow::{Context, Result};
+use demo::topology::{Host, Running, Topology, output, wait_until};
+use weir_tests::{Place, SOON, Weir, binary, installed, root};
+
+/// Clients at once, each with connections of its own.
+const CLIENTS: i64 = 6;
+/// GET requests of each over one connection.
+const KEPT: i64 = 150;
+/// GET requests of each over a connection of their own.
+const SINGLE: i64 = 25;
+/// POST requests of each, over one connection.
+const POSTS: i64 = 12;
+const POST_BYTES: i64 = 300_000;
+
+struct Bench {
+    client: Host,
+    proxy: Host,
+    weir: Weir,
+    _servers: [Running; 2],
+    _folder: tempfile::TempDir,
+    // Last, so that nothing runs in a namespace when it goes.
+    _topology: Topology,
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        let mut topology = Topology::with_node("whp", 94)?;
+        let (client, proxy, api) = (topology.add("client", 2)?, topology.add("proxy", 3)?, topology.add("api", 4)?);
+        let weir = Weir::start(&Place::Node(&topology), &[])?;
+        let folder = tempfile::tempdir()?;
+        let mut server = api.command(binary("weir-demo")?);
+        let server = Running::start("api", server.args(["http-count", "[::]:8080"]))?;
+        listening(&api, ":8080 ")?;
+        let conf = folder.path().join("nginx.conf");
+        std::fs::write(&conf, nginx_conf(folder.path(), &api))?;
+        let mut nginx = proxy.command("nginx");
+        let nginx = Running::start("nginx", nginx.arg("-c").arg(&conf))?;
+        listening(&proxy, ":80 ")?;
+        Ok(Self { client, proxy, weir, _servers: [server, nginx], _folder: folder, _topology: topology })
+    }
+
+    fn start(&self, path: &str, args: &[&str]) -> Result<Child> {
+        let mut command = self.client.command(binary("weir-demo")?);
+        command.args(["http", &format!("http://{}{path}", self.proxy.ip4)]).args(args);
+        command.stdout(std::process::Stdio::piped()).spawn().context("cannot start a client")
+    }
+}
+
+fn listening(host: &Host, port: &str) -> Result<()> {
+    wait_until(&format!("{} listens", host.name), SOON, || {
+        let mut ss = host.command("ss");
+        output(ss.args(["-Hltn"])).ok()?.contains(port).then_some(())
+    })
+}
+
+/// Connections to the API are kept as well, and shared by all clients.
+fn nginx_conf(folder: &Path, api: &Host) -> String {
+    let (dir, api) = (folder.display(), api.ip4);
+    format!(
+        "daemon off; master_process off; pid {dir}/pid; error_log stderr; events {{ worker_connections 256; }}
+         http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
+         uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; client_max_body_size 8m;
+         upstream api {{ server {api}:8080; keepalive 8; }}
+         server {{ listen 80; location / {{ proxy_pass http://api; proxy_http_version 1.1;
+         proxy_set_header Connection ''; }} }} }}"
+    )
+}
+
+/// Sends everything at once and checks that the clients were answered.
+fn send(bench: &Bench) -> Result<()> {
+    let (kept, single, posts) = (KEPT.to_string(), SINGLE.to_string(), POSTS.to_string());
+    let bytes = POST_BYTES.to_string();
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push((KEPT, bench.start("/kept", &["--count", &kept, "--keep-alive"])?));
+        clients.push((SINGLE, bench.start("/single", &["--count", &single])?));
+        clients.push((POSTS, bench.start("/post", &["--count", &posts, "--body-bytes", &bytes])?));
+    }
+    for (count, client) in clients {
+        let out = client.wait_with_output()?;
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(said.contains(&format!("sent={count} answered={count} failed=0")), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_response_has_its_request() -> Result<()> {
+    if !root("http_pairs") || !installed("http_pairs", "nginx") {
+        return Ok(());
+    }
+    let mut bench = Bench::new()?;
+    send(&bench)?;
+    // The proxy is the server of one hop and the client of the other.
+    for port in [80, 8080] {
+        for (path, method, count) in [("kept", "GET", KEPT), ("single", "GET", SINGLE), ("post", "POST", POSTS)] {
+            let of = format!("http_method = '{method}' AND http_url LIKE '%/{path}'");
+            let request = format!("l7_type = 'REQUEST' AND dst_port = {port} AND {of}");
+            let response = format!(
+                "l7_type = 'RESPONSE' AND src_port = {port} AND {of} AND http_code = 200 AND l7_latency_ns > 0"
+            );
+            for what in [request, response] {
+                bench.weir.await_count(count * CLIENTS, &format!("SELECT count(*) FROM flows WHERE {what}"))?;
+            }
+        }
+        let total = (KEPT + SINGLE + POSTS) * CLIENTS;
+        let all = format!("SELECT count(*) FROM flows WHERE l7_protocol = 'HTTP' AND {port} IN (src_port, dst_port)");
+        bench.weir.await_count(2 * total, &all)?;
+    }
+    let lost = bench.weir.sql("SELECT stage, cause, sum(lost) FROM losses WHERE lost > 0 GROUP BY 1, 2")?;
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    bench.weir.stop()
+}
