@@ -20,6 +20,7 @@ use crate::source::{Captured, Progress, Source, SourceError, SourceStats};
 
 mod file;
 mod flows;
+mod network;
 mod packet;
 mod stream;
 mod tcp;

@@ -97,6 +97,29 @@ fn every_response_has_its_request() -> Result<()> {
     }
     let mut bench = Bench::new()?;
     send(&bench)?;
+    pairs_are_whole(&bench).with_context(|| account(&bench))?;
+    nothing_is_lost(&bench)?;
+    bench.weir.stop()
+}
+
+/// Asks the collector's own counters: the relay hears of losses only every ten seconds.
+fn nothing_is_lost(bench: &Bench) -> Result<()> {
+    let responses = 2 * (KEPT + SINGLE + POSTS) * CLIENTS;
+    let metrics = wait_until("the collector has counted all responses", SOON, || {
+        let metrics = bench.weir.metrics("collector-metrics").ok()?;
+        let line = metrics.lines().find(|line| line.contains("l7_records_total{kind=\"http_response\"}"))?;
+        let counted: i64 = line.rsplit(' ').next()?.parse().ok()?;
+        (counted >= responses).then_some(metrics)
+    })
+    .with_context(|| account(bench))?;
+    let told = ["weir_collector_events_lost_total", "weir_collector_l7_losses_total"];
+    let counters = metrics.lines().filter(|line| told.iter().any(|name| line.starts_with(name)));
+    let (zero, lost): (Vec<&str>, Vec<&str>) = counters.partition(|line| line.ends_with(" 0"));
+    assert!(lost.is_empty() && zero.len() > 15, "{lost:?}\n{}", account(bench));
+    Ok(())
+}
+
+fn pairs_are_whole(bench: &Bench) -> Result<()> {
     // The proxy is the server of one hop and the client of the other.
     for port in [80, 8080] {
         for (path, method, count) in [("kept", "GET", KEPT), ("single", "GET", SINGLE), ("post", "POST", POSTS)] {
@@ -113,7 +136,21 @@ fn every_response_has_its_request() -> Result<()> {
         let all = format!("SELECT count(*) FROM flows WHERE l7_protocol = 'HTTP' AND {port} IN (src_port, dst_port)");
         bench.weir.await_count(2 * total, &all)?;
     }
-    let lost = bench.weir.sql("SELECT stage, cause, sum(lost) FROM losses WHERE lost > 0 GROUP BY 1, 2")?;
-    assert!(lost.is_empty(), "lost: {lost:?}");
-    bench.weir.stop()
+    Ok(())
+}
+
+/// What the collector says of payload and losses, and the records that are half of a pair.
+fn account(bench: &Bench) -> String {
+    let metrics = bench.weir.metrics("collector-metrics").unwrap_or_default();
+    let told = |line: &&str| (line.contains("_l7_") || line.contains("lost")) && !line.ends_with(" 0");
+    let own: Vec<&str> = metrics.lines().filter(|line| line.starts_with("weir_")).filter(told).collect();
+    let halves = bench.weir.sql(
+        "SELECT time, l7_type, ip_src, src_port, ip_dst, dst_port, http_method, http_url, http_code, socket_cookie \
+         FROM flows WHERE l7_protocol = 'HTTP' AND (http_method = '' OR http_url = '' OR http_url IS NULL) LIMIT 20",
+    );
+    let counts = bench.weir.sql(
+        "SELECT l7_type, CASE WHEN l7_type = 'REQUEST' THEN dst_port ELSE src_port END, http_method, http_url, \
+         count(*) FROM flows WHERE l7_protocol = 'HTTP' GROUP BY 1, 2, 3, 4 ORDER BY 2, 4, 1",
+    );
+    format!("{}\n{halves:?}\n{counts:?}\n{}", own.join("\n"), bench.weir.log())
 }

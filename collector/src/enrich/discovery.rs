@@ -44,7 +44,7 @@ pub(crate) enum DiscoveryError {
     #[error(transparent)]
     Names(#[from] NamesError),
     /// The own network namespace cannot be read.
-    #[error("cannot read the network namespaces of this machine; it takes root or CAP_SYS_ADMIN")]
+    #[error("cannot list the network devices of this machine")]
     Namespaces(#[source] io::Error),
     /// No thread could be started.
     #[error("cannot start the thread that watches devices")]

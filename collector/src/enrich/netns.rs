@@ -43,7 +43,7 @@ pub(crate) struct Netns {
 /// # Errors
 /// The namespace of this process cannot be read; others that fail are left out, because they may vanish at any time.
 pub(crate) fn read_all(directories: &[PathBuf], proc: &Path) -> io::Result<Vec<Netns>> {
-    let own = read_at(&proc.join("self/ns/net"), String::new())?;
+    let own = read_own(proc)?;
     let residents = residents(proc);
     let mut all = vec![own];
     for (path, name) in named_files(directories) {
@@ -68,6 +68,15 @@ fn add(all: &mut Vec<Netns>, path: &Path, name: String, residents: &Residents) {
             all.push(found);
         }
         Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            static TOLD: std::sync::Once = std::sync::Once::new();
+            TOLD.call_once(|| {
+                tracing::warn!(
+                    "network namespaces other than the own are not looked into, so what lives in them has no name: it \
+                     takes root or CAP_SYS_ADMIN"
+                );
+            });
+        }
         Err(error) => tracing::debug!(path = %path.display(), %error, "network namespace not read"),
     }
 }
@@ -84,6 +93,14 @@ fn named_files(directories: &[PathBuf]) -> Vec<(PathBuf, String)> {
     }
     files.sort();
     files
+}
+
+/// Reads the namespace this thread is in, which takes no right.
+fn read_own(proc: &Path) -> io::Result<Netns> {
+    let inode = std::fs::metadata(proc.join("self/ns/net"))?.ino();
+    let mut devices = read_devices()?;
+    devices.addresses.sort_unstable();
+    Ok(Netns { name: String::new(), inode, cookie: own_cookie(), devices, unit: None })
 }
 
 /// Reads the namespace behind a file. Entering it happens on a thread of its own, which ends there: a thread that could
@@ -140,13 +157,7 @@ mod tests {
 
     #[test]
     fn the_own_namespace_comes_first_and_has_the_loopback_device() {
-        let all = read_all(&[PathBuf::from("/nonexistent")], Path::new("/proc"));
-        let all = match all {
-            Ok(all) => all,
-            // Entering even the own namespace needs the right to.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return,
-            Err(error) => panic!("{error}"),
-        };
+        let all = read_all(&[PathBuf::from("/nonexistent")], Path::new("/proc")).unwrap();
         assert!(all[0].devices.devices.iter().any(|d| d.name == "lo"));
         assert_eq!(all[0].inode, std::fs::metadata("/proc/self/ns/net").unwrap().ino());
     }

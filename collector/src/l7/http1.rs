@@ -81,12 +81,15 @@ impl Http1 {
     }
 
     fn step(&mut self, from_client: bool, step: Step<'_>, cx: &mut Context<'_>) {
-        let (bytes, whole) = match step {
+        // What is missing of a head, for the counter of it: (cut, too long).
+        let (bytes, missing) = match step {
             Step::Nothing => return,
             Step::Malformed => return self.fail(from_client, cx),
-            Step::Head(bytes) => (bytes, true),
-            Step::CutHead(bytes) => (bytes, false),
+            Step::Head(bytes) => (bytes, (0, 0)),
+            Step::CutHead(bytes) => (bytes, (1, 0)),
+            Step::LongHead(bytes) => (bytes, (0, 1)),
         };
+        let whole = missing == (0, 0);
         let half = self.half(from_client);
         let found = std::mem::take(&mut half.searching);
         let in_sync =
@@ -94,7 +97,8 @@ impl Http1 {
         if in_sync {
             self.failures = 0;
             cx.stats.resyncs += u64::from(found);
-            cx.stats.heads_cut += u64::from(!whole);
+            cx.stats.heads_cut += missing.0;
+            cx.stats.heads_too_long += missing.1;
         } else if found {
             // What looked like the start of a message in the middle of a body was none.
             self.half(from_client).lose();

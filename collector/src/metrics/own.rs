@@ -73,6 +73,18 @@ impl OwnMetrics {
         ];
         let entries = sizes.map(|(table, entries, _)| ([("table", table)], entries as u64));
         out.gauge("weir_collector_table_entries", "Entries of a table", &entries)?;
+        let l7 = &tables.l7;
+        let records = [
+            ("http_request", l7.http_requests),
+            ("http_response", l7.http_responses),
+            ("dns_query", l7.dns_queries),
+            ("dns_response", l7.dns_responses),
+        ];
+        let records = records.map(|(kind, count)| ([("kind", kind)], count));
+        out.counter("weir_collector_l7_records", "Requests and responses read of payload", &records)?;
+        let unpaired = [("http_response", l7.http_unpaired), ("dns_response", l7.dns_unpaired)];
+        let unpaired = unpaired.map(|(kind, count)| ([("kind", kind)], count));
+        out.counter("weir_collector_l7_unpaired", "Responses whose request was not seen", &unpaired)?;
         let l7 = tables.l7.losses().map(|(cause, lost)| ([("cause", cause)], lost));
         out.counter("weir_collector_l7_losses", "Payload that could not be followed by cause", &l7)?;
         let evicted = sizes.map(|(table, _, evicted)| ([("table", table)], evicted));

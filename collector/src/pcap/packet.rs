@@ -1,11 +1,9 @@
 //! Headers of a captured packet, as the hooks on links read them.
 
-use std::net::IpAddr;
-
 use ebpf_abi::{fragment, protocol};
-use etherparse::{IpNumber, Ipv6ExtensionSlice, LaxIpSlice};
 
 use super::file::Frame;
+use super::network::Network;
 
 /// Bytes of an Ethernet header, which stands on the link where a capture has its own header instead.
 const ETHERNET_BYTES: usize = 14;
@@ -75,14 +73,13 @@ impl<'a> Packet<'a> {
         let [in_file, on_link] = link.header_bytes;
         let wire_bytes = frame.wire_bytes as usize;
         let ip_bytes = wire_bytes.saturating_sub(in_file);
-        let (ip, _stopped_early) = LaxIpSlice::from_slice(link.ip).map_err(|_| Unread::Damaged)?;
-        let network = Network::read(&ip, ip_bytes);
+        let network = Network::read(link.ip, ip_bytes).ok_or(Unread::Damaged)?;
         let mut packet = Self {
-            source_ip: mapped(ip.source_addr()),
-            destination_ip: mapped(ip.destination_addr()),
+            source_ip: network.source_ip,
+            destination_ip: network.destination_ip,
             source_port: 0,
             destination_port: 0,
-            protocol: ip.payload_ip_number().0,
+            protocol: network.protocol,
             ip_version: network.version,
             vlan: link.vlan,
             ifindex: link.ifindex.unwrap_or(frame.interface),
@@ -99,7 +96,6 @@ impl<'a> Packet<'a> {
             payload_bytes: 0,
         };
         if packet.fragment != fragment::LATER {
-            // The slice borrows from the frame, not from `ip`.
             let payload = link.ip.get(network.header_bytes..).unwrap_or_default();
             let payload = &payload[..payload.len().min(network.payload_bytes)];
             packet.read_transport(payload, network.payload_bytes);
@@ -154,77 +150,6 @@ impl<'a> Packet<'a> {
     fn set_payload(&mut self, payload: &'a [u8], true_bytes: usize) {
         self.payload = &payload[..payload.len().min(true_bytes)];
         self.payload_bytes = u32::try_from(true_bytes).unwrap_or(u32::MAX);
-    }
-}
-
-/// What the IP header tells.
-struct Network {
-    version: u8,
-    ttl: u8,
-    dscp: u8,
-    fragment: u8,
-    fragment_id: u32,
-    /// Bytes of the IP header with its extensions.
-    header_bytes: usize,
-    /// Bytes there were behind it.
-    payload_bytes: usize,
-}
-
-impl Network {
-    /// `ip_bytes` is the size of the packet before it was captured.
-    fn read(ip: &LaxIpSlice<'_>, ip_bytes: usize) -> Self {
-        match ip {
-            LaxIpSlice::Ipv4(ip) => {
-                let header = ip.header();
-                let header_bytes = header.slice().len() + ip.extensions().auth.map_or(0, |auth| auth.slice().len());
-                // Segmentation by hardware leaves the length to be filled in.
-                let total = match usize::from(header.total_len()) {
-                    0 => ip_bytes,
-                    total => total,
-                };
-                Self {
-                    version: 4,
-                    ttl: header.ttl(),
-                    dscp: header.dcp().value(),
-                    fragment: kind_of(header.fragments_offset().value(), header.more_fragments()),
-                    fragment_id: header.identification().into(),
-                    header_bytes,
-                    payload_bytes: total.saturating_sub(header_bytes),
-                }
-            }
-            LaxIpSlice::Ipv6(ip) => {
-                let header = ip.header();
-                let header_bytes = header.slice().len() + ip.extensions().slice().len();
-                let total = match usize::from(header.payload_length()) {
-                    0 => ip_bytes,
-                    length => header.slice().len() + length,
-                };
-                let part = ip.extensions().clone().into_iter().find_map(|extension| match extension {
-                    Ipv6ExtensionSlice::Fragment(part) => Some(part),
-                    _ => None,
-                });
-                let (kind, id) = part.map_or((fragment::NONE, 0), |part| {
-                    (kind_of(part.fragment_offset().value(), part.more_fragments()), part.identification())
-                });
-                Self {
-                    version: 6,
-                    ttl: header.hop_limit(),
-                    dscp: header.traffic_class() >> 2,
-                    fragment: kind,
-                    fragment_id: id,
-                    header_bytes,
-                    payload_bytes: total.saturating_sub(header_bytes),
-                }
-            }
-        }
-    }
-}
-
-const fn kind_of(offset: u16, more: bool) -> u8 {
-    match (offset, more) {
-        (0, false) => fragment::NONE,
-        (0, true) => fragment::FIRST,
-        _ => fragment::LATER,
     }
 }
 
@@ -290,12 +215,3 @@ fn word(bytes: &[u8], at: usize) -> Result<u16, Unread> {
         _ => Err(Unread::Damaged),
     }
 }
-
-fn mapped(ip: IpAddr) -> [u8; 16] {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
-    }
-}
-
-const _: () = assert!(IpNumber::TCP.0 == protocol::TCP && IpNumber::UDP.0 == protocol::UDP);

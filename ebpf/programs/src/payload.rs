@@ -24,15 +24,24 @@ pub mod decision {
     pub const NOT_ASKED: u8 = 0;
     /// The chunks so far did not tell.
     pub const UNDECIDED: u8 = 1;
-    /// It is.
-    pub const ON: u8 = 2;
+    /// It is, as far as it can be the head of a message.
+    pub const HEADS: u8 = 2;
     /// It is not, for good.
     pub const OFF: u8 = 3;
+    /// It is, all of it.
+    pub const ALL: u8 = 4;
 }
 
 /// Chunks that are looked at before a connection is taken for one we cannot read. More than one, because a connection
 /// that was there before us is met in the middle of a body.
 const UNDECIDED_MAX: u8 = 8;
+
+/// Bytes from the beginning of a message within which its head must end, as for the parser in user space. What follows
+/// is a body, of which only the start of each chunk is taken: a message may begin there.
+const HEAD_BYTES_MAX: u64 = 16_384;
+
+/// Bytes taken of a chunk of a body: what fits the smallest record.
+const BODY_BYTES: u32 = 256;
 
 const DNS_PORT: u16 = 53;
 
@@ -61,6 +70,8 @@ pub struct Chunk {
     pub direction: u8,
     /// How much.
     pub bytes: u32,
+    /// How much of it is worth taking.
+    pub wanted: u32,
 }
 
 /// Where the bytes of the system call in flight are.
@@ -90,14 +101,19 @@ pub unsafe fn chunk(socket: Socket, state: *mut SocketState, chunk: Chunk) {
         }
         let offset = SocketState::advance(state, chunk.direction, chunk.bytes);
         let memory = memory_of_call();
-        if (*state).payload == decision::UNDECIDED && !decides(state, memory, chunk) {
-            return;
+        let mut wanted = u32::MAX;
+        if (*state).payload != decision::ALL {
+            let begins = begins_message(memory, chunk);
+            if (*state).payload == decision::UNDECIDED && !decides(state, begins) {
+                return;
+            }
+            wanted = SocketState::wanted(state, chunk.direction, offset, begins);
         }
         if MUTED.get_ptr(&(*state).cookie).is_some() {
             (*state).payload = decision::OFF;
             return;
         }
-        send(state, chunk, offset, memory);
+        send(state, Chunk { wanted, ..chunk }, offset, memory);
     }
 }
 
@@ -110,22 +126,26 @@ fn first_decision(socket: Socket) -> u8 {
         return decision::OFF;
     }
     let tuple = socket.tuple();
-    if tuple.source_port == DNS_PORT || tuple.destination_port == DNS_PORT { decision::ON } else { decision::UNDECIDED }
+    if tuple.source_port == DNS_PORT || tuple.destination_port == DNS_PORT { decision::ALL } else { decision::UNDECIDED }
 }
 
-/// Looks at the beginning of a chunk; true when the connection is captured from here on.
+/// Whether a chunk begins with the first letters of a message of HTTP/1.
+#[inline(always)]
+fn begins_message(memory: Memory, chunk: Chunk) -> bool {
+    let first = if memory.buffer != 0 { memory.buffer } else { user(memory.pieces).unwrap_or(0) };
+    is_http(if chunk.bytes < 4 { 0 } else { user(first).unwrap_or(0) })
+}
+
+/// Decides by the beginning of a chunk; true when the connection is captured from here on.
 ///
 /// # Safety
 /// `state` is what is remembered of a socket.
 #[inline(always)]
-unsafe fn decides(state: *mut SocketState, memory: Memory, chunk: Chunk) -> bool {
-    let first = if memory.buffer != 0 { memory.buffer } else { user(memory.pieces).unwrap_or(0) };
-    let beginning: u32 = if chunk.bytes < 4 { 0 } else { user(first).unwrap_or(0) };
-    let known = is_http(beginning);
+unsafe fn decides(state: *mut SocketState, begins: bool) -> bool {
     // SAFETY: the caller vouches for `state`.
     unsafe {
-        if known {
-            (*state).payload = decision::ON;
+        if begins {
+            (*state).payload = decision::HEADS;
         } else {
             (*state).undecided += 1;
             if (*state).undecided >= UNDECIDED_MAX {
@@ -133,7 +153,25 @@ unsafe fn decides(state: *mut SocketState, memory: Memory, chunk: Chunk) -> bool
             }
         }
     }
-    known
+    begins
+}
+
+impl SocketState {
+    /// How much of a chunk is worth taking: all of it where it may belong to the head of a message.
+    ///
+    /// # Safety
+    /// `state` is what is remembered of a socket.
+    #[inline(always)]
+    unsafe fn wanted(state: *mut Self, direction: u8, offset: u64, begins: bool) -> u32 {
+        // SAFETY: the caller vouches for `state`; the direction is 0 or 1.
+        unsafe {
+            let began = &raw mut (*state).began[usize::from(direction & 1)];
+            if begins {
+                *began = offset;
+            }
+            if offset.wrapping_sub(*began) < HEAD_BYTES_MAX { u32::MAX } else { BODY_BYTES }
+        }
+    }
 }
 
 #[inline(always)]
@@ -208,11 +246,19 @@ unsafe fn send(state: *mut SocketState, chunk: Chunk, offset: u64, memory: Memor
     if cap == 0 {
         return;
     }
+    let room = match (memory.buffer, memory.pieces) {
+        // Nothing can be read, as of a file that is sent.
+        (0, 0) => 0,
+        // Twice as much, because pieces are put together in the first half of the room, see `gather`.
+        (0, _) => chunk.bytes.saturating_mul(2),
+        _ => chunk.bytes,
+    };
+    let room = room.min(cap).min(chunk.wanted);
     // SAFETY: the caller vouches for `state`.
     unsafe {
-        if chunk.bytes <= 256 || cap <= 256 {
+        if room <= 256 {
             send_sized::<256>(state, chunk, offset, memory);
-        } else if chunk.bytes <= 1024 || cap <= 1024 || setting!(payload_cap) <= 1024 {
+        } else if room <= 1024 || setting!(payload_cap) <= 1024 {
             send_sized::<1024>(state, chunk, offset, memory);
         } else {
             send_sized::<4096>(state, chunk, offset, memory);
@@ -273,23 +319,34 @@ unsafe fn copy<const ROOM: usize>(into: *mut u8, wanted: u32, memory: Memory) ->
     unsafe { gather::<ROOM>(into, wanted, memory.pieces, memory.pieces_len) }
 }
 
-/// Puts pieces together. Each contributes at most half the room and begins in its first half: so the end is inside,
-/// in a way the verifier can follow.
+/// Puts pieces together. The first may fill the room; each other contributes at most half of it and begins in its first
+/// half, so the end is inside in a way the verifier can follow.
 ///
 /// # Safety
 /// `into` has room for ROOM bytes; ROOM is a power of two.
 #[inline(never)]
 unsafe fn gather<const ROOM: usize>(into: *mut u8, wanted: u32, pieces: u64, pieces_len: u64) -> u32 {
-    let half = ROOM as u32 / 2;
+    let (room, half) = (ROOM as u32, ROOM as u32 / 2);
+    let [base, len]: [u64; 2] = user(pieces).unwrap_or([0; 2]);
+    let len = (len.min(u64::from(room)) as u32).min(wanted);
     let mut done = 0u32;
-    for piece in 0..PIECES_MAX {
+    if len != 0 {
+        let len = (core::hint::black_box(len - 1) & (room - 1)) + 1;
+        // SAFETY: `len` is at most ROOM; the helper checks the source.
+        if !unsafe { read_user(into, len, base) } {
+            return 0;
+        }
+        done = len;
+    }
+    for piece in 1..PIECES_MAX {
         if u64::from(piece) >= pieces_len || done >= half || done >= wanted {
             break;
         }
         let [base, len]: [u64; 2] = user(pieces.wrapping_add(u64::from(piece) * 16)).unwrap_or([0; 2]);
         let len = (len.min(u64::from(half)) as u32).min(wanted - done);
+        // A piece may be empty, and the next one not.
         if len == 0 {
-            break;
+            continue;
         }
         let at = core::hint::black_box(done) & (half - 1);
         let len = (core::hint::black_box(len - 1) & (half - 1)) + 1;

@@ -44,7 +44,7 @@ fn moved(arguments: Arguments, direction: u8) -> i32 {
             announce(socket, state);
         }
         if (*state).payload != decision::OFF {
-            payload::chunk(socket, state, Chunk { direction, bytes: bytes as u32 });
+            payload::chunk(socket, state, Chunk { direction, bytes: bytes as u32, wanted: u32::MAX });
         }
     }
     0

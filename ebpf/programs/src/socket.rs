@@ -35,6 +35,8 @@ pub struct SocketState {
     cgroup: u64,
     /// Bytes received and sent by processes, by [`ebpf_abi::data_direction`], while payload is or may be captured.
     pub offsets: [u64; 2],
+    /// Offsets at which a message was last seen to begin.
+    pub began: [u64; 2],
     /// Chunks sent to user space.
     pub chunks: u64,
     /// Process that uses it, 0 for none yet.
@@ -209,6 +211,7 @@ impl SocketState {
         // SAFETY: the caller vouches for the pointer; nobody sends or receives before the connection stands.
         unsafe {
             (*state).offsets = [0; 2];
+            (*state).began = [0; 2];
             (*state).payload = decision::NOT_ASKED;
             (*state).undecided = 0;
         }

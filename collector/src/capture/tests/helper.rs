@@ -13,7 +13,9 @@ const WORK: &str = "WEIR_CAPTURE_TEST_CHILD";
 const NETNS: &str = "WEIR_CAPTURE_TEST_NETNS";
 
 /// What the server answers to each request.
-pub(super) const ANSWER_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+pub(super) const ANSWER_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n\
+    Date: Wed, 25 Nov 2026 23:20:50 GMT\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\n\
+    Connection: keep-alive\r\nVary: Accept-Encoding\r\n\r\n";
 pub(super) const ANSWER_BODY: &[u8] = b"hello";
 
 /// Request of the client.
@@ -87,6 +89,7 @@ fn child() {
     match words[..] {
         ["serve", address, connections] => serve(address.parse().unwrap(), connections.parse().unwrap()),
         ["get", address, path] => get(address.parse().unwrap(), path),
+        ["upload", address] => upload(address.parse().unwrap()),
         ["speak", address, text] => speak(address.parse().unwrap(), text.as_bytes()),
         ["capture", ref rest @ ..] => {
             let attach = if rest == ["clsact"] { AttachMode::Clsact } else { AttachMode::Auto };
@@ -123,6 +126,27 @@ fn get(address: SocketAddr, path: &str) {
     let mut answer = vec![0; ANSWER_HEAD.len() + ANSWER_BODY.len()];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(answer, [ANSWER_HEAD, ANSWER_BODY].concat());
+}
+
+/// Bytes of a body, and of the writes it goes in.
+pub(super) const BODY_BYTES: usize = 400_000;
+pub(super) const BODY_WRITE_BYTES: usize = 8_000;
+
+/// Sends a request with a long body, and another request behind it.
+fn upload(address: SocketAddr) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(&upload_head()).unwrap();
+    for part in vec![b'w'; BODY_BYTES].chunks(BODY_WRITE_BYTES) {
+        stream.write_all(part).unwrap();
+    }
+    stream.write_all(&request("/after")).unwrap();
+}
+
+/// Head of the request with the long body: longer than the smallest record.
+pub(super) fn upload_head() -> Vec<u8> {
+    let cookie = "c".repeat(700);
+    format!("POST /upload HTTP/1.1\r\nHost: test\r\nCookie: {cookie}\r\nContent-Length: {BODY_BYTES}\r\n\r\n")
+        .into_bytes()
 }
 
 /// Says something that is no HTTP, twenty times.

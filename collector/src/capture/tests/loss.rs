@@ -134,3 +134,33 @@ fn payload_is_delivered_or_counted_as_lost() {
     assert_eq!(stats.seen, delivered + stats.lost);
     assert!(ours > 0 && ours < 20 * SPEAKERS, "{ours}");
 }
+
+#[test]
+fn what_comes_while_a_sweep_runs_is_not_taken_for_pushed_out() {
+    let Some(_turn) = require_ebpf() else { return };
+    let lab = Lab::new(&[CLIENT, SERVER]);
+    lab.enter_node();
+    let mut kernel = load(|config| (config.flow_idle_ms, config.drop_idle_ms) = (1, 1));
+    let closed = std::net::SocketAddr::from((SERVER.v4(), 9));
+    let namespace = lab.namespace(CLIENT);
+    let sender = std::thread::spawn(move || {
+        super::lab::enter(&namespace);
+        // Each is the first packet of a flow, refused at a port where nobody listens: flows and drops at once.
+        for _ in 0..4_000 {
+            let socket = UdpSocket::bind((CLIENT.v4(), 0)).unwrap();
+            socket.send_to(b"x", closed).unwrap();
+        }
+    });
+    let mut sweeps = 0;
+    while !sender.is_finished() {
+        let now = super::super::BootClock::now_boot_ns();
+        kernel.sweep(now, &mut |_, _, _| {}).unwrap();
+        kernel.sweep_drops(now, &mut |_, _, _| {}).unwrap();
+        drain(&mut kernel);
+        sweeps += 1;
+    }
+    sender.join().unwrap();
+    let stats = kernel.stats().unwrap();
+    assert!(sweeps > 3 && stats.counters.flows_new >= 4_000, "{sweeps} sweeps of {:?}", stats.counters);
+    assert_eq!((stats.flows_evicted, stats.drops_evicted), (0, 0), "{sweeps} sweeps of {:?}", stats.counters);
+}

@@ -8,7 +8,7 @@ use ebpf_abi::{
 };
 
 use super::super::Kernel;
-use super::helper::{ANSWER_BODY, ANSWER_HEAD, Child, request};
+use super::helper::{ANSWER_BODY, ANSWER_HEAD, BODY_BYTES, Child, request, upload_head};
 use super::lab::{Lab, Pod};
 use super::{drain, flows, load, parsed, require_ebpf, wait_for};
 
@@ -186,6 +186,34 @@ fn what_is_not_http_and_what_is_muted_is_not_captured() {
         ask(&mut kernel, &mut heard);
         assert_eq!(heard.data.len(), before);
     });
+}
+
+#[test]
+fn of_a_long_body_only_the_start_of_each_write_is_taken() {
+    let Some(_turn) = require_ebpf() else { return };
+    let lab = Lab::new(&[CLIENT, SERVER]);
+    lab.enter_node();
+    let mut kernel = load(|_| {});
+    let listener = lab.within(SERVER, || TcpListener::bind((SERVER.v4(), 0)).unwrap());
+    let mut child = Child::start(&lab.namespace(CLIENT), &format!("upload {}", listener.local_addr().unwrap()));
+    let (mut stream, _) = listener.accept().unwrap();
+    std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+    child.finish();
+    let mut heard = Heard::default();
+    let closed = wait_for("the end of the client", || {
+        heard.listen(&mut kernel);
+        heard.closed(child.pid()).copied()
+    });
+    let chunks = heard.streams(closed.header.cookie, data_direction::SENT);
+    let (first, last) = (chunks[0], chunks[chunks.len() - 1]);
+    assert_eq!((&first.1, &last.1), (&upload_head(), &request("/after")), "heads are whole");
+    // No byte is missing from the account, and few of the body were taken.
+    let lengths: u64 = chunks.iter().map(|(head, _)| u64::from(head.len)).sum();
+    assert_eq!(lengths as usize, upload_head().len() + BODY_BYTES + request("/after").len());
+    let taken: usize = chunks.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(taken < 40_000, "{taken} bytes taken in {} chunks", chunks.len());
+    let body = &chunks[1..chunks.len() - 1];
+    assert!(body.len() > 10 && body.iter().rev().take(10).all(|(head, bytes)| head.len > 4_096 && bytes.len() == 256));
 }
 
 #[test]

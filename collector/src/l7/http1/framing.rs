@@ -81,8 +81,10 @@ pub(super) enum Step<'a> {
     Nothing,
     /// A head.
     Head(Cow<'a, [u8]>),
-    /// The beginning of a head whose rest is missing or too long.
+    /// The beginning of a head whose rest is missing.
     CutHead(Cow<'a, [u8]>),
+    /// The beginning of a head that is too long.
+    LongHead(Cow<'a, [u8]>),
     /// In step, and still no message.
     Malformed,
 }
@@ -200,9 +202,8 @@ impl Half {
             }
         }
         if too_long {
-            cx.stats.heads_too_long += 1;
             self.state = State::Lost;
-            return Step::CutHead(step);
+            return Step::LongHead(step);
         }
         if end.is_some() { Step::Head(step) } else { Step::Nothing }
     }

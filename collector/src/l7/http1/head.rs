@@ -139,7 +139,8 @@ fn complete_lines<'a>(bytes: &'a [u8], whole: bool, cx: &mut Context<'_>) -> Opt
     let last = match flood {
         // The first line is not a header and the blank one counts as well, so `LINES_MAX` is never exceeded.
         Some(at) if at + 1 < bytes.len() => {
-            cx.stats.header_floods += 1;
+            // One that is not whole is counted as that.
+            cx.stats.header_floods += u64::from(whole);
             at
         }
         _ if whole => return Some((Cow::Borrowed(bytes), true)),
