@@ -1,10 +1,9 @@
 //! What the relay says of itself, `weir_relay_*`, and of all flows, `hubble_*`. All names are here.
 
 mod exposition;
+mod hubble;
 
 use std::fmt;
-use std::hash::Hash;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,11 +14,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub(crate) use exposition::Format;
+pub(crate) use hubble::{ExchangeLabels, FlowLabels, HubbleMetrics};
 
-/// Series one metric of flows may have: a collector may send any text as reason or verdict.
-const SERIES_MAX: usize = 2000;
-/// Label value of the series that counts what did not get its own.
-const OVERFLOW: &str = "overflow";
 /// Seconds, from a hit in memory to a query at its deadline.
 const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
@@ -54,8 +50,8 @@ pub(crate) struct Metrics {
     pub(crate) http_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     /// State of the index.
     pub(crate) index: IndexGauges,
-    flows: Capped<FlowLabels>,
-    drops: Capped<DropLabels>,
+    /// Flows of all nodes.
+    pub(crate) hubble: HubbleMetrics,
 }
 
 /// State of the index.
@@ -122,22 +118,6 @@ pub(crate) struct RouteLabels {
     pub(crate) route: &'static str,
 }
 
-/// Labels of Hubble's `flows_processed_total`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct FlowLabels {
-    pub(crate) protocol: String,
-    pub(crate) r#type: &'static str,
-    pub(crate) subtype: String,
-    pub(crate) verdict: String,
-}
-
-/// Labels of Hubble's `drop_total`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct DropLabels {
-    pub(crate) reason: String,
-    pub(crate) protocol: String,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
@@ -147,8 +127,10 @@ impl Metrics {
     /// Metrics at zero.
     pub(crate) fn new() -> Self {
         let histograms: fn() -> Histogram = || Histogram::new(DURATION_BUCKETS);
+        let mut registry = Registry::default();
+        let hubble = HubbleMetrics::register(&mut registry);
         let mut metrics = Self {
-            registry: Registry::default(),
+            registry,
             batches: Family::default(),
             rows: Family::default(),
             repeats: Counter::default(),
@@ -163,11 +145,9 @@ impl Metrics {
             http_requests: Family::default(),
             http_seconds: Family::new_with_constructor(histograms),
             index: IndexGauges::default(),
-            flows: Capped::default(),
-            drops: Capped::default(),
+            hubble,
         };
         metrics.register_own();
-        metrics.register_hubble();
         metrics
     }
 
@@ -195,29 +175,6 @@ impl Metrics {
         own.register("index_evicted_rows", "Flows that left the index to make room", self.index.evicted.clone());
     }
 
-    fn register_hubble(&mut self) {
-        let hubble = self.registry.sub_registry_with_prefix("hubble");
-        hubble.register("flows_processed", "Flows of all nodes", self.flows.family.clone());
-        hubble.register("drop", "Dropped flows of all nodes", self.drops.family.clone());
-    }
-
-    /// Counts flows of one kind; kinds beyond [`SERIES_MAX`] share one series.
-    pub(crate) fn count_flows(&self, labels: &FlowLabels, flows: u64) {
-        self.flows.count(labels, flows, || {
-            let [protocol, subtype, verdict] = [(); 3].map(|()| OVERFLOW.to_owned());
-            FlowLabels { protocol, r#type: OVERFLOW, subtype, verdict }
-        });
-    }
-
-    /// Counts dropped flows of one kind; kinds beyond [`SERIES_MAX`] share one series.
-    pub(crate) fn count_drops(&self, reason: &str, protocol: &str, flows: u64) {
-        let labels = DropLabels { reason: reason.to_owned(), protocol: protocol.to_owned() };
-        self.drops.count(&labels, flows, || {
-            let [reason, protocol] = [(); 2].map(|()| OVERFLOW.to_owned());
-            DropLabels { reason, protocol }
-        });
-    }
-
     /// Counts a query that ended.
     pub(crate) fn query_ended(&self, kind: &'static str, outcome: &'static str, took: Duration) {
         self.queries.get_or_create(&QueryLabels { kind, outcome }).inc();
@@ -232,30 +189,6 @@ impl Metrics {
             Format::OpenMetrics => text,
             Format::Text => exposition::to_text_format(&text),
         })
-    }
-}
-
-/// Counters whose labels come from outside: the first [`SERIES_MAX`] kinds have a series of their own.
-struct Capped<L> {
-    family: Family<L, Counter>,
-    series: AtomicUsize,
-}
-
-impl<L: Clone + Eq + Hash> Default for Capped<L> {
-    fn default() -> Self {
-        Self { family: Family::default(), series: AtomicUsize::new(0) }
-    }
-}
-
-impl<L: Clone + Eq + Hash> Capped<L> {
-    fn count(&self, labels: &L, count: u64, overflow: impl FnOnce() -> L) {
-        if let Some(counter) = self.family.get(labels) {
-            counter.inc_by(count);
-        } else if self.series.fetch_add(1, Ordering::Relaxed) < SERIES_MAX {
-            self.family.get_or_create(labels).inc_by(count);
-        } else {
-            self.family.get_or_create(&overflow()).inc_by(count);
-        }
     }
 }
 
@@ -283,8 +216,8 @@ mod tests {
     #[test]
     fn reasons_beyond_the_bound_share_a_series() {
         let metrics = Metrics::new();
-        for i in 0..SERIES_MAX + 10 {
-            metrics.count_drops(&format!("R{i}"), "TCP", 1);
+        for i in 0..hubble::SERIES_MAX + 10 {
+            metrics.hubble.count_drops(&format!("R{i}"), "TCP", 1);
         }
         let text = metrics.write(Format::Text).unwrap();
         assert!(text.contains(r#"hubble_drop_total{reason="overflow",protocol="overflow"} 10"#), "{text}");

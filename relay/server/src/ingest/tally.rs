@@ -10,6 +10,8 @@ use table::Col;
 
 use crate::metrics::{FlowLabels, Metrics};
 
+mod http;
+
 /// Columns whose values decide what a flow counts as.
 const COLUMNS: [Col; 7] = [
     Col::Verdict,
@@ -52,44 +54,60 @@ struct Kind<'a> {
     kernel_reason: &'a str,
 }
 
-/// Adds the flows of a batch of the flow table to `hubble_flows_processed_total` and `hubble_drop_total`.
+/// Adds the flows of a batch of the flow table to Hubble's metrics.
 pub(super) fn count(metrics: &Metrics, batch: &RecordBatch) {
-    let columns: Vec<&DictionaryArray<Int16Type>> =
-        COLUMNS.iter().filter_map(|c| batch.column(c.index()).as_dictionary_opt::<Int16Type>()).collect();
-    let Ok(columns) = <[_; COLUMNS.len()]>::try_from(columns) else {
-        debug_assert!(false, "these columns of the flow table are dictionaries");
-        return;
-    };
+    let Some(columns) = Dictionaries::of(batch, COLUMNS) else { return };
     let mut counts: HashMap<[i16; COLUMNS.len()], u64> = HashMap::new();
     for row in 0..batch.num_rows() {
-        let keys = columns.map(|c| if c.is_null(row) { NULL } else { c.keys().value(row) });
-        *counts.entry(keys).or_default() += 1;
+        *counts.entry(columns.keys(row)).or_default() += 1;
     }
     for (keys, flows) in counts {
         let kind = kind_of(&columns, keys);
-        metrics.count_flows(&kind.labels(), flows);
+        metrics.hubble.count_flows(&kind.labels(), flows);
         if kind.is_drop() {
-            metrics.count_drops(kind.reason(), kind.protocol(), flows);
+            metrics.hubble.count_drops(kind.reason(), kind.protocol(), flows);
         }
+    }
+    http::count(metrics, batch);
+}
+
+/// Columns of a batch that are dictionaries: a row is told by so many small keys.
+struct Dictionaries<'a, const N: usize>([&'a DictionaryArray<Int16Type>; N]);
+
+impl<'a, const N: usize> Dictionaries<'a, N> {
+    /// `None` where one of them is none, which the flow table excludes.
+    fn of(batch: &'a RecordBatch, columns: [Col; N]) -> Option<Self> {
+        let columns = columns.iter().filter_map(|c| batch.column(c.index()).as_dictionary_opt::<Int16Type>());
+        let columns = <[_; N]>::try_from(columns.collect::<Vec<_>>()).ok();
+        debug_assert!(columns.is_some(), "these columns of the flow table are dictionaries");
+        columns.map(Self)
+    }
+
+    /// Keys of a row, [`NULL`] where it has no value.
+    fn keys(&self, row: usize) -> [i16; N] {
+        self.0.map(|column| if column.is_null(row) { NULL } else { column.keys().value(row) })
+    }
+
+    fn text(&self, keys: [i16; N], at: usize) -> &'a str {
+        let values = self.0[at].values().as_string_opt::<i32>();
+        usize::try_from(keys[at]).ok().zip(values).map_or("", |(key, values)| values.value(key))
+    }
+
+    fn number(&self, keys: [i16; N], at: usize) -> Option<i64> {
+        let values = self.0[at].values().as_primitive_opt::<Int64Type>();
+        usize::try_from(keys[at]).ok().zip(values).map(|(key, values)| values.value(key))
     }
 }
 
-fn kind_of<'a>(columns: &[&'a DictionaryArray<Int16Type>], keys: [i16; COLUMNS.len()]) -> Kind<'a> {
-    let index = |at: usize| usize::try_from(keys[at]).ok();
-    let text = |at: usize| {
-        index(at).zip(columns[at].values().as_string_opt::<i32>()).map_or("", |(key, values)| values.value(key))
-    };
-    let number = |at: usize| {
-        index(at).zip(columns[at].values().as_primitive_opt::<Int64Type>()).map(|(key, values)| values.value(key))
-    };
+fn kind_of<'a>(columns: &Dictionaries<'a, { COLUMNS.len() }>, keys: [i16; COLUMNS.len()]) -> Kind<'a> {
     Kind {
-        verdict: text(0),
-        event_type: number(1),
-        event_sub_type: number(2).unwrap_or(0),
-        l4_protocol: text(3),
-        l7_protocol: text(4),
-        drop_reason: text(5),
-        kernel_reason: text(6),
+        verdict: columns.text(keys, 0),
+        event_type: columns.number(keys, 1),
+        event_sub_type: columns.number(keys, 2).unwrap_or(0),
+        l4_protocol: columns.text(keys, 3),
+        l7_protocol: columns.text(keys, 4),
+        drop_reason: columns.text(keys, 5),
+        kernel_reason: columns.text(keys, 6),
     }
 }
 
@@ -142,19 +160,26 @@ impl Kind<'_> {
 mod tests {
     use super::*;
     use crate::metrics::Format;
-    use flow::{EventType, Flow, FlowDetails, Http, KernelDrop, L4, L7, L7Record, TcpFlags};
+    use flow::{
+        EventType, Flow, FlowDetails, Http, KernelDrop, L4, L7, L7FlowType, L7Record, TcpFlags, TrafficDirection,
+    };
     use std::sync::Arc;
 
     fn check(flow: &Flow, expected: &[&str]) {
+        let text = text_of(flow);
+        let found: Vec<_> = text.lines().filter(|l| l.starts_with("hubble_")).collect();
+        assert_eq!(found, expected);
+    }
+
+    /// The metrics after a batch that holds this flow three times.
+    fn text_of(flow: &Flow) -> String {
         let mut builder = table::FlowBatchBuilder::new();
         for _ in 0..3 {
             builder.push(flow).unwrap();
         }
         let metrics = Metrics::new();
         count(&metrics, &builder.finish());
-        let text = metrics.write(Format::Text).unwrap();
-        let found: Vec<_> = text.lines().filter(|l| l.starts_with("hubble_")).collect();
-        assert_eq!(found, expected);
+        metrics.write(Format::Text).unwrap()
     }
 
     fn tcp() -> Flow {
@@ -174,13 +199,36 @@ mod tests {
     }
 
     #[test]
-    fn an_http_request() {
-        let l7 = L7 { record: L7Record::Http(Http::default()), ..L7::default() };
+    fn http_by_the_side_that_reports() {
         let event = EventType { kind: event_type::L7, sub_kind: 0 };
-        let flow = Flow { l7: Some(Box::new(l7)), event_type: Some(event), ..tcp() };
-        let expected =
-            r#"hubble_flows_processed_total{protocol="HTTP",type="L7",subtype="HTTP",verdict="FORWARDED"} 3"#;
-        check(&flow, &[expected]);
+        let flow = |kind, code, direction| {
+            let http = Http { code, method: "GET".to_owned(), protocol: "HTTP/1.1".to_owned(), ..Http::default() };
+            let l7 = L7 { kind, latency_ns: 20_000_000, record: L7Record::Http(http) };
+            Flow { l7: Some(Box::new(l7)), event_type: Some(event), traffic_direction: direction, ..tcp() }
+        };
+        let sides = [
+            (TrafficDirection::EGRESS, "client"),
+            (TrafficDirection::INGRESS, "server"),
+            (TrafficDirection::default(), "unknown"),
+        ];
+        let flows = r#"hubble_flows_processed_total{protocol="HTTP",type="L7",subtype="HTTP",verdict="FORWARDED"} 3"#;
+        for (direction, by) in sides {
+            let request =
+                format!(r#"hubble_http_requests_total{{method="GET",protocol="HTTP/1.1",reporter="{by}"}} 3"#);
+            check(&flow(L7FlowType::REQUEST, 0, direction), &[flows, &request]);
+            let response = format!(
+                r#"hubble_http_responses_total{{method="GET",protocol="HTTP/1.1",status="404",reporter="{by}"}} 3"#
+            );
+            let took = |what: &str, le: &str| {
+                format!(r#"hubble_http_request_duration_seconds_{what}{{{le}method="GET",reporter="{by}"}} "#)
+            };
+            let text = text_of(&flow(L7FlowType::RESPONSE, 404, direction));
+            assert!(text.contains(&response), "{text}");
+            for (le, count) in [("0.01", 0), ("0.025", 3), ("+Inf", 3)] {
+                let line = format!("{}{count}\n", took("bucket", &format!(r#"le="{le}","#)));
+                assert!(text.contains(&line), "{line} in {text}");
+            }
+        }
     }
 
     #[test]
