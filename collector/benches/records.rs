@@ -6,7 +6,7 @@ use collector::{Config, Offline};
 use ebpf_abi::{FlowKey, FlowRecord, FlowVal, Header, SockRecord, Tuple, cause, kind, protocol, role, tcp};
 
 const ENDPOINTS: u32 = 10_000;
-pub const CONNECTIONS: u32 = 100_000;
+pub(crate) const CONNECTIONS: u32 = 100_000;
 
 /// A connection between two of the endpoints, the same for the same number.
 fn tuple(number: u32) -> Tuple {
@@ -26,7 +26,7 @@ fn tuple(number: u32) -> Tuple {
 }
 
 /// The client's socket of a connection.
-pub fn socket(number: u32) -> SockRecord {
+pub(crate) fn socket(number: u32) -> SockRecord {
     let header =
         Header { kind: kind::SOCK, version: ebpf_abi::ABI_VERSION, cookie: u64::from(number) + 1, ..Header::ZERO };
     let mut record = SockRecord {
@@ -42,7 +42,7 @@ pub fn socket(number: u32) -> SockRecord {
 }
 
 /// Totals of a connection, growing from round to round.
-pub fn record(number: u32, round: u64) -> FlowRecord {
+pub(crate) fn record(number: u32, round: u64) -> FlowRecord {
     let tuple = tuple(number);
     let first_boot_ns = u64::from(number) + 1;
     let key = FlowKey {
@@ -69,7 +69,7 @@ pub fn record(number: u32, round: u64) -> FlowRecord {
 }
 
 /// Stages that know a name for each endpoint.
-pub fn stages() -> Offline {
+pub(crate) fn stages() -> Offline {
     let directory = tempfile::tempdir().expect("a directory for the names file");
     let names = directory.path().join("names.yaml");
     let mut file = std::fs::File::create(&names).expect("the names file");
