@@ -15,6 +15,7 @@ pub use filter::{filter_from_wire, filter_to_wire};
 pub(crate) use flow_in::tcp_flags;
 pub use flow_in::{flow_from_wire, flow_from_wire_counted};
 pub use flow_out::flow_to_wire;
+pub(crate) use flow_out::extension_to_wire;
 
 /// Whether [`flow::FlowDetails`] travel with a flow, as its `extensions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,34 @@ pub fn time_to_wire(time: Timestamp) -> prost_types::Timestamp {
 #[must_use]
 pub fn time_from_wire(time: prost_types::Timestamp) -> Timestamp {
     Timestamp::from_parts(time.seconds, time.nanos)
+}
+
+/// A time of a request that cannot be. The text is that of Go's library, which Hubble's servers answer with.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("proto: timestamp ({fields}) {problem}")]
+pub struct TimeError {
+    fields: String,
+    problem: &'static str,
+}
+
+/// A time of a request, checked as Hubble's servers check it.
+///
+/// # Errors
+/// It is before the year 1 or after 9999, or its nanoseconds are none.
+pub fn checked_time(time: prost_types::Timestamp) -> Result<Timestamp, TimeError> {
+    /// 0001-01-01T00:00:00Z.
+    const SECONDS_MIN: i64 = -62_135_596_800;
+    /// 9999-12-31T23:59:59Z.
+    const SECONDS_MAX: i64 = 253_402_300_799;
+    let problem = match time.seconds {
+        ..SECONDS_MIN => "before 0001-01-01",
+        SECONDS_MIN..=SECONDS_MAX if (0..1_000_000_000).contains(&time.nanos) => return Ok(time_from_wire(time)),
+        SECONDS_MIN..=SECONDS_MAX => "has out-of-range nanos",
+        _ => "after 9999-12-31",
+    };
+    let fields = [("seconds", time.seconds), ("nanos", i64::from(time.nanos))];
+    let fields = fields.iter().filter(|(_, value)| *value != 0).map(|(name, value)| format!("{name}:{value}"));
+    Err(TimeError { fields: fields.collect::<Vec<_>>().join(" "), problem })
 }
 
 /// A flow as an answer. As with Hubble, node and time are those of the flow: where a field mask has cleared them, the

@@ -87,6 +87,11 @@ fn bare_flow(line: &[u8], policy: Unknown) -> Result<GetFlowsResponse, JsonError
     decode::message(line, policy, &mut |_, _| {}).map(crate::convert::flow_response)
 }
 
+/// Whether the message has a field of this number.
+pub(crate) fn knows_field<M: Name>(number: u32) -> bool {
+    schema::message(&M::full_name()).is_some_and(|shape| shape.by_number(number).is_some())
+}
+
 /// Any message of the API as JSON.
 #[must_use]
 pub fn to_json<M: Message + Name>(message: &M) -> String {

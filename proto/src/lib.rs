@@ -2,10 +2,13 @@
 
 pub mod cel;
 pub mod convert;
+pub mod encode;
 pub mod filter;
 pub mod json;
 pub mod mask;
 mod options;
+pub mod raw;
+pub mod residue;
 
 pub use convert::Details;
 pub use options::wants_details;

@@ -7,8 +7,8 @@ use flow::{Flow, FlowFilter, LostEvent, LostEventSource, Timestamp};
 use proptest::prelude::*;
 use prost::Message;
 use proto::convert::{
-    Details, filter_from_wire, filter_to_wire, flow_from_wire, flow_from_wire_counted, flow_to_wire, lost_from_wire,
-    lost_to_wire, time_from_wire, time_to_wire,
+    Details, checked_time, filter_from_wire, filter_to_wire, flow_from_wire, flow_from_wire_counted, flow_response,
+    flow_to_wire, lost_from_wire, lost_to_wire, time_from_wire, time_to_wire,
 };
 use proto::json::{from_line, to_json};
 
@@ -36,6 +36,20 @@ proptest! {
         let (back, left_out) = flow_from_wire_counted(decoded);
         prop_assert_eq!(left_out, 0);
         prop_assert_eq!(back, flow);
+    }
+
+    #[test]
+    fn encoding_straight_from_a_flow_gives_the_same_bytes(flows in proptest::collection::vec(any_flow::flow(), 1..4)) {
+        let mut encoder = proto::encode::FlowEncoder::default();
+        // Twice, so that endpoints come from the encoder's memory too.
+        for flow in flows.iter().chain(&flows) {
+            for details in [Details::Send, Details::Omit] {
+                let expected = flow_response(flow_to_wire(flow, details)).encode_to_vec();
+                let mut encoded = Vec::new();
+                encoder.response(flow, details, &mut encoded);
+                prop_assert_eq!(&encoded, &expected);
+            }
+        }
     }
 
     #[test]
@@ -182,4 +196,19 @@ fn clients_ask_for_details_by_extension_or_by_mask() {
 #[test]
 fn an_empty_filter_stays_empty() {
     assert_eq!(filter_to_wire(&FlowFilter::default()), proto::flow::FlowFilter::default());
+}
+
+#[test]
+fn times_that_cannot_be_are_refused_in_gos_words() {
+    let check = |seconds, nanos| checked_time(prost_types::Timestamp { seconds, nanos });
+    assert_eq!(check(1, 2), Ok(Timestamp(1_000_000_002)));
+    assert!(check(-62_135_596_800, 999_999_999).is_ok());
+    for (seconds, nanos, expected) in [
+        (0, -1, "proto: timestamp (nanos:-1) has out-of-range nanos"),
+        (7, 1_000_000_000, "proto: timestamp (seconds:7 nanos:1000000000) has out-of-range nanos"),
+        (-62_135_596_801, 0, "proto: timestamp (seconds:-62135596801) before 0001-01-01"),
+        (253_402_300_800, 5, "proto: timestamp (seconds:253402300800 nanos:5) after 9999-12-31"),
+    ] {
+        assert_eq!(check(seconds, nanos).unwrap_err().to_string(), expected);
+    }
 }

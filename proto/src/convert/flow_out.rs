@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flow::{Flow, Ip, L4, L7, L7Record, TcpFlags, Tunnel};
 
 use super::{Details, details, time_to_wire};
-use crate::flow as wire;
+use crate::{flow as wire, residue};
 
 /// A flow on the wire. The deprecated fields that old clients read (`reply`, `drop_reason`) are filled in.
 #[must_use]
@@ -53,7 +53,7 @@ pub fn flow_to_wire(flow: &Flow, details: Details) -> wire::Flow {
         socket_cookie: flow.socket_cookie,
         cgroup_id: flow.cgroup_id,
         summary: flow.summary.clone(),
-        extensions: extension(flow, details),
+        extensions: extension_to_wire(flow, details),
         egress_allowed_by: policies(&flow.egress_allowed_by),
         ingress_allowed_by: policies(&flow.ingress_allowed_by),
         egress_denied_by: policies(&flow.egress_denied_by),
@@ -68,12 +68,10 @@ pub fn flow_to_wire(flow: &Flow, details: Details) -> wire::Flow {
 }
 
 /// There is one place for extensions: our details where they are asked for, else what another program put there.
-fn extension(flow: &Flow, details: Details) -> Option<prost_types::Any> {
+pub(crate) fn extension_to_wire(flow: &Flow, details: Details) -> Option<prost_types::Any> {
     match (&flow.details, details) {
         (Some(d), Details::Send) => Some(details::pack(d)),
-        _ => {
-            flow.extension.as_deref().map(|e| prost_types::Any { type_url: e.type_url.clone(), value: e.value.clone() })
-        }
+        _ => flow.extension.as_deref().and_then(residue::extension_of),
     }
 }
 

@@ -112,6 +112,26 @@ impl ::prost::Name for GetFlowsOptions {
         "type.googleapis.com/weir.v1.GetFlowsOptions".into()
     }
 }
+/// Kept in the place of a flow's foreign extension where the flow had fields of a newer API. Never on the wire.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Residue {
+    /// The extension the flow came with.
+    #[prost(message, optional, tag = "1")]
+    pub extension: ::core::option::Option<::prost_types::Any>,
+    /// Encoded top-level fields of flow.Flow that were not known, in the order they came.
+    #[prost(bytes = "vec", tag = "2")]
+    pub unknown_fields: ::prost::alloc::vec::Vec<u8>,
+}
+impl ::prost::Name for Residue {
+    const NAME: &'static str = "Residue";
+    const PACKAGE: &'static str = "weir.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "weir.v1.Residue".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/weir.v1.Residue".into()
+    }
+}
 /// Travels with every record batch from a collector to a relay, in app_metadata of the Flight message.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchHeader {
