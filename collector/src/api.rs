@@ -2,6 +2,7 @@
 
 mod observer;
 mod peer;
+mod peers;
 mod span;
 
 use std::sync::Arc;
@@ -9,19 +10,21 @@ use std::time::Duration;
 
 use flow::{Clock, Timestamp};
 use futures::Stream;
-use proto::observer::observer_server::ObserverServer;
 use proto::peer::peer_server::PeerServer;
+use proto::raw::ObserverDoor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::ledger::Tallies;
 use crate::ring::{AgentEvent, Event, Ring};
+use crate::status::Status;
 
-pub(crate) use observer::NodeObserver;
+pub(crate) use observer::{NodeObserver, agent_event_to_wire};
 pub(crate) use peer::NodePeer;
+pub use peers::{PeerEntry, PeersError};
+pub(crate) use peers::{Peers, Source as PeerSource};
 
 /// Version of Hubble's API this node speaks, told to stock clients in a header.
 const HUBBLE_API_VERSION: &str = "1.19.4";
@@ -38,8 +41,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// Cluster of this node.
     pub(crate) cluster: String,
-    /// Address other nodes reach this observer at; empty where it listens on no TCP port.
-    pub(crate) advertise: String,
+    /// Observers that relays are told of, this one among them.
+    pub(crate) peers: Peers,
     /// History of flows.
     pub(crate) flows: Ring<Event>,
     /// History of what happened to the collector.
@@ -51,7 +54,7 @@ pub(crate) struct Node {
     /// Streams that may be open at once.
     pub(crate) streams_max: usize,
     /// Where losses are counted.
-    pub(crate) tallies: Arc<Tallies>,
+    pub(crate) status: Arc<Status>,
     /// Ends every open stream.
     pub(crate) stop: CancellationToken,
 }
@@ -78,7 +81,7 @@ where
         .add_service(health)
         .add_service(reflection().build_v1().expect("the descriptors are generated and tested"))
         .add_service(reflection().build_v1alpha().expect("the descriptors are generated and tested"))
-        .add_service(ObserverServer::new(NodeObserver::new(Arc::clone(&node))))
+        .add_service(ObserverDoor::new(NodeObserver::new(Arc::clone(&node))))
         .add_service(PeerServer::new(NodePeer::new(node)))
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::api::PeerEntry;
 use crate::capture::CaptureConfig;
+pub use crate::export::ExportConfig;
 use crate::l7::L7Config;
 pub use crate::pace::{Pace, Timing};
+pub use crate::redact::RedactConfig;
 
 /// Settings of the collector. An unknown key is an error; a missing one has its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,10 @@ pub struct Config {
     pub l7: L7Config,
     /// Who is behind an address.
     pub enrich: EnrichConfig,
+    /// What is taken out of flows before anybody sees them.
+    pub redact: RedactConfig,
+    /// Flow logs: files of what is observed.
+    pub export: ExportConfig,
     /// Sending of flows to a relay.
     pub relay: RelayConfig,
     /// Milliseconds that stopping may take before what is left is given up and counted. Default 10,000: Kubernetes
@@ -56,6 +63,8 @@ impl Default for Config {
             decode: DecodeConfig::default(),
             l7: L7Config::default(),
             enrich: EnrichConfig::default(),
+            redact: RedactConfig::default(),
+            export: ExportConfig::default(),
             relay: RelayConfig::default(),
             shutdown_deadline_ms: 10_000,
         }
@@ -112,6 +121,14 @@ pub struct ObserverConfig {
     /// Streams served at once. Default 1,024; each holds at most 128 answers. More are refused with
     /// `RESOURCE_EXHAUSTED`.
     pub streams_max: usize,
+    /// TLS on the TCP port: `cert_file`, `key_file`, and `client_ca_files` for mutual TLS. `null` (the default) serves
+    /// without. The Unix socket never has it.
+    pub tls: Option<tls::ServerTls>,
+    /// Other observers that relays are told of by `peer.Peer`, beside this one: `name`, `address`, `tls_server_name`.
+    /// Default none.
+    pub peers: Vec<PeerEntry>,
+    /// YAML file with a list of such observers, read again every five seconds. Default none.
+    pub peers_file: Option<PathBuf>,
 }
 
 impl Default for ObserverConfig {
@@ -121,6 +138,9 @@ impl Default for ObserverConfig {
             socket: Some(PathBuf::from("/var/run/weir/observer.sock")),
             advertise: String::new(),
             streams_max: 1024,
+            tls: None,
+            peers: Vec::new(),
+            peers_file: None,
         }
     }
 }
@@ -268,8 +288,11 @@ impl Default for EnrichConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelayConfig {
-    /// Address of the relay's gRPC port, such as `http://relay:4245`; `null` (the default) sends nothing.
+    /// Address of the relay's gRPC port, such as `http://relay:4245`; `null` (the default) sends nothing. With
+    /// `https://` the connection is made as `tls` says.
     pub address: Option<String>,
+    /// TLS towards the relay: `ca_files`, and `cert_file` with `key_file` where it asks for a certificate. Default none.
+    pub tls: Option<tls::ClientTls>,
     /// Rows at which a batch is sent. Default 1,000, where the cost of a batch no longer matters.
     pub batch_rows_max: usize,
     /// Milliseconds after which a smaller batch is sent. Default 50, so that a flow is on the screen within 300.
@@ -291,6 +314,7 @@ impl Default for RelayConfig {
     fn default() -> Self {
         Self {
             address: None,
+            tls: None,
             batch_rows_max: 1_000,
             batch_age_ms_max: 50,
             window_batches: 16,
@@ -332,6 +356,16 @@ impl Config {
         between("relay.batch_rows_max", rows, 1, table::MAX_BATCH_ROWS, "1 to the rows of a record batch, 65,536")?;
         between("relay.window_batches", self.relay.window_batches, 1, 4_096, "1 to 4,096")?;
         between("relay.spool_bytes_max", self.relay.spool_bytes_max, 1 << 20, usize::MAX, "at least 1 MiB")?;
+        let secured = self.relay.address.as_ref().is_some_and(|address| address.starts_with("https://"));
+        if secured && self.relay.tls.is_none() {
+            let wanted = "set with an https:// address: ca_files, and cert_file with key_file for mutual TLS";
+            return Err(ConfigError { key: "relay.tls", value: "null".to_owned(), wanted });
+        }
+        if !self.redact.http_headers_allow.is_empty() && !self.redact.http_headers_deny.is_empty() {
+            let value = self.redact.http_headers_deny.join(",");
+            let wanted = "empty where redact.http_headers_allow has names: the two exclude each other";
+            return Err(ConfigError { key: "redact.http_headers_deny", value, wanted });
+        }
         let needs_file = self.source.kind != SourceKind::Kernel;
         if needs_file && self.source.file.is_none() {
             let wanted = "a path, or - for standard input, with this kind of source";

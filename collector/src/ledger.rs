@@ -27,6 +27,10 @@ pub(crate) enum Cause {
     ShipperOvertaken,
     /// A client of the Observer API was overtaken in the history.
     ClientOvertaken,
+    /// The flow logs were overtaken in the history.
+    ExporterOvertaken,
+    /// A line of a flow log could not be written.
+    ExportFailed,
     /// The spool had no room.
     SpoolFull,
     /// The relay was not reached before the collector had to end.
@@ -35,7 +39,7 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// All causes in the order of the stages.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::RingFull,
         Self::MapFull,
         Self::Unreadable,
@@ -44,6 +48,8 @@ impl Cause {
         Self::Payload,
         Self::ShipperOvertaken,
         Self::ClientOvertaken,
+        Self::ExporterOvertaken,
+        Self::ExportFailed,
         Self::SpoolFull,
         Self::NotSent,
     ];
@@ -54,7 +60,9 @@ impl Cause {
             Self::RingFull | Self::MapFull => LossStage::Kernel,
             Self::Unreadable | Self::Malformed => LossStage::Decode,
             Self::NoSocket | Self::Payload => LossStage::L7,
-            Self::ShipperOvertaken | Self::ClientOvertaken => LossStage::Ring,
+            Self::ShipperOvertaken | Self::ClientOvertaken | Self::ExporterOvertaken | Self::ExportFailed => {
+                LossStage::Ring
+            }
             Self::SpoolFull | Self::NotSent => LossStage::Ship,
         }
     }
@@ -70,6 +78,8 @@ impl Cause {
             Self::Payload => "payload",
             Self::ShipperOvertaken => "shipper_overtaken",
             Self::ClientOvertaken => "client_overtaken",
+            Self::ExporterOvertaken => "exporter_overtaken",
+            Self::ExportFailed => "export_failed",
             Self::SpoolFull => "spool_full",
             Self::NotSent => "not_sent",
         }

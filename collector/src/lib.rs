@@ -2,13 +2,14 @@
 //!
 //! Modules in the order a flow passes them: a [`source`] gives records, `decode` makes flows of them, [`l7`] reads
 //! requests and responses out of payload, `enrich` says who is behind an address, [`ring`] keeps the history. From
-//! there readers go on by themselves: the Observer API, the shipper to the relay. [`start`] joins the parts.
+//! there readers go on by themselves: the Observer API, the flow logs, the shipper to the relay. [`start`] joins the parts.
 
 mod api;
 pub mod capture;
 pub mod config;
 mod decode;
 mod enrich;
+mod export;
 mod feed;
 mod generations;
 #[cfg(test)]
@@ -22,7 +23,9 @@ mod offline;
 mod pace;
 pub mod pcap;
 mod pipeline;
+mod policy;
 mod recent;
+mod redact;
 pub mod replay;
 pub mod ring;
 mod running;
@@ -31,6 +34,9 @@ pub mod source;
 mod status;
 mod supervise;
 
+pub use api::PeersError;
 pub use config::Config;
+pub use export::ExportError;
 pub use offline::Offline;
+pub use policy::PolicyChange;
 pub use running::{RunError, Running, SourceOpenError, StartError, start};

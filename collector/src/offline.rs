@@ -41,6 +41,8 @@ impl Offline {
             decoder: Decoder::new(&config.decode, node_facts(config, &*clock), None),
             engine: Engine::new(config.l7.clone()),
             enricher: Enricher::new(&config.enrich, config.decode.processes_max, Arc::new(names), None),
+            redact: config.redact.clone(),
+            policy: None,
             metrics,
             flows: writer,
             agent_events: agent_writer,

@@ -14,6 +14,8 @@ use crate::enrich::{Enricher, World};
 use crate::l7::{Engine, Interest, L7Event};
 use crate::ledger::Cause;
 use crate::metrics::FlowMetrics;
+use crate::policy::PolicyWatch;
+use crate::redact::RedactConfig;
 use crate::ring::{AgentEvent, AgentNews, Event, Writer};
 use crate::source::{Captured, Progress, Source, SourceError, SourceStats};
 use crate::status::{Status, Tables};
@@ -30,6 +32,9 @@ pub(crate) struct Stages {
     pub(crate) decoder: Decoder,
     pub(crate) engine: Engine,
     pub(crate) enricher: Enricher,
+    pub(crate) redact: RedactConfig,
+    /// Tells of changes of the packet policy; `None` where the flows are not this machine's.
+    pub(crate) policy: Option<PolicyWatch>,
     pub(crate) metrics: FlowMetrics,
     pub(crate) flows: Writer<Event>,
     pub(crate) agent_events: Writer<AgentEvent>,
@@ -247,8 +252,9 @@ impl Stages {
         }
     }
 
-    /// Counts a flow on its way into the history.
-    fn count(&mut self, flow: Flow) -> Event {
+    /// Takes out of a flow what may not be told, and counts it, on its way into the history.
+    fn count(&mut self, mut flow: Flow) -> Event {
+        self.redact.apply(&mut flow);
         self.metrics.count(&flow);
         self.status.flows.fetch_add(1, Ordering::Relaxed);
         Event::Flow(Arc::new(flow))
@@ -256,6 +262,7 @@ impl Stages {
 
     fn lost(&mut self, lost: &LostEvent) {
         self.metrics.count_lost(lost);
+        self.status.losses.fetch_add(1, Ordering::Relaxed);
         self.flows.push(Event::Lost(Arc::new((self.scratch.now, *lost))));
     }
 
@@ -264,14 +271,22 @@ impl Stages {
         self.status.agent_events.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tells of losses, lets tables forget, shows their sizes.
+    /// Tells of losses and of changes of the policy, lets tables forget, shows their sizes.
     pub(crate) fn every_second(&mut self, now: Timestamp, source: SourceStats) {
+        self.tell_policy(now);
         self.decoder.expire(now);
         self.engine.expire(now);
         self.tell_losses(source);
         let tables = Tables { decode: self.decoder.stats(), enrich: self.enricher.stats(), l7: self.engine.stats() };
         self.tally(source, &tables);
         *self.status.tables() = tables;
+    }
+
+    fn tell_policy(&mut self, now: Timestamp) {
+        let changes = self.policy.as_mut().map(PolicyWatch::changes).unwrap_or_default();
+        for change in changes {
+            self.agent_event(now, AgentNews::Policy(Arc::new(change)));
+        }
     }
 
     /// Puts a line into the stream for what was lost since the last second.

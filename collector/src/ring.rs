@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flow::{AgentEventType, Flow, LostEvent, Timestamp};
 use tokio::sync::watch;
 
+use crate::policy::PolicyChange;
+
 /// What the history of flows holds.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -50,6 +52,8 @@ pub enum AgentNews {
         /// The endpoint.
         endpoint: Arc<flow::Endpoint>,
     },
+    /// The packet policy of this machine changed.
+    Policy(Arc<PolicyChange>),
 }
 
 impl AgentEvent {
@@ -58,6 +62,7 @@ impl AgentEvent {
     pub const fn kind(&self) -> AgentEventType {
         match self.what {
             AgentNews::Started => AgentEventType::AGENT_STARTED,
+            AgentNews::Policy(_) => AgentEventType::POLICY_UPDATED,
             AgentNews::Endpoint { created: true, .. } => AgentEventType::ENDPOINT_CREATED,
             AgentNews::Endpoint { created: false, .. } => AgentEventType::ENDPOINT_DELETED,
         }

@@ -54,6 +54,15 @@ pub enum StartError {
     /// The source could not be opened.
     #[error("the source of flows could not be opened")]
     Source(#[from] SourceOpenError),
+    /// The certificates of the Observer API cannot be used.
+    #[error("collector.observer.tls cannot be used")]
+    Tls(#[from] tls::TlsError),
+    /// The file of peers cannot be used.
+    #[error("collector.observer.peers_file cannot be used")]
+    Peers(#[from] crate::api::PeersError),
+    /// A flow log cannot be written as its settings say.
+    #[error("collector.export cannot be used")]
+    Export(#[from] crate::export::ExportError),
     /// No thread could be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -122,6 +131,8 @@ pub(crate) struct Listeners {
     pub(crate) observer: Option<TcpListener>,
     pub(crate) socket: Option<UnixListener>,
     pub(crate) metrics: Option<TcpListener>,
+    /// TLS of the observer's TCP port.
+    pub(crate) acceptor: Option<Arc<tls::Acceptor>>,
 }
 
 /// Starts the collector: listeners first, then the source, so that a port in use is told before a program is loaded.
@@ -142,7 +153,9 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     if started.is_err() {
         remove_socket(socket.as_deref());
     }
-    Ok(Running { observer, socket, metrics, supervisor: started? })
+    let supervisor = started?;
+    tracing::info!(?observer, ?socket, ?metrics, "collector is open");
+    Ok(Running { observer, socket, metrics, supervisor })
 }
 
 /// Removes the socket's file, so that nobody takes it for a collector.
@@ -155,6 +168,7 @@ pub(crate) fn remove_socket(path: Option<&Path>) {
 }
 
 async fn open_listeners(config: &Config) -> Result<Listeners, StartError> {
+    let acceptor = config.observer.tls.clone().map(tls::Acceptor::load).transpose()?.map(Arc::new);
     let observer = match config.observer.listen {
         Some(address) => Some(listen::tcp(address, "observer API", "collector.observer.listen").await?),
         None => None,
@@ -168,7 +182,7 @@ async fn open_listeners(config: &Config) -> Result<Listeners, StartError> {
         Some(path) => Some(listen::unix(path).await?),
         None => None,
     };
-    Ok(Listeners { observer, socket, metrics })
+    Ok(Listeners { observer, socket, metrics, acceptor })
 }
 
 /// What every flow of this node carries.

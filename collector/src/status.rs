@@ -11,6 +11,8 @@ use crate::{decode, enrich, l7};
 pub(crate) struct Status {
     /// Flows put into the history.
     pub(crate) flows: AtomicU64,
+    /// Losses put into the history of flows.
+    pub(crate) losses: AtomicU64,
     /// Agent events put into their history.
     pub(crate) agent_events: AtomicU64,
     /// Seen and lost, by stage and cause.

@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow::Clock;
+use futures::TryStreamExt as _;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, SourceKind};
+use crate::config::{Config, PeerEntry, SourceKind};
 use crate::decode::{Decoder, NodeFacts};
 use crate::enrich::{Discovery, Enricher, Names, Places, Watch};
+use crate::export::{self, Export};
 use crate::l7::Engine;
 use crate::live::Live;
 use crate::metrics::{FlowMetrics, Metrics, OwnMetrics};
 use crate::pcap::Pcap;
 use crate::pipeline::{self, Scratch, Stages};
+use crate::policy::PolicyWatch;
 use crate::replay::Replay;
 use crate::ring::{AgentEvent, Event, Ring, Writer, ring};
 use crate::running::{Listeners, RunError, SourceOpenError, StartError, deadline, remove_socket};
@@ -53,6 +56,7 @@ struct Histories {
 struct Supervisor {
     pipeline: JoinHandle<Result<(), RunError>>,
     ship: JoinHandle<()>,
+    export: JoinHandle<()>,
     servers: JoinSet<Result<(), RunError>>,
     stop_servers: CancellationToken,
     shutdown: CancellationToken,
@@ -75,7 +79,8 @@ pub(crate) async fn start(
     let reader = histories.flows.reader_at_tip();
     let status = histories.status.clone();
     let stop_servers = CancellationToken::new();
-    let (api_node, metrics_page) = (api_node(&parts, &histories, &stop_servers), histories.metrics.clone());
+    let (api_node, metrics_page) = (api_node(&parts, &histories, &stop_servers)?, histories.metrics.clone());
+    let export = open_export(&parts, &histories)?;
     let (shipped, watch) = (histories.ship.clone(), discovery.as_ref().map(Discovery::watch));
     let pipeline = start_pipeline(&parts, histories, (names, watch), shutdown.clone()).await?;
     let sender = Sender {
@@ -88,6 +93,7 @@ pub(crate) async fn start(
     let supervisor = Supervisor {
         pipeline,
         ship: tokio::spawn(ship::ship(parts.config.relay.clone(), sender, reader, shipped, deadline)),
+        export: start_export(export),
         servers: serve(parts.listeners, api_node, metrics_page, &stop_servers),
         stop_servers,
         shutdown,
@@ -108,6 +114,28 @@ impl Histories {
         let (metrics, flow_metrics) = Metrics::new(own, &config.metrics);
         Self { flows, agent_events, writers: (flow_writer, agent_writer), status, ship, metrics, flow_metrics }
     }
+}
+
+/// The flow logs, where there are any; they begin with what is observed from now on.
+fn open_export(parts: &Parts, histories: &Histories) -> Result<Option<Export>, StartError> {
+    let sources = export::Sources {
+        flows: histories.flows.reader_at_tip(),
+        agent_events: histories.agent_events.reader_at_tip(),
+        node: parts.node.name.rsplit('/').next().unwrap_or_default().into(),
+        clock: parts.clock.clone(),
+        tallies: histories.status.tallies.clone(),
+    };
+    Ok(Export::open(&parts.config.export, sources)?)
+}
+
+/// Writes the flow logs on a thread of its own, which waits for the disk. It ends with the history.
+fn start_export(export: Option<Export>) -> JoinHandle<()> {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        if let Some(export) = export {
+            runtime.block_on(export.run());
+        }
+    })
 }
 
 /// Starts to watch the machine, if the flows are this machine's; else only reads the names file.
@@ -151,6 +179,8 @@ async fn start_pipeline(
             decoder: Decoder::new(&config.decode, node, source.kernel_names()),
             engine: Engine::new(config.l7.clone()),
             enricher: Enricher::new(&config.enrich, config.decode.processes_max, names, watch),
+            redact: config.redact.clone(),
+            policy: if config.source.kind == SourceKind::Kernel { watch_policy() } else { None },
             metrics: histories.flow_metrics,
             flows: histories.writers.0,
             agent_events: histories.writers.1,
@@ -169,6 +199,13 @@ async fn start_pipeline(
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(StartError::Thread(std::io::Error::other("the thread of the pipeline panicked, which is a bug"))),
     }
+}
+
+/// Listens for changes of the packet policy; without it all else works.
+fn watch_policy() -> Option<PolicyWatch> {
+    PolicyWatch::listen()
+        .inspect_err(|error| tracing::warn!(%error, "changes of the packet policy will not be told"))
+        .ok()
 }
 
 async fn pipeline_end(has_ended: oneshot::Receiver<Result<(), SourceError>>) -> Result<(), RunError> {
@@ -190,19 +227,26 @@ fn open_source(config: &Config, clock: Arc<dyn Clock>) -> Result<Box<dyn Source>
     })
 }
 
-fn api_node(parts: &Parts, histories: &Histories, stop: &CancellationToken) -> Arc<api::Node> {
-    Arc::new(api::Node {
+fn api_node(parts: &Parts, histories: &Histories, stop: &CancellationToken) -> Result<Arc<api::Node>, StartError> {
+    let observer = &parts.config.observer;
+    let own = PeerEntry { name: parts.node.name.to_string(), address: advertised(parts), tls_server_name: None };
+    let peers = api::PeerSource {
+        fixed: observer.peers.iter().cloned().chain([own]).collect(),
+        file: observer.peers_file.clone(),
+        tls: observer.tls.is_some(),
+    };
+    Ok(Arc::new(api::Node {
         name: parts.node.name.to_string(),
         cluster: parts.config.cluster_name.clone(),
-        advertise: advertised(parts),
+        peers: peers.watch(stop.clone())?,
         flows: histories.flows.clone(),
         agent_events: histories.agent_events.clone(),
         started: parts.clock.now(),
         clock: parts.clock.clone(),
         streams_max: parts.config.observer.streams_max,
-        tallies: histories.status.tallies.clone(),
+        status: histories.status.clone(),
         stop: stop.clone(),
-    })
+    }))
 }
 
 /// Address told to relays: as configured, else the bound one, with an address of this machine in the place of "all".
@@ -236,7 +280,13 @@ fn serve(
 ) -> JoinSet<Result<(), RunError>> {
     let mut servers = JoinSet::new();
     if let Some(listener) = listeners.observer {
-        let served = api::serve(node.clone(), TcpListenerStream::new(listener));
+        let incoming = TcpListenerStream::new(listener).inspect_ok(|stream| {
+            // Answers must not wait for the client's acknowledgments; without it they merely come later.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+            }
+        });
+        let served = api::serve(node.clone(), tls::secured(incoming, listeners.acceptor));
         servers.spawn(async { served.await.map_err(|cause| RunError::Server("observer API", cause.into())) });
     }
     if let Some(listener) = listeners.socket {
@@ -278,6 +328,11 @@ impl Supervisor {
                 self.ship.abort();
                 result = result.and(Err(late("the shipper")));
             }
+        }
+        match timeout_at(until, &mut self.export).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => result = result.and(Err(RunError::Panicked("exporter"))),
+            Err(_) => result = result.and(Err(late("the flow logs"))),
         }
         self.stop_servers.cancel();
         while let Ok(Some(ended)) = timeout_at(until, self.servers.join_next()).await {

@@ -6,12 +6,16 @@ mod stream;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use flow::Timestamp;
 use flow::filter::FilterSet;
 use futures::{Stream, StreamExt as _};
-use proto::convert::{Details, filter_from_wire, time_from_wire};
+use proto::cel::compile_for_filter;
+use proto::convert::{Details, checked_time, filter_from_wire};
+use proto::encode::FlowEncoder;
 use proto::mask::FieldMask;
 use proto::observer::observer_server::Observer;
 use proto::observer::{
@@ -19,10 +23,12 @@ use proto::observer::{
     GetFlowsResponse, GetNamespacesRequest, GetNamespacesResponse, GetNodesRequest, GetNodesResponse,
     ServerStatusRequest, ServerStatusResponse,
 };
-use tokio::sync::{Semaphore, mpsc};
+use proto::raw::{RawFlows, decoded};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+pub(crate) use self::answer::agent_event_to_wire;
 use self::answer::{AgentAnswer, Answer, FlowAnswer};
 use self::stream::{Client, stream};
 use super::Node;
@@ -49,22 +55,45 @@ impl NodeObserver {
         Self { node, places }
     }
 
+    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            let limit = self.node.streams_max;
+            Status::resource_exhausted(format!(
+                "{limit} streams are open already; close some or raise collector.observer.streams_max"
+            ))
+        })
+    }
+
     /// Answers with a part of a history, if there is a place for one more client.
     fn answer<T, A>(&self, ring: &Ring<T>, span: Span, answer: A) -> Result<Response<Answers<A::Message>>, Status>
     where
         T: Clone + Timed + Send + 'static,
         A: Answer<T>,
     {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let limit = self.node.streams_max;
-            Status::resource_exhausted(format!(
-                "{limit} streams are open already; close some or raise collector.observer.streams_max"
-            ))
-        })?;
+        let place = self.place()?;
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
         let client = Client { answers, _place: place };
         tokio::spawn(stream(Arc::clone(&self.node), ring.clone(), span, answer, client));
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+}
+
+impl RawFlows for NodeObserver {
+    type RawStream = Answers<Bytes>;
+
+    async fn raw_flows(&self, request: Request<GetFlowsRequest>) -> Result<Response<Answers<Bytes>>, Status> {
+        let request = request.into_inner();
+        let order = (request.number, request.first, request.follow);
+        // Filters before times, as Hubble's server checks them: of two mistakes, the same one is told.
+        refuse_first_with_follow(request.first, request.follow)?;
+        let answer = FlowAnswer {
+            filters: filters(&request)?,
+            mask: request.field_mask.as_ref().map(|m| FieldMask::new(&m.paths)).filter(|m| !m.keeps_everything()),
+            details: if proto::wants_details(&request) { Details::Send } else { Details::Omit },
+            node_name: self.node.name.clone(),
+            encoder: FlowEncoder::default(),
+        };
+        self.answer(&self.node.flows, span(order, request.since, request.until)?, answer)
     }
 }
 
@@ -75,24 +104,7 @@ impl Observer for NodeObserver {
     type GetDebugEventsStream = Answers<GetDebugEventsResponse>;
 
     async fn get_flows(&self, request: Request<GetFlowsRequest>) -> Result<Response<Self::GetFlowsStream>, Status> {
-        let request = request.into_inner();
-        if request.first && request.follow {
-            return Err(Status::invalid_argument("first cannot be specified with follow"));
-        }
-        let span = Span {
-            number: request.number,
-            first: request.first,
-            follow: request.follow,
-            since: request.since.map(time_from_wire),
-            until: request.until.map(time_from_wire),
-        };
-        let answer = FlowAnswer {
-            filters: filters(&request)?,
-            mask: request.field_mask.as_ref().map(|mask| FieldMask::new(&mask.paths)),
-            details: if proto::wants_details(&request) { Details::Send } else { Details::Omit },
-            node_name: self.node.name.clone(),
-        };
-        self.answer(&self.node.flows, span, answer)
+        Ok(self.raw_flows(request).await?.map(|stream| decoded(stream).boxed()))
     }
 
     async fn get_agent_events(
@@ -100,16 +112,7 @@ impl Observer for NodeObserver {
         request: Request<GetAgentEventsRequest>,
     ) -> Result<Response<Self::GetAgentEventsStream>, Status> {
         let request = request.into_inner();
-        if request.first && request.follow {
-            return Err(Status::invalid_argument("first cannot be specified with follow"));
-        }
-        let span = Span {
-            number: request.number,
-            first: request.first,
-            follow: request.follow,
-            since: request.since.map(time_from_wire),
-            until: request.until.map(time_from_wire),
-        };
+        let span = span((request.number, request.first, request.follow), request.since, request.until)?;
         let answer = AgentAnswer { node_name: self.node.name.clone() };
         self.answer(&self.node.agent_events, span, answer)
     }
@@ -118,10 +121,13 @@ impl Observer for NodeObserver {
         &self,
         request: Request<GetDebugEventsRequest>,
     ) -> Result<Response<Self::GetDebugEventsStream>, Status> {
-        // There is no datapath of ours that could send debug messages: the history is empty, and stays so.
-        let stop = self.node.stop.clone();
+        // Our datapath sends no debug messages: the history is empty, and stays so.
+        let request = request.into_inner();
+        span((request.number, request.first, request.follow), request.since, request.until)?;
+        let (stop, place) = (self.node.stop.clone(), self.place()?);
         let silence = async move {
-            if request.into_inner().follow {
+            let _place = place;
+            if request.follow {
                 stop.cancelled().await;
             }
             None
@@ -148,7 +154,7 @@ impl Observer for NodeObserver {
         Ok(Response::new(ServerStatusResponse {
             num_flows: flows.held(),
             max_flows: flows.capacity() as u64,
-            seen_flows: flows.head(),
+            seen_flows: flows.head().saturating_sub(self.node.status.losses.load(Ordering::Relaxed)),
             uptime_ns: u64::try_from(now.since(self.node.started).as_nanos()).unwrap_or(u64::MAX),
             version: concat!("weir v", env!("CARGO_PKG_VERSION")).to_owned(),
             flows_rate: self.rate(now),
@@ -160,21 +166,55 @@ impl Observer for NodeObserver {
 impl NodeObserver {
     /// Flows a second over the last minute, or since the oldest flow held where that is younger.
     fn rate(&self, now: Timestamp) -> f64 {
-        let flows = &self.node.flows;
-        let lately = now.before(RATE_WINDOW);
-        let start = Span { since: Some(lately), ..Span::default() }.start(flows, |_: &Event| true);
-        let count = flows.head().saturating_sub(start);
-        let reaches_back = start > flows.oldest();
-        let oldest = if reaches_back { Some(lately) } else { flows.get(start).map(|event| event.time()) };
-        let seconds = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a history has far fewer than 2^52 flows")]
-        let count = count as f64;
-        if seconds > 0.0 { count / seconds } else { 0.0 }
+        let (flows, lately) = (&self.node.flows, now.before(RATE_WINDOW));
+        let (mut at, mut count, mut since) = (flows.head(), 0u32, lately);
+        let mut oldest_seen = None;
+        loop {
+            if at <= flows.oldest() {
+                since = oldest_seen.unwrap_or(lately);
+                break;
+            }
+            at -= 1;
+            match flows.get(at) {
+                Some(Event::Flow(flow)) if flow.time < lately => break,
+                Some(Event::Flow(flow)) => {
+                    count = count.saturating_add(1);
+                    oldest_seen = Some(flow.time);
+                }
+                Some(Event::Lost(_)) | None => {}
+            }
+        }
+        let seconds = now.since(since).as_secs_f64();
+        if seconds > 0.0 { f64::from(count) / seconds } else { 0.0 }
     }
+}
+
+/// The part of a history that is asked for: (number, first, follow), since, until.
+fn span(
+    (number, first, follow): (u64, bool, bool),
+    since: Option<prost_types::Timestamp>,
+    until: Option<prost_types::Timestamp>,
+) -> Result<Span, Status> {
+    refuse_first_with_follow(first, follow)?;
+    let time = |time: Option<prost_types::Timestamp>| {
+        time.map(checked_time).transpose().map_err(|error| Status::unknown(error.to_string()))
+    };
+    Ok(Span { number, first, follow, since: time(since)?, until: time(until)? })
+}
+
+fn refuse_first_with_follow(first: bool, follow: bool) -> Result<(), Status> {
+    if first && follow { Err(Status::invalid_argument("first cannot be specified with follow")) } else { Ok(()) }
 }
 
 fn filters(request: &GetFlowsRequest) -> Result<FilterSet, Status> {
     let read = |list: &[proto::flow::FlowFilter]| list.iter().map(|f| filter_from_wire(f.clone())).collect::<Vec<_>>();
     // Hubble answers a bad filter with the code Unknown, and clients print its text.
-    FilterSet::compile(&read(&request.whitelist), &read(&request.blacklist)).map_err(|e| Status::unknown(e.to_string()))
+    FilterSet::compile_with(&read(&request.whitelist), &read(&request.blacklist), compile_for_filter)
+        .map_err(|error| Status::unknown(with_causes(&error)))
+}
+
+/// Text of an error with all its causes.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

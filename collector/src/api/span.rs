@@ -28,11 +28,20 @@ pub(crate) struct Span {
 pub(crate) trait Timed {
     /// When it happened.
     fn when(&self) -> Timestamp;
+
+    /// Whether it is told whatever the times, the filters and the number asked for: news of a loss.
+    fn is_loss(&self) -> bool {
+        false
+    }
 }
 
 impl Timed for Event {
     fn when(&self) -> Timestamp {
         self.time()
+    }
+
+    fn is_loss(&self) -> bool {
+        matches!(self, Self::Lost(_))
     }
 }
 
@@ -45,11 +54,14 @@ impl Timed for AgentEvent {
 impl Span {
     /// Number of the value to begin with. `counts` says which values count towards `number`.
     ///
-    /// `since` comes before `first` and `number`; following without either begins at the tip.
+    /// `since` comes before `first` and `number`; following without either begins at the tip. With `since`, values
+    /// from before it may follow the beginning: what [`Span::covers`] does not cover is to be left out.
     pub(crate) fn start<T: Clone + Timed>(&self, ring: &Ring<T>, counts: impl Fn(&T) -> bool) -> u64 {
         let (oldest, head) = (ring.oldest(), ring.head());
         if let Some(since) = self.since {
-            return first_since(ring, since);
+            // Only a value that counts ends the walk: losses between it and the times asked for are told too.
+            let too_old = since.before(DISORDER);
+            return walk_back(ring, |value| !counts(value) || value.when() >= too_old);
         }
         if self.first {
             return oldest;
@@ -86,22 +98,6 @@ impl Span {
     }
 }
 
-/// Number of the oldest value that is not older than `since`.
-fn first_since<T: Clone + Timed>(ring: &Ring<T>, since: Timestamp) -> u64 {
-    let mut start = ring.head();
-    let mut at = start;
-    while at > ring.oldest() {
-        match ring.get(at - 1).map(|value| value.when()) {
-            Some(time) if time >= since.before(DISORDER) => {
-                at -= 1;
-                start = if time >= since { at } else { start };
-            }
-            _ => break,
-        }
-    }
-    start
-}
-
 /// Number of the oldest value of the newest run of values that `belongs` accepts, asked from the newest on.
 fn walk_back<T: Clone>(ring: &Ring<T>, mut belongs: impl FnMut(&T) -> bool) -> u64 {
     let mut start = ring.head();
@@ -128,31 +124,34 @@ mod tests {
         }
     }
 
-    /// Times 10, 20, ... 100 in a history of eight: 30 is the oldest left.
+    const SECOND: i64 = Timestamp::NANOS_PER_SECOND;
+
+    /// Seconds 10, 20, ... 100 in a history of eight: 30 is the oldest left. Even tens count.
     fn start(span: Span) -> u64 {
         let (mut writer, ring) = ring(8);
         for n in 1..=10 {
-            writer.push(At(n * 10));
+            writer.push(At(n * 10 * SECOND));
         }
         writer.publish();
-        span.start(&ring, |at| at.0 % 20 == 0)
+        span.start(&ring, |at| at.0 % (20 * SECOND) == 0)
     }
 
     #[test]
     fn positions_as_hubble_does() {
         let span = Span::default();
-        let since = Some(Timestamp(65));
+        let since = Some(Timestamp(75 * SECOND));
         for (asked, expected) in [
             (span, 2),
             (Span { number: 2, ..span }, 7),
             (Span { number: 100, ..span }, 2),
             (Span { number: 2, first: true, ..span }, 2),
+            // 60 is the newest that counts and is too old; 70 does not count, and is left out by its time.
             (Span { since, ..span }, 6),
             (Span { since, number: 1, first: true, ..span }, 6),
             (Span { follow: true, ..span }, 10),
             (Span { follow: true, number: 2, ..span }, 7),
             (Span { follow: true, since, ..span }, 6),
-            (Span { since: Some(Timestamp(1000)), ..span }, 10),
+            (Span { since: Some(Timestamp(1000 * SECOND)), ..span }, 10),
         ] {
             assert_eq!(start(asked), expected, "{asked:?}");
         }
@@ -168,6 +167,7 @@ mod tests {
         writer.publish();
         let span = Span { since: Some(Timestamp(5 * second)), until: Some(Timestamp(5 * second)), ..Span::default() };
         assert_eq!(span.start(&ring, |_| true), 1);
+        assert_eq!(span.start(&ring, |_| false), 0, "only what counts ends the walk");
         assert!(span.covers(Timestamp(5 * second)) && !span.covers(Timestamp(4 * second + 1)));
         assert!(!span.is_past(Timestamp(6 * second)) && span.is_past(Timestamp(6 * second + 1)));
     }

@@ -33,6 +33,9 @@ enum Broken {
     /// No connection.
     #[error("cannot connect")]
     Connect(#[source] tonic::transport::Error),
+    /// No connection over TLS.
+    #[error("cannot connect")]
+    Secure(#[source] tls::ConnectError),
     /// The relay refused or ended the stream.
     #[error("the relay ended the stream: {0}")]
     Refused(Box<tonic::Status>),
@@ -50,6 +53,7 @@ enum Broken {
 /// Sends the spool to the relay.
 pub(super) struct Link {
     address: String,
+    tls: Option<tls::ClientTls>,
     sender: Sender,
     shared: Arc<Shared>,
     window: usize,
@@ -62,6 +66,7 @@ impl Link {
     pub(super) fn new(address: String, config: &RelayConfig, sender: Sender, shared: Arc<Shared>) -> Self {
         Self {
             address,
+            tls: config.tls.clone(),
             sender,
             shared,
             window: config.window_batches.max(1),
@@ -99,10 +104,22 @@ impl Link {
         }
     }
 
+    async fn connect(&self) -> Result<Channel, Broken> {
+        let no_address = || Broken::Address(self.address.clone());
+        let open = |address: String| {
+            Endpoint::from_shared(address).map(|e| e.connect_timeout(CONNECT_TIMEOUT)).map_err(|_| no_address())
+        };
+        let (Some(tls), Some(authority)) = (&self.tls, self.address.strip_prefix("https://")) else {
+            return open(self.address.clone())?.connect().await.map_err(Broken::Connect);
+        };
+        let endpoint = open(format!("http://{authority}"))?;
+        let host = endpoint.uri().host().ok_or_else(no_address)?.trim_matches(['[', ']']).to_owned();
+        let dial = tls::Dial { host, port: endpoint.uri().port_u16().unwrap_or(443), server_name: None };
+        tls::connect(endpoint, dial, tls).await.map_err(Broken::Secure)
+    }
+
     async fn talk(&self) -> Result<std::convert::Infallible, Broken> {
-        let endpoint =
-            Endpoint::from_shared(self.address.clone()).map_err(|_| Broken::Address(self.address.clone()))?;
-        let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await.map_err(Broken::Connect)?;
+        let channel = self.connect().await?;
         let (messages, outgoing) = mpsc::channel::<FlightData>(MESSAGES_AHEAD);
         send(&messages, opening()).await?;
         let mut acks = self.open(channel, outgoing).await?;

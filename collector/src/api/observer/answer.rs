@@ -1,14 +1,22 @@
 //! Making answers of what the histories hold.
 
+use bytes::Bytes;
 use flow::filter::FilterSet;
-use flow::{LostEvent, Timestamp};
+use flow::{Flow, LostEvent, Timestamp};
+use prost::Message as _;
 use proto::convert::{Details, flow_response, flow_to_wire, lost_to_wire, time_to_wire};
-use proto::flow::{AgentEvent as WireAgentEvent, EndpointUpdateNotification, TimeNotification, agent_event};
+use proto::encode::FlowEncoder;
+use proto::flow::{
+    AgentEvent as WireAgentEvent, EndpointUpdateNotification, PolicyUpdateNotification, TimeNotification, agent_event,
+};
 use proto::mask::FieldMask;
 use proto::observer::get_flows_response::ResponseTypes;
 use proto::observer::{GetAgentEventsResponse, GetFlowsResponse};
 
 use crate::ring::{AgentEvent, AgentNews, Event};
+
+/// Room for an encoded flow; most take some hundred bytes.
+const FLOW_BYTES: usize = 768;
 
 /// Makes answers of one kind of value for one client.
 pub(super) trait Answer<T>: Send + 'static {
@@ -19,7 +27,7 @@ pub(super) trait Answer<T>: Send + 'static {
     fn counts(&self, value: &T) -> bool;
 
     /// The answer for a value; `None` where the client does not want it.
-    fn make(&self, value: &T) -> Option<Made<Self::Message>>;
+    fn make(&mut self, value: &T) -> Option<Made<Self::Message>>;
 
     /// The answer that tells of values the client missed; `None` where the API has none.
     fn lost(&self, lost: LostEvent, now: Timestamp) -> Option<Self::Message>;
@@ -32,41 +40,50 @@ pub(super) struct Made<M> {
     pub(super) counts: bool,
 }
 
-/// Answers of `GetFlows`.
+/// Answers of `GetFlows`, encoded.
 pub(super) struct FlowAnswer {
     pub(super) filters: FilterSet,
     pub(super) mask: Option<FieldMask>,
     pub(super) details: Details,
     pub(super) node_name: String,
+    pub(super) encoder: FlowEncoder,
+}
+
+impl FlowAnswer {
+    fn encode(&mut self, flow: &Flow) -> Bytes {
+        let Some(mask) = &self.mask else {
+            let mut encoded = Vec::with_capacity(FLOW_BYTES);
+            self.encoder.response(flow, self.details, &mut encoded);
+            return encoded.into();
+        };
+        let mut wire = flow_to_wire(flow, self.details);
+        mask.apply(&mut wire);
+        flow_response(wire).encode_to_vec().into()
+    }
 }
 
 impl Answer<Event> for FlowAnswer {
-    type Message = GetFlowsResponse;
+    type Message = Bytes;
 
     fn counts(&self, value: &Event) -> bool {
         matches!(value, Event::Flow(flow) if self.filters.matches(flow))
     }
 
-    fn make(&self, value: &Event) -> Option<Made<GetFlowsResponse>> {
+    fn make(&mut self, value: &Event) -> Option<Made<Bytes>> {
         match value {
-            Event::Flow(flow) if self.filters.matches(flow) => {
-                let mut wire = flow_to_wire(flow, self.details);
-                if let Some(mask) = &self.mask {
-                    mask.apply(&mut wire);
-                }
-                Some(Made { message: flow_response(wire), counts: true })
-            }
+            Event::Flow(flow) if self.filters.matches(flow) => Some(Made { message: self.encode(flow), counts: true }),
             Event::Flow(_) => None,
             Event::Lost(lost) => self.lost(lost.1, lost.0).map(|message| Made { message, counts: false }),
         }
     }
 
-    fn lost(&self, lost: LostEvent, now: Timestamp) -> Option<GetFlowsResponse> {
-        Some(GetFlowsResponse {
+    fn lost(&self, lost: LostEvent, now: Timestamp) -> Option<Bytes> {
+        let response = GetFlowsResponse {
             node_name: self.node_name.clone(),
             time: Some(time_to_wire(now)),
             response_types: Some(ResponseTypes::LostEvents(lost_to_wire(&lost))),
-        })
+        };
+        Some(response.encode_to_vec().into())
     }
 }
 
@@ -82,25 +99,11 @@ impl Answer<AgentEvent> for AgentAnswer {
         true
     }
 
-    fn make(&self, value: &AgentEvent) -> Option<Made<GetAgentEventsResponse>> {
-        let notification = match &value.what {
-            AgentNews::Started => {
-                agent_event::Notification::AgentStart(TimeNotification { time: Some(time_to_wire(value.time)) })
-            }
-            AgentNews::Endpoint { endpoint, .. } => {
-                agent_event::Notification::EndpointUpdate(EndpointUpdateNotification {
-                    id: u64::from(endpoint.id),
-                    labels: endpoint.labels.clone(),
-                    error: String::new(),
-                    pod_name: endpoint.pod_name.clone(),
-                    namespace: endpoint.namespace.clone(),
-                })
-            }
-        };
+    fn make(&mut self, value: &AgentEvent) -> Option<Made<GetAgentEventsResponse>> {
         let message = GetAgentEventsResponse {
             node_name: self.node_name.clone(),
             time: Some(time_to_wire(value.time)),
-            agent_event: Some(WireAgentEvent { r#type: value.kind().0, notification: Some(notification) }),
+            agent_event: Some(agent_event_to_wire(value)),
         };
         Some(Made { message, counts: true })
     }
@@ -108,4 +111,26 @@ impl Answer<AgentEvent> for AgentAnswer {
     fn lost(&self, _lost: LostEvent, _now: Timestamp) -> Option<GetAgentEventsResponse> {
         None
     }
+}
+
+/// An event of the collector itself, on the wire.
+pub(crate) fn agent_event_to_wire(event: &AgentEvent) -> WireAgentEvent {
+    let notification = match &event.what {
+        AgentNews::Started => {
+            agent_event::Notification::AgentStart(TimeNotification { time: Some(time_to_wire(event.time)) })
+        }
+        AgentNews::Policy(change) => agent_event::Notification::PolicyUpdate(PolicyUpdateNotification {
+            labels: vec!["nftables".to_owned(), format!("process={}", change.process), format!("pid={}", change.pid)],
+            revision: u64::from(change.generation),
+            rule_count: i64::from(change.rules),
+        }),
+        AgentNews::Endpoint { endpoint, .. } => agent_event::Notification::EndpointUpdate(EndpointUpdateNotification {
+            id: u64::from(endpoint.id),
+            labels: endpoint.labels.clone(),
+            error: String::new(),
+            pod_name: endpoint.pod_name.clone(),
+            namespace: endpoint.namespace.clone(),
+        }),
+    };
+    WireAgentEvent { r#type: event.kind().0, notification: Some(notification) }
 }

@@ -19,7 +19,9 @@ pub(super) fn seen_lately(node: &Node) -> GetNamespacesResponse {
     let start = Span { since: Some(since), ..Span::default() }.start(flows, |_: &Event| true);
     let mut names = BTreeSet::new();
     for number in start..flows.head() {
-        if let Some(Event::Flow(flow)) = flows.get(number) {
+        if let Some(Event::Flow(flow)) = flows.get(number)
+            && flow.time >= since
+        {
             for name in flow.namespaces() {
                 if !name.is_empty() && !names.contains(name) {
                     names.insert(name.to_owned());

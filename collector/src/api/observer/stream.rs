@@ -1,8 +1,9 @@
 //! Sending a part of a history to one client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use flow::{LostEvent, LostEventSource};
+use flow::{LostEvent, LostEventSource, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::Status;
 
@@ -10,16 +11,41 @@ use super::answer::Answer;
 use crate::api::Node;
 use crate::api::span::{Span, Timed};
 use crate::ledger::Cause;
-use crate::ring::{Read, Ring};
+use crate::ring::{Read, Reader, Ring};
 
 /// Values looked at before other tasks get a turn.
 const VALUES_PER_TURN: u32 = 512;
+/// Time over which what a client missed is gathered into one event, as Hubble does.
+const MISSED_WINDOW: Duration = Duration::from_secs(1);
 
 /// The way to a client, and its place among those served at once.
 pub(super) struct Client<M> {
     pub(super) answers: mpsc::Sender<Result<M, Status>>,
     pub(super) _place: OwnedSemaphorePermit,
 }
+
+/// What a client missed and was not told yet.
+#[derive(Clone, Copy, Debug)]
+struct Missed {
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// One stream.
+struct Sending<T, A: Answer<T>> {
+    node: Arc<Node>,
+    reader: Reader<T>,
+    span: Span,
+    answer: A,
+    client: Client<A::Message>,
+    missed: Option<Missed>,
+    /// Matching values still to be told; `None` for no limit.
+    left: Option<u64>,
+}
+
+/// The client is gone, or the node stops.
+struct Over;
 
 /// Sends the `span` of a history until it ends, the client goes, or the node stops.
 ///
@@ -29,43 +55,82 @@ where
     T: Clone + Timed + Send + 'static,
     A: Answer<T>,
 {
-    let answers = &client.answers;
     let end = ring.head();
-    let mut reader = ring.reader_at(span.start(&ring, |value| answer.counts(value)));
-    let mut left = span.limit();
-    let mut turn = 0;
-    while left != Some(0) && (span.follow || reader.position() < end) {
-        let message = match reader.read() {
-            Read::Value(value) if span.is_past(value.when()) => break,
-            Read::Value(value) if !span.covers(value.when()) => None,
-            Read::Value(value) => answer.make(&value).map(|made| {
-                left = left.map(|n| n - u64::from(made.counts));
-                made.message
-            }),
-            Read::Lost(count) => {
-                node.tallies.add(Cause::ClientOvertaken, count, count);
-                let lost = LostEvent { source: LostEventSource::HUBBLE_RING_BUFFER, count, ..LostEvent::default() };
-                answer.lost(lost, node.clock.now())
-            }
-            Read::Empty if !span.follow => break,
-            Read::Empty => {
-                tokio::select! {
-                    waited = reader.wait() => if waited.is_err() { break },
-                    () = node.stop.cancelled() => break,
-                    () = answers.closed() => break,
+    let reader = ring.reader_at(span.start(&ring, |value| answer.counts(value)));
+    let mut sending = Sending { node, reader, span, answer, client, missed: None, left: span.limit() };
+    if sending.send_values(end).await.is_ok() {
+        // The stream ends either way.
+        let _told = sending.tell_missed().await;
+    }
+}
+
+impl<T, A> Sending<T, A>
+where
+    T: Clone + Timed + Send + 'static,
+    A: Answer<T>,
+{
+    /// Sends until the span, or without following the history, ends.
+    async fn send_values(&mut self, end: u64) -> Result<(), Over> {
+        let mut turn = 0;
+        while self.left != Some(0) && (self.span.follow || self.reader.position() < end) {
+            match self.reader.read() {
+                Read::Value(value) if !value.is_loss() && self.span.is_past(value.when()) => return Ok(()),
+                Read::Value(value) if !value.is_loss() && !self.span.covers(value.when()) => {}
+                Read::Value(value) => {
+                    if let Some(made) = self.answer.make(&value) {
+                        self.left = self.left.map(|n| n - u64::from(made.counts));
+                        self.send(made.message).await?;
+                    }
                 }
-                None
+                Read::Lost(count) => self.miss(count),
+                Read::Empty if !self.span.follow => return Ok(()),
+                Read::Empty => {
+                    self.tell_missed().await?;
+                    self.wait().await?;
+                }
             }
-        };
-        if let Some(message) = message {
-            tokio::select! {
-                sent = answers.send(Ok(message)) => if sent.is_err() { break },
-                () = node.stop.cancelled() => break,
+            let now = self.missed.is_some().then(|| self.node.clock.now());
+            if now.zip(self.missed).is_some_and(|(now, missed)| now.since(missed.first) >= MISSED_WINDOW) {
+                self.tell_missed().await?;
+            }
+            turn += 1;
+            if turn % VALUES_PER_TURN == 0 {
+                tokio::task::yield_now().await;
             }
         }
-        turn += 1;
-        if turn % VALUES_PER_TURN == 0 {
-            tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    fn miss(&mut self, count: u64) {
+        self.node.status.tallies.add(Cause::ClientOvertaken, count, count);
+        let now = self.node.clock.now();
+        let missed = self.missed.get_or_insert(Missed { count: 0, first: now, last: now });
+        missed.count += count;
+        missed.last = now;
+    }
+
+    async fn tell_missed(&mut self) -> Result<(), Over> {
+        let Some(Missed { count, first, last }) = self.missed.take() else { return Ok(()) };
+        let source = LostEventSource::HUBBLE_RING_BUFFER;
+        let lost = LostEvent { source, count, first: Some(first), last: Some(last), ..LostEvent::default() };
+        match self.answer.lost(lost, self.node.clock.now()) {
+            Some(message) => self.send(message).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, message: A::Message) -> Result<(), Over> {
+        tokio::select! {
+            sent = self.client.answers.send(Ok(message)) => sent.map_err(|_| Over),
+            () = self.node.stop.cancelled() => Err(Over),
+        }
+    }
+
+    async fn wait(&mut self) -> Result<(), Over> {
+        tokio::select! {
+            waited = self.reader.wait() => waited.map_err(|_| Over),
+            () = self.node.stop.cancelled() => Err(Over),
+            () = self.client.answers.closed() => Err(Over),
         }
     }
 }

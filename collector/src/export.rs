@@ -1,0 +1,183 @@
+//! Flow logs: what this node observes, as lines of Hubble's JSON in files that people and log shippers read.
+//!
+//! They are readers of the history like every client: a disk that is too slow holds up nobody, and what a log missed
+//! stands in it as a lost event.
+
+mod config;
+mod exporter;
+mod rotate;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow::{Clock, LostEvent, LostEventSource, Timestamp};
+use tracing::{error, info};
+
+pub use self::config::{ExportConfig, ExportError};
+use self::config::{FlowLog, read};
+use self::exporter::Exporter;
+use crate::api::agent_event_to_wire;
+use crate::ledger::{Cause, Tallies};
+use crate::ring::{AgentEvent, Ended, Event, Read, Reader};
+
+/// How often the file of flow logs is read.
+const READ_EVERY: Duration = Duration::from_secs(5);
+/// Longest time that lines wait to be handed to the system.
+const TICK: Duration = Duration::from_secs(1);
+/// Values taken before the logs are looked after.
+const VALUES_PER_TURN: usize = 1024;
+
+/// What the flow logs are written from.
+pub(crate) struct Sources {
+    pub(crate) flows: Reader<Event>,
+    pub(crate) agent_events: Reader<AgentEvent>,
+    /// Name of this node, without its cluster.
+    pub(crate) node: Arc<str>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tallies: Arc<Tallies>,
+}
+
+/// The flow logs of this node.
+pub(crate) struct Export {
+    sources: Sources,
+    /// That of the settings.
+    own: Option<Exporter>,
+    file: Option<PathBuf>,
+    /// Those of the file.
+    logs: Vec<(FlowLog, Exporter)>,
+    /// Failed writes that are in the tallies.
+    failures_told: u64,
+    next_read: Timestamp,
+}
+
+impl Export {
+    /// Opens the flow logs of the settings; `None` where there are none.
+    ///
+    /// # Errors
+    /// The log of the settings, or the file of logs, cannot be used. Later the logs stay as they were then.
+    pub(crate) fn open(config: &ExportConfig, sources: Sources) -> Result<Option<Self>, ExportError> {
+        if config.file_path.is_none() && config.flow_logs_file.is_none() {
+            return Ok(None);
+        }
+        let now = sources.clock.now();
+        let open = |log: &FlowLog| log.plan().and_then(|plan| Exporter::open(plan, sources.node.clone(), now));
+        let own = config.own()?.map(|log| open(&log)).transpose()?;
+        let listed = config.flow_logs_file.as_deref().map(read).transpose()?.unwrap_or_default();
+        let logs = listed.into_iter().map(|log| open(&log).map(|exporter| (log, exporter)));
+        let logs = logs.collect::<Result<_, _>>()?;
+        let file = config.flow_logs_file.clone();
+        Ok(Some(Self { sources, own, file, logs, failures_told: 0, next_read: now.after(READ_EVERY) }))
+    }
+
+    /// Writes until the history ends. Runs on a thread that may block.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.take_flows();
+            self.take_agent_events();
+            self.look_after();
+            // Either there is something to read, or it is time to look after the logs.
+            if let Ok(Err(Ended)) = tokio::time::timeout(TICK, self.sources.flows.wait()).await {
+                break;
+            }
+        }
+        self.take_flows();
+        self.take_agent_events();
+        let now = self.sources.clock.now();
+        for exporter in self.own.take().into_iter().chain(self.logs.drain(..).map(|(_, exporter)| exporter)) {
+            exporter.end(now);
+        }
+    }
+
+    fn take_flows(&mut self) {
+        for turn in 1.. {
+            let now = self.sources.clock.now();
+            match self.sources.flows.read() {
+                Read::Value(Event::Flow(flow)) => self.each(|exporter| exporter.flow(&flow, now)),
+                Read::Value(Event::Lost(lost)) => self.each(|exporter| exporter.lost(&lost.1, lost.0, now)),
+                Read::Lost(count) => {
+                    self.sources.tallies.add(Cause::ExporterOvertaken, count, count);
+                    let (source, time) = (LostEventSource::HUBBLE_RING_BUFFER, Some(now));
+                    let lost = LostEvent { source, count, first: time, last: time, ..LostEvent::default() };
+                    self.each(|exporter| exporter.lost(&lost, now, now));
+                }
+                Read::Empty => return,
+            }
+            if turn % VALUES_PER_TURN == 0 {
+                self.look_after();
+            }
+        }
+    }
+
+    fn take_agent_events(&mut self) {
+        // What the small history of agent events lost is no flow, and has no event of its own.
+        while let Read::Value(event) = self.sources.agent_events.read() {
+            let now = self.sources.clock.now();
+            self.each(|exporter| exporter.agent_event(agent_event_to_wire(&event), event.time, now));
+        }
+    }
+
+    fn look_after(&mut self) {
+        let now = self.sources.clock.now();
+        self.each(|exporter| exporter.tick(now));
+        let failures: u64 = self.exporters().map(|exporter| exporter.failures()).sum();
+        let new = failures.saturating_sub(self.failures_told);
+        self.sources.tallies.add(Cause::ExportFailed, new, new);
+        self.failures_told = failures;
+        if now >= self.next_read {
+            self.next_read = now.after(READ_EVERY);
+            self.reload(now);
+        }
+    }
+
+    /// Takes up changes of the file: logs that stay as they were go on undisturbed.
+    fn reload(&mut self, now: Timestamp) {
+        let Some(file) = &self.file else { return };
+        let listed = match read(file) {
+            Ok(listed) => listed,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                return error!(error, "the flow logs stay as they were");
+            }
+        };
+        let mut old = std::mem::take(&mut self.logs);
+        for log in listed {
+            let before = old.iter().position(|(known, _)| known.name == log.name).map(|at| old.swap_remove(at));
+            match before {
+                Some((known, exporter)) if known == log => self.logs.push((known, exporter)),
+                before => self.replace(before, log, now),
+            }
+        }
+        for (log, exporter) in old {
+            info!(log = log.name, "a flow log has ended");
+            exporter.end(now);
+        }
+        self.failures_told = self.exporters().map(|exporter| exporter.failures()).sum();
+    }
+
+    /// Puts a new log in the place of an old one; where that cannot be, the old one goes on.
+    fn replace(&mut self, before: Option<(FlowLog, Exporter)>, log: FlowLog, now: Timestamp) {
+        match log.plan().and_then(|plan| Exporter::open(plan, self.sources.node.clone(), now)) {
+            Ok(exporter) => {
+                info!(log = log.name, path = log.file_path, "a flow log begins");
+                if let Some((_, before)) = before {
+                    before.end(now);
+                }
+                self.logs.push((log, exporter));
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                error!(error, "a flow log cannot be as its settings say");
+                self.logs.extend(before);
+            }
+        }
+    }
+
+    fn exporters(&self) -> impl Iterator<Item = &Exporter> {
+        self.own.iter().chain(self.logs.iter().map(|(_, exporter)| exporter))
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut Exporter)) {
+        self.own.iter_mut().chain(self.logs.iter_mut().map(|(_, exporter)| exporter)).for_each(&mut act);
+    }
+}

@@ -1,0 +1,414 @@
+//! Settings of flow logs: the one of the configuration, and those of a file in Hubble's form that may change.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flow::Timestamp;
+use flow::filter::{FilterError, FilterSet};
+use proto::cel::compile_for_filter;
+use proto::convert::filter_from_wire;
+use proto::json::{JsonError, filters_from_text};
+use proto::mask::{FieldMask, is_path};
+use serde::{Deserialize, Serialize};
+
+use super::rotate::Rotation;
+
+/// Bytes of the file of flow logs.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Place of a flow log that goes to standard output.
+const STDOUT: &str = "stdout";
+/// Mebibytes at which a file is set aside.
+const FILE_MAX_SIZE_MB: u64 = 10;
+/// Files set aside that are kept.
+const FILE_MAX_BACKUPS: usize = 5;
+
+/// Writing flows to files, as Hubble's exporter does. The names are those of its options without `hubble-export-`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportConfig {
+    /// File to write JSON lines to, or `stdout`; `null` (the default) writes none.
+    pub file_path: Option<String>,
+    /// Mebibytes at which the file is set aside. Default 10.
+    pub file_max_size_mb: u64,
+    /// Files set aside that are kept; 0 keeps all. Default 5.
+    pub file_max_backups: usize,
+    /// Whether files set aside are packed by gzip. Default `false`.
+    pub file_compress: bool,
+    /// Flow filters as JSON, one of which a flow must match. Default none: all are written.
+    pub allow_list: Vec<String>,
+    /// Flow filters as JSON, none of which a flow may match. Default none.
+    pub deny_list: Vec<String>,
+    /// Fields of flows that are written, such as `source.pod_name`. Default none: all are written.
+    pub field_mask: Vec<String>,
+    /// Fields by which flows are counted together; see `aggregation_interval`. Default none.
+    pub field_aggregate: Vec<String>,
+    /// Time over which they are, such as `30s`. Default `0s`: flows are written one by one.
+    pub aggregation_interval: String,
+    /// YAML file with further flow logs in Hubble's form (`flowLogs:`), read again every five seconds. Default none.
+    pub flow_logs_file: Option<PathBuf>,
+}
+
+impl Default for ExportConfig {
+    fn default() -> Self {
+        Self {
+            file_path: None,
+            file_max_size_mb: FILE_MAX_SIZE_MB,
+            file_max_backups: FILE_MAX_BACKUPS,
+            file_compress: false,
+            allow_list: Vec::new(),
+            deny_list: Vec::new(),
+            field_mask: Vec::new(),
+            field_aggregate: Vec::new(),
+            aggregation_interval: "0s".to_owned(),
+            flow_logs_file: None,
+        }
+    }
+}
+
+/// A flow log cannot be as its settings say.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The file of flow logs cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file of flow logs is too large.
+    #[error("{path} has more than {FILE_BYTES_MAX} bytes")]
+    Size {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of flow logs is none.
+    #[error("{path} is no YAML document with flowLogs")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: serde_norway::Error,
+    },
+    /// A name or a path is missing, or there twice.
+    #[error("flow log {at}: {problem}")]
+    Identity {
+        /// Its place in the list, from 0.
+        at: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A filter cannot be read.
+    #[error("flow log {name:?} has a filter that cannot be read")]
+    FilterSyntax {
+        /// Name of the flow log.
+        name: String,
+        /// Why.
+        #[source]
+        cause: JsonError,
+    },
+    /// A filter is no JSON.
+    #[error("flow log {name:?} has a filter that is no JSON")]
+    FilterJson {
+        /// Name of the flow log.
+        name: String,
+        /// Why.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// A filter cannot be understood.
+    #[error("flow log {name:?} has a filter that cannot be understood")]
+    Filter {
+        /// Name of the flow log.
+        name: String,
+        /// Why.
+        #[source]
+        cause: FilterError,
+    },
+    /// A path names no field.
+    #[error("flow log {name:?}: {path:?} is no field of a flow")]
+    Mask {
+        /// Name of the flow log.
+        name: String,
+        /// The path.
+        path: String,
+    },
+    /// A value cannot be understood.
+    #[error("flow log {name:?}: {value:?} is no {what}")]
+    Value {
+        /// Name of the flow log.
+        name: String,
+        /// The value.
+        value: String,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// The file to write cannot be opened.
+    #[error("flow log {name:?} cannot write {path}")]
+    Open {
+        /// Name of the flow log.
+        name: String,
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+/// One flow log, as typed. Keys that are not known are passed over, as Hubble does.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct FlowLog {
+    pub(super) name: String,
+    pub(super) file_path: String,
+    field_mask: Vec<String>,
+    field_aggregate: Vec<String>,
+    aggregation_interval: String,
+    include_filters: Vec<serde_json::Value>,
+    exclude_filters: Vec<serde_json::Value>,
+    file_max_size_mb: u64,
+    file_max_backups: usize,
+    file_compress: bool,
+    end: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct FlowLogs {
+    flow_logs: Vec<FlowLog>,
+}
+
+/// One flow log, checked.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) name: String,
+    /// `None` for standard output.
+    pub(super) path: Option<PathBuf>,
+    pub(super) rotation: Rotation,
+    pub(super) filters: FilterSet,
+    pub(super) mask: FieldMask,
+    /// Fields and time of counting together.
+    pub(super) aggregate: Option<(FieldMask, Duration)>,
+    pub(super) end: Option<Timestamp>,
+}
+
+impl ExportConfig {
+    /// The flow log of the settings themselves.
+    ///
+    /// # Errors
+    /// A filter cannot be read.
+    pub(super) fn own(&self) -> Result<Option<FlowLog>, ExportError> {
+        let Some(file_path) = self.file_path.clone() else { return Ok(None) };
+        let filters = |list: &[String]| {
+            let parsed = list.iter().map(|text| serde_json::from_str(text));
+            parsed.collect::<Result<_, _>>().map_err(|cause| ExportError::FilterJson { name: STATIC.to_owned(), cause })
+        };
+        Ok(Some(FlowLog {
+            name: STATIC.to_owned(),
+            file_path,
+            field_mask: self.field_mask.clone(),
+            field_aggregate: self.field_aggregate.clone(),
+            aggregation_interval: self.aggregation_interval.clone(),
+            include_filters: filters(&self.allow_list)?,
+            exclude_filters: filters(&self.deny_list)?,
+            file_max_size_mb: self.file_max_size_mb,
+            file_max_backups: self.file_max_backups,
+            file_compress: self.file_compress,
+            end: None,
+        }))
+    }
+}
+
+/// Name of the flow log of the settings.
+const STATIC: &str = "static";
+
+/// Reads the file of flow logs.
+///
+/// # Errors
+/// It cannot be read or is not one; a name or a path is missing or there twice.
+pub(super) fn read(path: &Path) -> Result<Vec<FlowLog>, ExportError> {
+    let failed = |cause| ExportError::Read { path: path.to_owned(), cause };
+    if std::fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
+        return Err(ExportError::Size { path: path.to_owned() });
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let logs: FlowLogs =
+        serde_norway::from_str(&text).map_err(|cause| ExportError::Syntax { path: path.to_owned(), cause })?;
+    let (mut names, mut paths) = (HashSet::new(), HashSet::new());
+    for (at, log) in logs.flow_logs.iter().enumerate() {
+        let wrong = |problem: String| Err(ExportError::Identity { at, problem });
+        if log.name.is_empty() {
+            return wrong("name is required".to_owned());
+        }
+        if log.file_path.is_empty() {
+            return wrong("filePath is required".to_owned());
+        }
+        if !names.insert(&log.name) {
+            return wrong(format!("duplicated flowlog name {}", log.name));
+        }
+        if !paths.insert(&log.file_path) {
+            return wrong(format!("duplicated flowlog path {}", log.file_path));
+        }
+    }
+    Ok(logs.flow_logs)
+}
+
+impl FlowLog {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// One of them cannot be understood.
+    pub(super) fn plan(&self) -> Result<Plan, ExportError> {
+        let name = || self.name.clone();
+        let (whitelist, blacklist) = (self.filters(&self.include_filters)?, self.filters(&self.exclude_filters)?);
+        let filters = FilterSet::compile_with(&whitelist, &blacklist, compile_for_filter)
+            .map_err(|cause| ExportError::Filter { name: name(), cause })?;
+        let interval = match self.aggregation_interval.as_str() {
+            "" => Duration::ZERO,
+            text => parse_duration(text).ok_or_else(|| ExportError::Value {
+                name: name(),
+                value: text.to_owned(),
+                what: "duration such as 30s or 1m30s",
+            })?,
+        };
+        let end = self.end.as_deref().map(|text| {
+            let wrong = |_| ExportError::Value { name: name(), value: text.to_owned(), what: "time of RFC 3339" };
+            Timestamp::parse_rfc3339(text).map_err(wrong)
+        });
+        let aggregate = self.mask(&self.field_aggregate)?;
+        let aggregates = !self.field_aggregate.is_empty() && !interval.is_zero();
+        let or = |value: u64, default: u64| if value == 0 { default } else { value };
+        Ok(Plan {
+            name: name(),
+            path: (self.file_path != STDOUT).then(|| PathBuf::from(&self.file_path)),
+            rotation: Rotation {
+                bytes_max: or(self.file_max_size_mb, FILE_MAX_SIZE_MB) << 20,
+                backups_max: if self.file_max_backups == 0 { FILE_MAX_BACKUPS } else { self.file_max_backups },
+                compress: self.file_compress,
+            },
+            filters,
+            mask: self.mask(&self.field_mask)?,
+            aggregate: aggregates.then_some((aggregate, interval)),
+            end: end.transpose()?,
+        })
+    }
+
+    fn filters(&self, list: &[serde_json::Value]) -> Result<Vec<flow::FlowFilter>, ExportError> {
+        let mut filters = Vec::new();
+        for value in list {
+            let read = filters_from_text(&value.to_string())
+                .map_err(|cause| ExportError::FilterSyntax { name: self.name.clone(), cause })?;
+            filters.extend(read.into_iter().map(filter_from_wire));
+        }
+        Ok(filters)
+    }
+
+    fn mask(&self, paths: &[String]) -> Result<FieldMask, ExportError> {
+        match paths.iter().find(|path| !is_path(path)) {
+            Some(path) => Err(ExportError::Mask { name: self.name.clone(), path: path.clone() }),
+            None => Ok(FieldMask::new(paths)),
+        }
+    }
+}
+
+/// Reads a duration as Go writes it: `1h30m`, `1.5s`, `300ms`; negative ones are none.
+fn parse_duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let mut rest = text.trim();
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|at| *at > 0)?;
+        let (number, unit) = rest.split_at(digits);
+        let letters = unit.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(unit.len());
+        let (unit, after) = unit.split_at(letters);
+        let scale = UNITS.iter().find(|(name, _)| *name == unit)?.1;
+        seconds += number.parse::<f64>().ok()? * scale;
+        rest = after;
+    }
+    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_gos() {
+        let ms = Duration::from_millis;
+        for (text, expected) in [
+            ("0s", Some(ms(0))),
+            ("0", Some(ms(0))),
+            ("30s", Some(ms(30_000))),
+            ("1m30s", Some(ms(90_000))),
+            ("1.5h", Some(ms(5_400_000))),
+            ("250ms", Some(ms(250))),
+            ("", None),
+            ("30", None),
+            ("-5s", None),
+            ("5 s", None),
+            ("5d", None),
+        ] {
+            assert_eq!(parse_duration(text), expected, "{text}");
+        }
+    }
+
+    fn check(yaml: &str) -> Result<Vec<Plan>, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flowlogs.yaml");
+        std::fs::write(&path, yaml).unwrap();
+        let text = |error: ExportError| {
+            format!("{:#}", anyhow::Error::new(error)).replace(&path.display().to_string(), "FILE")
+        };
+        let logs = read(&path).map_err(text)?;
+        logs.iter().map(FlowLog::plan).collect::<Result<_, _>>().map_err(text)
+    }
+
+    #[test]
+    fn hubbles_file_is_understood() {
+        let plans = check(
+            "flowLogs:\n- name: a\n  filePath: /var/log/a.log\n  fieldMask: [source.namespace, verdict]\n  \
+             includeFilters:\n  - source_pod: [default/]\n    event_type: [{type: 1}]\n  fileMaxSizeMb: 3\n  \
+             fileCompress: true\n  end: '2023-10-09T23:59:59-07:00'\n- name: b\n  filePath: stdout\n  fieldAggregate: \
+             [source, verdict]\n  aggregationInterval: 30s\n  excludeFilters: [{destination_pod: [ingress/]}]\n",
+        );
+        let plans = plans.unwrap();
+        assert_eq!(plans[0].rotation, Rotation { bytes_max: 3 << 20, backups_max: 5, compress: true });
+        assert_eq!(plans[0].end, Some(Timestamp::parse_rfc3339("2023-10-10T06:59:59Z").unwrap()));
+        assert!(plans[0].aggregate.is_none() && plans[1].path.is_none());
+        assert_eq!(plans[1].aggregate.as_ref().unwrap().1, Duration::from_secs(30));
+        assert!(check("").unwrap().is_empty() && check("flowLogs: []").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let two = |second: &str| format!("flowLogs: [{{name: a, filePath: /a}}, {{{second}}}]");
+        for (yaml, expected) in [
+            (two("name: a, filePath: /b"), "flow log 1: duplicated flowlog name a"),
+            (two("name: b, filePath: /a"), "flow log 1: duplicated flowlog path /a"),
+            (two("name: b"), "flow log 1: filePath is required"),
+            (two("filePath: /b"), "flow log 1: name is required"),
+            (
+                two("name: b, filePath: /b, fieldMask: [source.pod]"),
+                r#"flow log "b": "source.pod" is no field of a flow"#,
+            ),
+            (two("name: b, filePath: /b, end: soon"), r#"flow log "b": "soon" is no time of RFC 3339"#),
+            (two("name: b, filePath: /b, includeFilters: [{sauce_pod: [x]}]"), "sauce_pod"),
+            (two("name: b, filePath: /b, includeFilters: [{source_ip: [x]}]"), "invalid IP address"),
+            ("flowLogs: 5".to_owned(), "FILE is no YAML document with flowLogs"),
+        ] {
+            let error = check(&yaml).unwrap_err();
+            assert!(error.contains(expected), "{yaml}: {error}");
+        }
+    }
+}

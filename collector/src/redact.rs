@@ -1,0 +1,173 @@
+//! Taking out of flows what may be secret, by Hubble's options, before anybody sees them.
+
+use std::borrow::Cow;
+
+use flow::{Flow, Http, L7Record};
+use serde::{Deserialize, Serialize};
+
+/// What stands in the place of what was taken out.
+const REDACTED: &str = "HUBBLE_REDACTED";
+
+/// What is taken out of flows. The names are those of Hubble's options.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedactConfig {
+    /// Whether the options below hold. Default `false`: only passwords in URLs are taken out then.
+    pub enabled: bool,
+    /// Cuts queries and fragments off URLs. Default `false`.
+    pub http_url_query: bool,
+    /// Takes passwords out of URLs. Default `true`.
+    pub http_user_info: bool,
+    /// Header names whose values stay; all others are taken out. Not with `http_headers_deny`. Default none.
+    pub http_headers_allow: Vec<String>,
+    /// Header names whose values are taken out; all others stay. Without either list no value stays. Default none.
+    pub http_headers_deny: Vec<String>,
+    /// Takes out the API keys of Kafka. Default `false`.
+    pub kafka_api_key: bool,
+}
+
+impl Default for RedactConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            http_url_query: false,
+            http_user_info: true,
+            http_headers_allow: Vec::new(),
+            http_headers_deny: Vec::new(),
+            kafka_api_key: false,
+        }
+    }
+}
+
+impl RedactConfig {
+    /// Takes out of a flow what may not be told, and out of its summary too.
+    pub(crate) fn apply(&self, flow: &mut Flow) {
+        let Some(l7) = flow.l7.as_deref_mut() else { return };
+        match &mut l7.record {
+            L7Record::Http(http) => {
+                if let Cow::Owned(url) = self.url(&http.url) {
+                    flow.summary = flow.summary.replace(&http.url, &url);
+                    http.url = url;
+                }
+                self.headers(http);
+            }
+            L7Record::Kafka(kafka) if self.enabled && self.kafka_api_key && !kafka.api_key.is_empty() => {
+                // The summary reads `Kafka request produce correlation id …`.
+                let key = format!(" {} ", kafka.api_key);
+                flow.summary = flow.summary.replacen(&key, &format!(" {REDACTED} "), 1);
+                REDACTED.clone_into(&mut kafka.api_key);
+            }
+            L7Record::Kafka(_) | L7Record::Dns(_) | L7Record::None => {}
+        }
+    }
+
+    fn url<'a>(&self, url: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(url);
+        if self.http_user_info || !self.enabled {
+            text = without_password(url);
+        }
+        if self.enabled
+            && self.http_url_query
+            && let Some(at) = text.find(['?', '#'])
+        {
+            text = Cow::Owned(text[..at].to_owned());
+        }
+        text
+    }
+
+    fn headers(&self, http: &mut Http) {
+        if !self.enabled {
+            return;
+        }
+        for (name, value) in &mut http.headers {
+            if !self.shows(name) {
+                REDACTED.clone_into(value);
+            }
+        }
+    }
+
+    fn shows(&self, header: &str) -> bool {
+        let has = |list: &[String]| list.iter().any(|name| name.eq_ignore_ascii_case(header));
+        let (allow, deny) = (&self.http_headers_allow, &self.http_headers_deny);
+        has(allow) || (!has(deny) && allow.is_empty() && !deny.is_empty())
+    }
+}
+
+/// A URL whose password, if it has one, is replaced.
+fn without_password(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else { return Cow::Borrowed(url) };
+    if scheme.contains(['/', '?', '#']) {
+        return Cow::Borrowed(url);
+    }
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let Some((user_info, _)) = authority.rsplit_once('@') else { return Cow::Borrowed(url) };
+    let Some((user, _)) = user_info.split_once(':') else { return Cow::Borrowed(url) };
+    Cow::Owned(format!("{scheme}://{user}:{REDACTED}{}", &rest[user_info.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flow::{Kafka, L7};
+
+    fn http(url: &str, headers: &[(&str, &str)]) -> Flow {
+        let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let http = Http { url: url.to_owned(), headers, ..Http::default() };
+        let l7 = L7 { record: L7Record::Http(http), ..L7::default() };
+        Flow { l7: Some(Box::new(l7)), summary: format!("HTTP/1.1 GET {url}"), ..Flow::default() }
+    }
+
+    #[test]
+    fn urls() {
+        let off = RedactConfig::default();
+        let query = RedactConfig { enabled: true, http_url_query: true, ..off.clone() };
+        let keep = RedactConfig { enabled: true, http_user_info: false, ..off.clone() };
+        for (config, url, expected) in [
+            (&off, "http://u:secret@h/p?q=1#f", "http://u:HUBBLE_REDACTED@h/p?q=1#f"),
+            (&off, "http://u@h/p?q=a:b@c", "http://u@h/p?q=a:b@c"),
+            (&off, "/p?x=y://a:b@c", "/p?x=y://a:b@c"),
+            (&query, "http://u:se@cret@h/p?q=1#f", "http://u:HUBBLE_REDACTED@h/p"),
+            (&query, "/p#f?q", "/p"),
+            (&keep, "http://u:secret@h/p", "http://u:secret@h/p"),
+        ] {
+            let mut flow = http(url, &[]);
+            config.apply(&mut flow);
+            let Some(L7Record::Http(http)) = flow.l7.map(|l7| l7.record) else { panic!() };
+            assert_eq!(http.url, expected);
+            assert_eq!(flow.summary, format!("HTTP/1.1 GET {expected}"));
+        }
+    }
+
+    #[test]
+    fn headers() {
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let config = |allow: &[&str], deny: &[&str]| RedactConfig {
+            enabled: true,
+            http_headers_allow: names(allow),
+            http_headers_deny: names(deny),
+            ..RedactConfig::default()
+        };
+        for (config, kept) in [
+            (RedactConfig::default(), vec!["Host", "Cookie"]),
+            (config(&[], &[]), vec![]),
+            (config(&["host"], &[]), vec!["Host"]),
+            (config(&[], &["COOKIE"]), vec!["Host"]),
+        ] {
+            let mut flow = http("/", &[("Host", "a"), ("Cookie", "b")]);
+            config.apply(&mut flow);
+            let Some(L7Record::Http(http)) = flow.l7.map(|l7| l7.record) else { panic!() };
+            let shown = http.headers.iter().filter(|(_, v)| v != REDACTED).map(|(k, _)| k.as_str());
+            assert_eq!(shown.collect::<Vec<_>>(), kept, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn kafka_keys() {
+        let kafka = Kafka { api_key: "produce".to_owned(), ..Kafka::default() };
+        let l7 = L7 { record: L7Record::Kafka(kafka), ..L7::default() };
+        let summary = "Kafka request produce correlation id 42 topic 'produce '".to_owned();
+        let mut flow = Flow { l7: Some(Box::new(l7)), summary, ..Flow::default() };
+        RedactConfig { enabled: true, kafka_api_key: true, ..RedactConfig::default() }.apply(&mut flow);
+        assert_eq!(flow.summary, "Kafka request HUBBLE_REDACTED correlation id 42 topic 'produce '");
+    }
+}

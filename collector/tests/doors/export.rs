@@ -1,0 +1,110 @@
+//! Flow logs written while a collector runs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::bed::{Bed, lines, lost};
+use collector::config::ExportConfig;
+
+fn read(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Waits for a file to have so many lines.
+async fn await_lines(path: &Path, count: usize) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let lines = read(path);
+        if lines.len() >= count {
+            return lines;
+        }
+        assert!(Instant::now() < deadline, "{} has {lines:?}", path.display());
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_the_settings_is_hubbles() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("flows.log");
+    let text = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+    let bed = Bed::start(&format!("{}{}", lines(1..=4), lost(7)), 4, |config| {
+        config.export = ExportConfig {
+            file_path: Some(log.display().to_string()),
+            allow_list: text(&[r#"{"source_pod":["shop/even"]}"#]),
+            deny_list: text(&[r#"{"source_port":["4"]}"#]),
+            field_mask: text(&["time", "source.pod_name", "node_name", "l4.TCP.source_port"]),
+            ..ExportConfig::default()
+        };
+    })
+    .await;
+    bed.stop().await;
+    let lines = read(&log);
+    let flow = concat!(
+        r#"{"flow":{"time":"2026-01-15T10:00:01Z","l4":{"TCP":{"source_port":2}},"source":{"pod_name":"even-2"},"#,
+        r#""node_name":"node-1"},"node_name":"node-1","time":"2026-01-15T10:00:01Z"}"#
+    );
+    assert_eq!(lines[0], flow);
+    let loss =
+        r#"{"lost_events":{"source":"PERF_EVENT_RING_BUFFER","num_events_lost":"7"},"node_name":"node-1","time":""#;
+    assert!(lines.len() == 2 && lines[1].starts_with(loss), "{lines:?}");
+}
+
+#[tokio::test]
+async fn without_filters_all_is_written_and_replays_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("flows.log");
+    let bed = Bed::start(&lines(1..=20), 20, |config| {
+        config.export.file_path = Some(log.display().to_string());
+    })
+    .await;
+    bed.stop().await;
+    let exported = read(&log);
+    let flows: Vec<_> = exported.iter().filter(|line| line.starts_with(r#"{"flow":"#)).cloned().collect();
+    let agent = r#"{"agent_event":{"type":"AGENT_STARTED","agent_start":{"time":""#;
+    assert_eq!(exported.iter().filter(|line| line.starts_with(agent)).count(), 1, "{exported:?}");
+    assert_eq!(flows.join("\n") + "\n", lines(1..=20), "what was read is what is written");
+}
+
+#[tokio::test]
+async fn logs_of_a_file_come_change_and_go_while_it_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let logs = place("flowlogs.yaml");
+    let log = |name: &str, rest: &str| format!("- {{name: {name}, filePath: {}{rest}}}\n", place(name).display());
+    // A pipe, so that flows come when the test wants them.
+    let pipe = place("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut writer = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let mut feed = |text: String| std::io::Write::write_all(&mut writer, text.as_bytes()).unwrap();
+
+    let aggregate = ", fieldAggregate: [source.namespace, destination.pod_name], aggregationInterval: 1h";
+    let filter = ", includeFilters: [{source_pod: [shop/odd]}]";
+    std::fs::write(&logs, format!("flowLogs:\n{}{}", log("a", filter), log("sums", aggregate))).unwrap();
+    let bed = Bed::start("", 0, |config| {
+        config.source.file = Some(pipe.clone());
+        config.export.flow_logs_file = Some(logs.clone());
+    })
+    .await;
+    feed(lines(1..=4));
+    assert_eq!(await_lines(&place("a"), 2).await.len(), 2);
+
+    // A broken file changes nothing; a good one is taken up.
+    std::fs::write(&logs, "flowLogs: [{name: a}]").unwrap();
+    feed(lines(5..=6));
+    assert_eq!(await_lines(&place("a"), 3).await.len(), 3);
+    let end = ", end: '2020-01-01T00:00:00Z'";
+    std::fs::write(&logs, format!("flowLogs:\n{}{}", log("b", ""), log("over", end))).unwrap();
+    // The sums are written when their log goes.
+    let sums = await_lines(&place("sums"), 2).await;
+    assert!(sums.iter().any(|line| line.starts_with(r#"{"agent_event""#)), "{sums:?}");
+    let sum = concat!(
+        r#"{"flow":{"time":"2026-01-15T10:00:00Z","source":{"namespace":"shop"},"destination":{"pod_name":"db"},"#,
+        r#""aggregate":{"egress_flow_count":6}},"time":"2026-01-15T10:00:00Z"}"#
+    );
+    assert!(sums.iter().any(|line| line == sum), "{sums:?}");
+    feed(lines(7..=7));
+    assert_eq!(await_lines(&place("b"), 1).await.len(), 1);
+    assert_eq!((read(&place("a")).len(), read(&place("over")).len()), (3, 0));
+    bed.stop().await;
+}
