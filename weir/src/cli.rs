@@ -128,6 +128,10 @@ pub(crate) struct RelayArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) peer: Vec<String>,
 
+    /// Service that tells of such observers, as unix:///var/run/cilium/hubble.sock or host:port; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) peer_service: Vec<String>,
+
     /// Serve the web UI from this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) ui_dir: Option<PathBuf>,

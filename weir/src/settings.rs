@@ -140,15 +140,22 @@ impl Layers {
             self.lay_some("relay.grpc.listen", args.grpc.clone());
             self.lay_some("relay.http.listen", args.http.clone());
             self.lay_some("relay.http.ui_dir", args.ui_dir.as_deref().map(path_value));
-            if !args.peer.is_empty() {
-                let peers = args.peer.iter().map(|address| {
-                    let mut peer = Mapping::new();
-                    peer.insert("address".into(), address.as_str().into());
-                    Value::Mapping(peer)
-                });
-                self.lay("relay.peers", Value::Sequence(peers.collect()));
-            }
+            self.lay_addresses("relay.peers", &args.peer);
+            self.lay_addresses("relay.peer_services", &args.peer_service);
         }
+    }
+
+    /// Lays a list of servers, of each of which only the address was given.
+    fn lay_addresses(&mut self, key: &str, addresses: &[String]) {
+        if addresses.is_empty() {
+            return;
+        }
+        let servers = addresses.iter().map(|address| {
+            let mut server = Mapping::new();
+            server.insert("address".into(), address.as_str().into());
+            Value::Mapping(server)
+        });
+        self.lay(key, Value::Sequence(servers.collect()));
     }
 
     fn lay_some(&mut self, key: &str, value: Option<impl Into<Value>>) {

@@ -28,6 +28,14 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// Hubble observers to pull flows from: Cilium agents, other relays, collectors that do not push. Default none.
     pub peers: Vec<PeerConfig>,
+    /// Services that tell of such observers by `peer.Peer`, as agents and `hubble-peer` do. Default none.
+    pub peer_services: Vec<PeerConfig>,
+    /// Names of which every address is such an observer, as those of a headless service, looked up every 30 seconds.
+    /// Default none.
+    pub peer_names: Vec<PeerConfig>,
+    /// TLS towards observers and peer services that have it: `ca_files`, and `cert_file` with `key_file` where they ask
+    /// for a certificate. Default none.
+    pub peer_tls: Option<tls::ClientTls>,
     /// The index of flows in memory.
     pub index: IndexConfig,
     /// SQL.
@@ -58,6 +66,8 @@ pub struct GrpcConfig {
     /// with an error, a following client is told what it lost. Default 30,000: flows that have left the index stay in
     /// memory for as long as somebody reads them.
     pub stall_ms: u64,
+    /// TLS: `cert_file`, `key_file`, and `client_ca_files` for mutual TLS. `null` (the default) serves without.
+    pub tls: Option<tls::ServerTls>,
 }
 
 /// The HTTP port.
@@ -147,8 +157,12 @@ pub struct IngestConfig {
 pub struct PeerConfig {
     /// Name shown for it. Empty (the default) takes the address.
     pub name: String,
-    /// Its gRPC address, as `host:port` or `unix:///path`, without TLS. No default.
+    /// Its gRPC address, as `host:port` or `unix:///path`. No default.
     pub address: String,
+    /// Whether it serves TLS. Default `false`.
+    pub tls: bool,
+    /// Name in its certificate. By default its host.
+    pub tls_server_name: Option<String>,
 }
 
 /// The index of flows in memory.
@@ -196,6 +210,9 @@ impl Default for Config {
             metrics: MetricsConfig::default(),
             ingest: IngestConfig::default(),
             peers: Vec::new(),
+            peer_services: Vec::new(),
+            peer_names: Vec::new(),
+            peer_tls: None,
             index: IndexConfig::default(),
             sql: SqlConfig::default(),
             shutdown_deadline_ms: 10_000,
@@ -212,6 +229,7 @@ impl Default for GrpcConfig {
             stream_buffer_flows: 256,
             lag_flows_max: 100_000,
             stall_ms: 30_000,
+            tls: None,
         }
     }
 }

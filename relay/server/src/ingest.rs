@@ -7,6 +7,6 @@ mod tally;
 mod writer;
 
 pub(crate) use flight::FlightIngest;
-pub(crate) use peer::pull;
+pub(crate) use peer::open_peers;
 pub(crate) use writer::{Ingest, Queue, write};
 use writer::{Job, Rejected, record_losses};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flow::{NodeState, Timestamp};
 use relay_index::Index;
+use tokio::sync::broadcast;
 
 /// Connections of nodes, at most a fixed number of nodes.
 ///
@@ -14,15 +15,32 @@ use relay_index::Index;
 #[derive(Debug)]
 pub(crate) struct Presence {
     nodes: Mutex<HashMap<String, Entry>>,
+    troubles: broadcast::Sender<Trouble>,
     nodes_max: usize,
     gone_after: Duration,
 }
+
+/// A node that was connected and broke off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// Its name.
+    pub(crate) name: String,
+    /// Why, for people.
+    pub(crate) message: String,
+}
+
+/// Troubles that a follower may be behind; of more, the oldest are not told to it.
+const TROUBLES_MAX: usize = 256;
 
 #[derive(Clone, Debug)]
 struct Entry {
     connections: u32,
     address: String,
     message: String,
+    /// Whether it was connected since its last trouble was told.
+    was_connected: bool,
+    /// Name in its certificate, where it is reached over TLS.
+    tls: Option<String>,
     known_since: Timestamp,
     last_change: Timestamp,
 }
@@ -38,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) message: String,
     /// Address it pushes from or is pulled at.
     pub(crate) address: String,
+    /// Name in its certificate, where it is reached over TLS.
+    pub(crate) tls: Option<String>,
     /// Version of its collector, empty where it is not known.
     pub(crate) version: String,
     /// Flows taken in from it.
@@ -53,13 +73,14 @@ pub(crate) struct Node {
 impl Presence {
     /// No nodes, room for `nodes_max`; one that is disconnected for `gone_after` is gone.
     pub(crate) fn new(nodes_max: usize, gone_after: Duration) -> Self {
-        Self { nodes: Mutex::default(), nodes_max, gone_after }
+        Self { nodes: Mutex::default(), troubles: broadcast::channel(TROUBLES_MAX).0, nodes_max, gone_after }
     }
 
     /// Notes a connection of `name`. Undone by [`Presence::disconnected`].
     pub(crate) fn connected(&self, name: &str, address: &str, now: Timestamp) {
         self.change(name, now, |node| {
             node.connections += 1;
+            node.was_connected = true;
             node.message.clear();
             address.clone_into(&mut node.address);
         });
@@ -71,6 +92,30 @@ impl Presence {
             node.connections = node.connections.saturating_sub(1);
             message.clone_into(&mut node.message);
         });
+        self.tell_trouble(name);
+    }
+
+    /// Notes that a node is reached over TLS, and the name in its certificate.
+    pub(crate) fn secured(&self, name: &str, server_name: &str, now: Timestamp) {
+        self.change(name, now, |node| node.tls = Some(server_name.to_owned()));
+    }
+
+    /// News of nodes that break off.
+    pub(crate) fn troubles(&self) -> broadcast::Receiver<Trouble> {
+        self.troubles.subscribe()
+    }
+
+    /// Tells that a node broke off and why, once for each time that it was connected.
+    fn tell_trouble(&self, name: &str) {
+        let mut nodes = self.lock();
+        let Some(node) = nodes.get_mut(name) else { return };
+        if node.connections > 0 || !node.was_connected || node.message.is_empty() {
+            return;
+        }
+        node.was_connected = false;
+        let trouble = Trouble { name: name.to_owned(), message: node.message.clone() };
+        // Without followers nobody needs to know.
+        drop(self.troubles.send(trouble));
     }
 
     /// Notes a peer that is not connected yet, or could not be reached.
@@ -79,6 +124,12 @@ impl Presence {
             message.clone_into(&mut node.message);
             address.clone_into(&mut node.address);
         });
+        self.tell_trouble(name);
+    }
+
+    /// Forgets a peer that is no part of the cluster any more; its flows stay, and it is listed as gone for them.
+    pub(crate) fn forget(&self, name: &str) {
+        self.lock().remove(name);
     }
 
     /// All nodes by name, with what the index knows of them.
@@ -91,6 +142,7 @@ impl Presence {
                 state: NodeState::NODE_GONE,
                 message: String::new(),
                 address: known.address.clone(),
+                tls: None,
                 version: String::new(),
                 flows_seen: 0,
                 lost: 0,
@@ -120,6 +172,7 @@ impl Presence {
             state,
             message: entry.message.clone(),
             address: entry.address.clone(),
+            tls: entry.tls.clone(),
             version: String::new(),
             flows_seen: 0,
             lost: 0,
@@ -142,6 +195,8 @@ impl Presence {
             connections: 0,
             address: String::new(),
             message: String::new(),
+            was_connected: false,
+            tls: None,
             known_since: now,
             last_change: now,
         };
@@ -187,6 +242,23 @@ mod tests {
         assert_eq!(states(&presence, NOW), [("a".to_owned(), NodeState::NODE_UNAVAILABLE)]);
         let later = NOW.after(Duration::from_secs(61));
         assert_eq!(states(&presence, later), [("a".to_owned(), NodeState::NODE_GONE)]);
+    }
+
+    #[test]
+    fn a_node_that_breaks_off_is_told_once() {
+        let presence = Presence::new(10, Duration::from_secs(60));
+        let mut troubles = presence.troubles();
+        presence.unreachable("a", "", "not connected yet", NOW);
+        presence.connected("a", "", NOW);
+        presence.disconnected("a", "", NOW);
+        presence.unreachable("a", "", "reset", NOW);
+        presence.unreachable("a", "", "refused", NOW);
+        presence.connected("b", "", NOW);
+        presence.disconnected("b", "cancelled", NOW);
+        let trouble = |name: &str, message: &str| Trouble { name: name.to_owned(), message: message.to_owned() };
+        assert_eq!(troubles.try_recv(), Ok(trouble("a", "reset")));
+        assert_eq!(troubles.try_recv(), Ok(trouble("b", "cancelled")));
+        assert!(troubles.try_recv().is_err());
     }
 
     #[test]

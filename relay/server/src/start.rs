@@ -28,6 +28,9 @@ pub enum StartError {
     /// A port could not be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificates of the gRPC port cannot be used.
+    #[error("relay setting grpc.tls")]
+    Tls(#[from] tls::TlsError),
     /// The index refuses its limits.
     #[error("relay setting index")]
     Index(#[from] relay_index::ConfigError),
@@ -111,6 +114,7 @@ impl Running {
 /// A setting cannot be, or a port cannot be opened; nothing is left running then.
 pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Running, StartError> {
     config.validate()?;
+    let acceptor = config.grpc.tls.clone().map(tls::Acceptor::load).transpose()?.map(Arc::new);
     let grpc = listen("gRPC", "relay.grpc.listen", config.grpc.listen).await?;
     let http = listen("HTTP", "relay.http.listen", config.http.listen).await?;
     let flight_sql = match config.flight_sql.listen {
@@ -127,7 +131,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let metrics_addr = metrics.as_ref().zip(config.metrics.listen).map(|(l, wanted)| local(l, wanted));
     let (relay, queue) = Relay::new(config, http_addr)?;
     open_sources(&relay, queue);
-    let mut doors = open_doors(&relay, grpc, http, metrics);
+    let mut doors = open_doors(&relay, (grpc, acceptor), http, metrics);
     if let Some(listener) = flight_sql {
         open_flight_sql(&mut doors, &relay, listener);
     }
@@ -150,16 +154,19 @@ fn local(listener: &TcpListener, wanted: SocketAddr) -> SocketAddr {
 fn open_sources(relay: &Arc<Relay>, queue: Queue) {
     let stages = &relay.stages;
     stages.writer.tasks.spawn(ingest::write(Arc::clone(relay), queue, stages.writer.stop.clone()));
-    for peer in &relay.config.peers {
-        stages.sources.tasks.spawn(ingest::pull(Arc::clone(relay), peer.clone()));
-    }
+    ingest::open_peers(relay);
 }
 
 /// Servers of the ports: each gives its name and how it ended.
 type Doors = JoinSet<(&'static str, Result<(), DoorError>)>;
 type DoorError = Box<dyn std::error::Error + Send + Sync>;
 
-fn open_doors(relay: &Arc<Relay>, grpc: TcpListener, http: TcpListener, metrics: Option<TcpListener>) -> Doors {
+fn open_doors(
+    relay: &Arc<Relay>,
+    grpc: (TcpListener, Option<Arc<tls::Acceptor>>),
+    http: TcpListener,
+    metrics: Option<TcpListener>,
+) -> Doors {
     let mut doors = JoinSet::new();
     let (server, stop) = (Arc::clone(relay), relay.stages.doors.stop.clone());
     doors.spawn(async move { ("gRPC", api::grpc::serve(server, grpc, stop).await.map_err(Into::into)) });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use axum::http::{HeaderName, HeaderValue};
 use futures::StreamExt as _;
-use proto::observer::observer_server::ObserverServer;
+use proto::raw::ObserverDoor;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -40,11 +40,12 @@ const SERVER_VERSION_HEADER: HeaderName = HeaderName::from_static("hubble-server
 /// The server could not go on.
 pub(crate) async fn serve(
     relay: Arc<Relay>,
-    listener: TcpListener,
+    (listener, acceptor): (TcpListener, Option<Arc<tls::Acceptor>>),
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let version = HeaderValue::from_static(HUBBLE_API_VERSION);
     let incoming = connections(listener, relay.config.grpc.connections_max).map(Ok::<_, std::io::Error>);
+    let incoming = tls::secured(incoming, acceptor);
     let message_bytes_max = relay.config.ingest.message_bytes_max;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status(proto::HEALTH_SERVICE, tonic_health::ServingStatus::Serving).await;
@@ -59,7 +60,7 @@ pub(crate) async fn serve(
         .add_service(health)
         .add_service(reflection().build_v1().expect("the descriptors are generated and tested"))
         .add_service(reflection().build_v1alpha().expect("the descriptors are generated and tested"))
-        .add_service(ObserverServer::new(RelayObserver::new(Arc::clone(&relay))))
+        .add_service(ObserverDoor::new(RelayObserver::new(Arc::clone(&relay))))
         .add_service(FlightServiceServer::new(FlightIngest::new(relay)).max_decoding_message_size(message_bytes_max))
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await

@@ -81,13 +81,22 @@ impl Config {
     }
 
     fn validate_peers(&self) -> Result<(), ConfigError> {
-        for (i, peer) in self.peers.iter().enumerate() {
-            if peer.endpoint().is_none() {
-                return Err(ConfigError {
-                    key: format!("peers[{i}].address"),
-                    problem: format!("{:?} is neither host:port nor unix:///path", peer.address),
-                });
+        let lists = [("peers", &self.peers), ("peer_services", &self.peer_services), ("peer_names", &self.peer_names)];
+        for (list, peers) in lists {
+            for (i, peer) in peers.iter().enumerate() {
+                if peer.endpoint().is_none() || (list == "peer_names" && peer.address.starts_with("unix:")) {
+                    let form =
+                        if list == "peer_names" { "not name:port" } else { "neither host:port nor unix:///path" };
+                    let problem = format!("{:?} is {form}", peer.address);
+                    return Err(ConfigError { key: format!("{list}[{i}].address"), problem });
+                }
+                if peer.tls && self.peer_tls.is_none() {
+                    let problem = "needs peer_tls, with the authority of the peer's certificate".to_owned();
+                    return Err(ConfigError { key: format!("{list}[{i}].tls"), problem });
+                }
             }
+        }
+        for (i, peer) in self.peers.iter().enumerate() {
             if let Some(first) = self.peers[..i].iter().position(|p| p.display_name() == peer.display_name()) {
                 return Err(ConfigError {
                     key: format!("peers[{i}].name"),
@@ -142,14 +151,14 @@ mod tests {
             ("node-1:0", false),
             ("", false),
         ] {
-            let peers = vec![PeerConfig { name: String::new(), address: address.to_owned() }];
+            let peers = vec![PeerConfig { address: address.to_owned(), ..PeerConfig::default() }];
             assert_eq!(Config { peers, ..Config::default() }.validate().is_ok(), ok, "{address}");
         }
     }
 
     #[test]
     fn two_peers_of_one_name_are_refused() {
-        let peer = PeerConfig { name: "a".to_owned(), address: "h:1".to_owned() };
+        let peer = PeerConfig { name: "a".to_owned(), address: "h:1".to_owned(), ..PeerConfig::default() };
         let config = Config { peers: vec![peer.clone(), peer], ..Config::default() };
         assert!(config.validate().unwrap_err().problem.contains("peers[0]"));
     }

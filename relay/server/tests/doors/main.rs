@@ -5,6 +5,7 @@ mod flight_sql;
 mod http;
 mod live;
 mod malformed;
+mod newer;
 mod observe;
 mod peers;
 mod push;

@@ -104,9 +104,39 @@ async fn bad_requests_fail_at_once() {
     assert_eq!(client.get_flows(both).await.unwrap_err().code(), Code::InvalidArgument);
     let filter = proto::flow::FlowFilter { dns_query: vec!["(".to_owned()], ..Default::default() };
     let error = client.get_flows(GetFlowsRequest { whitelist: vec![filter], ..Default::default() }).await;
-    assert_eq!(error.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(error.unwrap_err().code(), Code::Unknown);
     let events = client.get_agent_events(GetAgentEventsRequest::default()).await;
     assert_eq!(events.unwrap_err().code(), Code::Unimplemented);
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_fails_in_hubbles_words() {
+    let relay = TestRelay::start().await;
+    let mut client = relay.observer().await;
+    let no_time = Some(prost_types::Timestamp { seconds: 1, nanos: -1 });
+    let ask = GetFlowsRequest::default;
+    let filter = proto::flow::FlowFilter { source_ip: vec!["10.0.0.999".to_owned()], ..Default::default() };
+    for (request, code, message) in [
+        (
+            GetFlowsRequest { first: true, follow: true, ..ask() },
+            Code::InvalidArgument,
+            "first cannot be specified with follow",
+        ),
+        (
+            GetFlowsRequest { until: no_time, ..ask() },
+            Code::Unknown,
+            "proto: timestamp (seconds:1 nanos:-1) has out-of-range nanos",
+        ),
+        (
+            GetFlowsRequest { blacklist: vec![filter], ..ask() },
+            Code::Unknown,
+            "invalid IP address \"10.0.0.999\" in filter: unable to parse IP",
+        ),
+    ] {
+        let error = client.get_flows(request).await.unwrap_err();
+        assert_eq!((error.code(), error.message()), (code, message));
+    }
     relay.stop().await.unwrap();
 }
 

@@ -7,10 +7,10 @@ use proto::weir::Loss;
 use relay_server::PeerConfig;
 
 use crate::collector::TestCollector;
-use crate::relay::{TestRelay, flows, get_flows, now, numbers, wait_until};
+use crate::relay::{TestRelay, flows, get_flows, now, numbers, wait_until, within};
 
 async fn relay_that_pulls(address: String) -> TestRelay {
-    let peer = PeerConfig { name: "peer-1".to_owned(), address };
+    let peer = PeerConfig { name: "peer-1".to_owned(), address, ..PeerConfig::default() };
     TestRelay::start_with(|config| {
         config.ingest.peer_batch_ms = 10;
         config.peers = vec![peer];
@@ -79,6 +79,35 @@ async fn a_peer_that_comes_back_is_continued() {
     wait_until("it was continued", async || all_numbers(&relay).await.len() >= 80).await;
     assert_eq!(all_numbers(&relay).await, (0..80).collect::<Vec<_>>(), "what overlaps is taken once");
     relay.stop().await.unwrap();
+    peer.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_breaks_off_is_told_to_those_who_follow() {
+    let peer = TestRelay::start().await;
+    TestCollector::connect(peer.grpc(), "node-1", 1).await.push(&flows(now(), 0..5)).await;
+    let relay = relay_that_pulls(peer.grpc().to_string()).await;
+    wait_until("the past was pulled", async || all_numbers(&relay).await.len() == 5).await;
+    let follow = GetFlowsRequest { follow: true, ..Default::default() };
+    let mut stream = relay.observer().await.get_flows(follow).await.unwrap().into_inner();
+    assert_eq!(nodes_in(&[within(stream.message()).await.unwrap().unwrap()], NodeState::NodeConnected), ["peer-1"]);
+    peer.stop().await.unwrap();
+    let told = within(stream.message()).await.unwrap().unwrap();
+    assert_eq!(nodes_in(std::slice::from_ref(&told), NodeState::NodeError), ["peer-1"]);
+    let Some(ResponseTypes::NodeStatus(event)) = told.response_types else { panic!() };
+    assert!(event.message.contains("the relay is stopping"), "{}", event.message);
+    drop(stream);
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_have_their_counts() {
+    let peer = TestRelay::start().await;
+    TestCollector::connect(peer.grpc(), "node-1", 1).await.push(&flows(now(), 0..7)).await;
+    let nodes = peer.observer().await.get_nodes(proto::observer::GetNodesRequest {}).await.unwrap().into_inner().nodes;
+    let [node] = nodes.as_slice() else { panic!("{nodes:?}") };
+    assert_eq!((node.name.as_str(), node.num_flows, node.seen_flows), ("node-1", 7, 7));
+    assert!(node.max_flows > 0 && node.tls.as_ref().is_some_and(|tls| !tls.enabled));
     peer.stop().await.unwrap();
 }
 

@@ -4,10 +4,12 @@ mod ask;
 mod respond;
 mod status;
 mod stream;
+mod trouble;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use proto::observer::observer_server::Observer;
 use proto::observer::{
@@ -15,11 +17,13 @@ use proto::observer::{
     GetFlowsResponse, GetNamespacesRequest, GetNamespacesResponse, GetNodesRequest, GetNodesResponse,
     ServerStatusRequest, ServerStatusResponse,
 };
-use tokio::sync::{Semaphore, mpsc};
+use proto::raw::{RawFlows, decoded};
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use self::ask::Ask;
+use self::respond::Chunk;
 use self::stream::FlowStream;
 use crate::relay::Relay;
 
@@ -39,6 +43,31 @@ impl RelayObserver {
     }
 }
 
+impl RawFlows for RelayObserver {
+    type RawStream = Answers<Bytes>;
+
+    async fn raw_flows(&self, request: Request<GetFlowsRequest>) -> Result<Response<Answers<Bytes>>, Status> {
+        let ask = Ask::read(request.into_inner())?;
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let limit = self.relay.config.grpc.streams_max;
+            let problem = format!("{limit} streams are open already; close some or raise relay.grpc.streams_max");
+            return Err(Status::resource_exhausted(problem));
+        };
+        let (stream, chunks) = FlowStream::new(Arc::clone(&self.relay), ask, place);
+        self.relay.stages.streams.tasks.spawn(stream.run());
+        Ok(Response::new(ReceiverStream::new(chunks).flat_map(one_by_one).boxed()))
+    }
+}
+
+/// The responses of a chunk, or what went wrong instead.
+fn one_by_one(chunk: Result<Chunk, Status>) -> impl Stream<Item = Result<Bytes, Status>> {
+    let (responses, error) = match chunk {
+        Ok(responses) => (responses, None),
+        Err(error) => (Chunk::new(), Some(Err(error))),
+    };
+    futures::stream::iter(responses.into_iter().map(Ok).chain(error))
+}
+
 #[tonic::async_trait]
 impl Observer for RelayObserver {
     type GetFlowsStream = Answers<GetFlowsResponse>;
@@ -46,16 +75,7 @@ impl Observer for RelayObserver {
     type GetDebugEventsStream = Answers<GetDebugEventsResponse>;
 
     async fn get_flows(&self, request: Request<GetFlowsRequest>) -> Result<Response<Self::GetFlowsStream>, Status> {
-        let ask = Ask::read(request.into_inner())?;
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            let limit = self.relay.config.grpc.streams_max;
-            let problem = format!("{limit} streams are open already; close some or raise relay.grpc.streams_max");
-            return Err(Status::resource_exhausted(problem));
-        };
-        let (answers, receiver) = mpsc::channel(self.relay.config.grpc.stream_buffer_flows);
-        let stream = FlowStream::new(Arc::clone(&self.relay), ask, answers, place);
-        self.relay.stages.streams.tasks.spawn(stream.run());
-        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+        Ok(self.raw_flows(request).await?.map(|stream| decoded(stream).boxed()))
     }
 
     async fn get_agent_events(
@@ -73,7 +93,9 @@ impl Observer for RelayObserver {
     }
 
     async fn get_nodes(&self, _request: Request<GetNodesRequest>) -> Result<Response<GetNodesResponse>, Status> {
-        Ok(Response::new(status::nodes(&self.relay)))
+        let relay = Arc::clone(&self.relay);
+        let nodes = self.relay.work(move || status::nodes(&relay)).await;
+        nodes.map(Response::new).map_err(|_| Status::internal("counting the flows of the nodes failed"))
     }
 
     async fn get_namespaces(

@@ -1,18 +1,29 @@
 //! Recognising flows that were pulled before a break.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use flow::{Flow, FlowId, Timestamp};
 
-/// Ids remembered: the overlap of one second at the rate of a very busy node.
-const IDS_MAX: usize = 65_536;
+/// Flows remembered: the overlap of one second at the rate of a very busy node.
+const FLOWS_MAX: usize = 65_536;
 
 /// The newest flows of one peer; the oldest are forgotten first.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     newest: Option<Timestamp>,
-    ids: HashSet<FlowId>,
-    order: VecDeque<FlowId>,
+    /// Time of the newest flow when the connection began; `None` before the first connection.
+    resumed_at: Option<Timestamp>,
+    keys: HashSet<Key>,
+    order: VecDeque<Key>,
+}
+
+/// What tells one flow from another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Id(FlowId),
+    /// Hash of all it holds, for the flows of observers that give no ids.
+    Content([u64; 2]),
 }
 
 impl Recent {
@@ -21,22 +32,49 @@ impl Recent {
         self.newest
     }
 
-    /// Remembers a flow; `false` where it is known already. Flows without id are always news.
-    pub(super) fn is_new(&mut self, flow: &Flow) -> bool {
-        if flow.id != FlowId::None {
-            if !self.ids.insert(flow.id.clone()) {
+    /// Notes that a connection begins, and that flows of the past may come again.
+    pub(super) const fn resume(&mut self) {
+        self.resumed_at = self.newest;
+    }
+
+    /// Remembers a flow; `false` where it is known already. `encoded` is the flow as it came.
+    ///
+    /// Without an id, a flow is known only where it is from before the connection began: observers may well see two
+    /// flows that differ in nothing.
+    pub(super) fn is_new(&mut self, flow: &Flow, encoded: &[u8]) -> bool {
+        let (key, may_repeat) = match &flow.id {
+            FlowId::None => (Key::Content(hash(encoded)), self.resumed_at.is_some_and(|at| flow.time <= at)),
+            id => (Key::Id(id.clone()), true),
+        };
+        if self.keys.contains(&key) {
+            if may_repeat {
                 return false;
             }
-            if self.order.len() == IDS_MAX
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.ids.remove(&oldest);
-            }
-            self.order.push_back(flow.id.clone());
+        } else {
+            self.remember(key);
         }
         self.newest = self.newest.max(Some(flow.time));
         true
     }
+
+    fn remember(&mut self, key: Key) {
+        if self.order.len() == FLOWS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+        self.keys.insert(key.clone());
+        self.order.push_back(key);
+    }
+}
+
+fn hash(encoded: &[u8]) -> [u64; 2] {
+    // Keyed alike in all processes, which is fine: nobody gains from a flow that is taken for another of his own.
+    [0u8, 1].map(|seed| {
+        let mut hasher = DefaultHasher::new();
+        (seed, encoded).hash(&mut hasher);
+        hasher.finish()
+    })
 }
 
 #[cfg(test)]
@@ -50,19 +88,24 @@ mod tests {
     #[test]
     fn repeats_are_recognised_and_memory_is_bounded() {
         let mut recent = Recent::default();
-        assert!(recent.is_new(&flow(1, 10)) && !recent.is_new(&flow(1, 10)));
-        assert!(recent.is_new(&flow(2, 5)));
+        assert!(recent.is_new(&flow(1, 10), b"") && !recent.is_new(&flow(1, 10), b""));
+        assert!(recent.is_new(&flow(2, 5), b""));
         assert_eq!(recent.newest(), Some(Timestamp(10)), "the newest by time, not the last that came");
         for id in 3..200_000 {
-            assert!(recent.is_new(&flow(id, 11)));
+            assert!(recent.is_new(&flow(id, 11), b""));
         }
-        assert_eq!((recent.ids.len(), recent.order.len()), (IDS_MAX, IDS_MAX));
-        assert!(recent.is_new(&flow(1, 10)), "what was forgotten is news again");
+        assert_eq!((recent.keys.len(), recent.order.len()), (FLOWS_MAX, FLOWS_MAX));
+        assert!(recent.is_new(&flow(1, 10), b""), "what was forgotten is news again");
     }
 
     #[test]
-    fn flows_without_id_are_always_news() {
+    fn flows_without_id_repeat_only_across_a_break() {
+        let at = |time| Flow { time: Timestamp(time), ..Flow::default() };
         let mut recent = Recent::default();
-        assert!(recent.is_new(&Flow::default()) && recent.is_new(&Flow::default()));
+        assert!(recent.is_new(&at(10), b"a") && recent.is_new(&at(10), b"a"), "two that differ in nothing");
+        recent.resume();
+        assert!(!recent.is_new(&at(10), b"a") && !recent.is_new(&at(10), b"a"));
+        assert!(recent.is_new(&at(10), b"b"), "what was not seen before the break");
+        assert!(recent.is_new(&at(11), b"c") && recent.is_new(&at(11), b"c"));
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use flow::Timestamp;
-use proto::convert::{filter_from_wire, time_from_wire};
+use flow::filter::FilterSet;
+use proto::cel::compile_for_filter;
+use proto::convert::{checked_time, filter_from_wire};
 use proto::mask::FieldMask;
 use proto::observer::GetFlowsRequest;
 use proto::{Details, wants_details};
@@ -61,7 +63,8 @@ impl Ask {
     /// Checks a request.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` with what is wrong: `first` with `follow`, or a filter that cannot be understood.
+    /// What Hubble's server answers: `INVALID_ARGUMENT` for `first` with `follow`, and `UNKNOWN` with the reason for a
+    /// filter or a time that cannot be understood.
     pub(super) fn read(request: GetFlowsRequest) -> Result<Self, Status> {
         if request.first && request.follow {
             return Err(Status::invalid_argument("first cannot be specified with follow"));
@@ -71,13 +74,12 @@ impl Ask {
         let past = past_of(&request);
         let [whitelist, blacklist] = [request.whitelist, request.blacklist]
             .map(|filters| filters.into_iter().map(filter_from_wire).collect::<Vec<_>>());
-        let filter = BatchFilter::compile(&whitelist, &blacklist)
-            .map_err(|error| Status::invalid_argument(with_causes(&error)))?;
-        let search = Search {
-            filter: Arc::new(filter),
-            since: request.since.map(time_from_wire),
-            until: request.until.map(time_from_wire),
-        };
+        let unknown = |error: &dyn std::error::Error| Status::unknown(with_causes(error));
+        let filter = FilterSet::compile_with(&whitelist, &blacklist, compile_for_filter)
+            .map(BatchFilter::from)
+            .map_err(|error| unknown(&error))?;
+        let time = |time: Option<prost_types::Timestamp>| time.map(checked_time).transpose().map_err(|e| unknown(&e));
+        let search = Search { filter: Arc::new(filter), since: time(request.since)?, until: time(request.until)? };
         Ok(Self { search, past, follow: request.follow, form: Arc::new(Form { mask, details }) })
     }
 
@@ -143,7 +145,8 @@ mod tests {
     fn a_bad_filter_is_refused() {
         let filter = proto::flow::FlowFilter { source_ip: vec!["10.0.0.300".to_owned()], ..Default::default() };
         let error = Ask::read(GetFlowsRequest { whitelist: vec![filter], ..Default::default() }).unwrap_err();
-        assert_eq!(error.code(), tonic::Code::InvalidArgument);
-        assert!(error.message().contains("10.0.0.300"), "{error}");
+        assert_eq!(error.code(), tonic::Code::Unknown);
+        let expected = r#"invalid IP address "10.0.0.300" in filter: unable to parse IP"#;
+        assert_eq!(error.message(), expected);
     }
 }

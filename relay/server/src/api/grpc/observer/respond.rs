@@ -1,7 +1,12 @@
 //! Writing responses of `GetFlows`.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use flow::{Flow, NodeState, Timestamp};
-use proto::convert::{flow_to_wire, lost_to_wire, time_to_wire};
+use prost::Message as _;
+use proto::convert::{flow_response, flow_to_wire, lost_to_wire, time_to_wire};
+use proto::encode::FlowEncoder;
 use proto::observer::GetFlowsResponse;
 use proto::observer::get_flows_response::ResponseTypes;
 use proto::relay::NodeStatusEvent;
@@ -11,21 +16,50 @@ use crate::losses::NodeLoss;
 use crate::nodes::{Node, names_in};
 
 /// Name under which the relay itself speaks in a stream of flows.
-const RELAY_NAME: &str = "weir-relay";
+pub(super) const RELAY_NAME: &str = "weir-relay";
 /// Nodes whose reason is told.
 const REASONS_MAX: usize = 10;
 
-/// A flow; node and time of the wrapper are those of the masked flow, as Hubble has it.
-pub(super) fn flow(flow: &Flow, form: &Form) -> GetFlowsResponse {
-    let mut wire = flow_to_wire(flow, form.details);
-    if let Some(mask) = &form.mask {
-        mask.apply(&mut wire);
+/// Encoded responses on their way to a client.
+pub(super) type Chunk = Vec<Bytes>;
+
+/// Writes flows one after the other into one piece of memory.
+#[derive(Debug)]
+pub(super) struct ChunkWriter {
+    form: Arc<Form>,
+    encoder: FlowEncoder,
+}
+
+impl ChunkWriter {
+    /// A writer of flows in this form.
+    pub(super) fn new(form: Arc<Form>) -> Self {
+        Self { form, encoder: FlowEncoder::default() }
     }
-    GetFlowsResponse {
-        node_name: wire.node_name.clone(),
-        time: wire.time,
-        response_types: Some(ResponseTypes::Flow(wire)),
+
+    /// Responses of flows; node and time of a response are those of the masked flow, as Hubble has it.
+    pub(super) fn write(&mut self, flows: impl Iterator<Item = Flow>) -> Chunk {
+        let (mut encoded, mut ends) = (Vec::new(), Vec::new());
+        for flow in flows {
+            match &self.form.mask {
+                None => self.encoder.response(&flow, self.form.details, &mut encoded),
+                Some(mask) => {
+                    let mut wire = flow_to_wire(&flow, self.form.details);
+                    mask.apply(&mut wire);
+                    flow_response(wire).encode(&mut encoded).expect("memory takes all bytes");
+                }
+            }
+            ends.push(encoded.len());
+        }
+        let mut encoded = Bytes::from(encoded);
+        let mut begin = 0;
+        let lengths = ends.into_iter().map(|end| end - std::mem::replace(&mut begin, end));
+        lengths.map(|length| encoded.split_to(length)).collect()
     }
+}
+
+/// One response, encoded.
+pub(super) fn single(response: &GetFlowsResponse) -> Chunk {
+    vec![response.encode_to_vec().into()]
 }
 
 /// Events that a node lost; an empty name stands for the relay itself.

@@ -1,6 +1,6 @@
 //! State of the relay and of its nodes, as Hubble clients ask for it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, DictionaryArray};
@@ -43,21 +43,44 @@ pub(super) fn server(relay: &Relay) -> ServerStatusResponse {
     }
 }
 
-/// Answers `GetNodes`. How many flows of one node are held is not known, so that is left out.
+/// Answers `GetNodes`. What may be held is the index's to share among the nodes, so each has all of it.
 pub(super) fn nodes(relay: &Relay) -> GetNodesResponse {
     let now = relay.now();
+    let held = held_by_node(relay);
     let nodes = relay.nodes().into_iter().map(|node| Node {
+        num_flows: held.get(&node.name).copied().unwrap_or(0),
         name: node.name,
         version: node.version,
         address: node.address,
         state: node.state.0,
-        tls: Some(Tls { enabled: false, server_name: String::new() }),
+        tls: Some(Tls { enabled: node.tls.is_some(), server_name: node.tls.unwrap_or_default() }),
         uptime_ns: nanos(now.since(node.known_since)),
-        num_flows: 0,
-        max_flows: 0,
+        max_flows: relay.config.index.flows_max as u64,
         seen_flows: node.flows_seen,
     });
     GetNodesResponse { nodes: nodes.collect() }
+}
+
+/// Flows held of each node.
+fn held_by_node(relay: &Relay) -> HashMap<String, u64> {
+    let mut held = HashMap::new();
+    for segment in relay.index.snapshot().segments() {
+        let nodes = segment.batch().column(Col::NodeName.index()).as_dictionary_opt::<Int16Type>();
+        let Some(nodes) = nodes else {
+            debug_assert!(false, "this column of the flow table is a dictionary");
+            continue;
+        };
+        let mut counts = vec![0u64; nodes.values().len()];
+        for key in nodes.keys().iter().flatten() {
+            if let Some(count) = usize::try_from(key).ok().and_then(|key| counts.get_mut(key)) {
+                *count += 1;
+            }
+        }
+        for (key, count) in (0i16..).zip(counts).filter(|(_, count)| *count > 0) {
+            *held.entry(text(nodes, key).to_owned()).or_default() += count;
+        }
+    }
+    held
 }
 
 /// Answers `GetNamespaces`: those of both sides of the flows of the last hour, sorted by cluster and name.

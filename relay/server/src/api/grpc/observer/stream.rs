@@ -13,13 +13,14 @@ use tonic::{Code, Status};
 use tracing::debug;
 
 use super::ask::Ask;
-use super::respond;
+use super::respond::{self, Chunk, ChunkWriter};
+use super::trouble::{self, Troubles};
 use crate::losses::{LossWatch, NodeLoss, past_losses};
 use crate::metrics::{Counted, StageLabels};
 use crate::relay::Relay;
 
-/// Flows read and converted at a time.
-const CHUNK: usize = 256;
+/// Chunks of flows that wait for one client.
+const CHUNKS: usize = 2;
 /// Rows that are looked through on the spot; more go to a thread that may block, because they take over half a
 /// millisecond.
 const INLINE_ROWS_MAX: u64 = 64;
@@ -30,9 +31,12 @@ const LATE: Duration = Duration::from_secs(1);
 pub(super) struct FlowStream {
     relay: Arc<Relay>,
     ask: Ask,
-    answers: mpsc::Sender<Result<GetFlowsResponse, Status>>,
+    answers: mpsc::Sender<Result<Chunk, Status>>,
     losses: LossWatch,
+    troubles: Troubles,
     stall: Duration,
+    /// Flows read and encoded at a time.
+    chunk_flows: usize,
     _place: OwnedSemaphorePermit,
     _counted: Counted,
 }
@@ -55,12 +59,15 @@ impl FlowStream {
     pub(super) fn new(
         relay: Arc<Relay>,
         ask: Ask,
-        answers: mpsc::Sender<Result<GetFlowsResponse, Status>>,
         place: OwnedSemaphorePermit,
-    ) -> Self {
+    ) -> (Self, mpsc::Receiver<Result<Chunk, Status>>) {
+        // Half of what may wait is encoded while the other half is sent.
+        let chunk_flows = (relay.config.grpc.stream_buffer_flows / CHUNKS).max(1);
+        let (answers, receiver) = mpsc::channel(CHUNKS);
         let stall = Duration::from_millis(relay.config.grpc.stall_ms);
         let (losses, counted) = (relay.losses.watch(), Counted::new(&relay.metrics.streams));
-        Self { relay, ask, answers, losses, stall, _place: place, _counted: counted }
+        let troubles = Troubles::new(relay.presence.troubles());
+        (Self { relay, ask, answers, losses, troubles, stall, chunk_flows, _place: place, _counted: counted }, receiver)
     }
 
     /// Serves until everything is told, the client goes, or the relay stops.
@@ -151,6 +158,9 @@ impl FlowStream {
                     None => return Ok(()),
                 },
                 () = self.losses.changed() => {}
+                trouble = self.troubles.next() => {
+                    self.send_patiently(trouble::response(trouble, relay.now())).await?;
+                }
                 () = wait_for(end) => return Ok(()),
             }
             for loss in self.losses.take() {
@@ -190,31 +200,34 @@ impl FlowStream {
 
     /// Tells flows; gives how many, on failure too.
     async fn tell(&self, mut hits: Hits) -> Result<u64, (End, u64)> {
-        let mut told = 0;
+        let (mut told, chunk_flows) = (0, self.chunk_flows);
+        let mut writer = ChunkWriter::new(Arc::clone(&self.ask.form));
         loop {
-            let form = Arc::clone(&self.ask.form);
             let reading = self.relay.work(move || {
-                let chunk: Vec<_> = hits.by_ref().take(CHUNK).map(|hit| respond::flow(&hit.flow(), &form)).collect();
-                (hits, chunk)
+                let chunk = writer.write(hits.by_ref().take(chunk_flows).map(|hit| hit.flow()));
+                (hits, writer, chunk)
             });
-            let (rest, chunk) = reading.await.map_err(|_| (End::Failed, told))?;
+            let chunk;
+            (hits, writer, chunk) = reading.await.map_err(|_| (End::Failed, told))?;
             if chunk.is_empty() {
                 return Ok(told);
             }
-            hits = rest;
-            for response in chunk {
-                self.send(response).await.map_err(|end| (end, told))?;
-                told += 1;
-            }
+            let flows = chunk.len() as u64;
+            self.send_chunk(chunk).await.map_err(|end| (end, told))?;
+            told += flows;
         }
     }
 
-    /// Sends one response; a client that takes none for too long has stalled.
     async fn send(&self, response: GetFlowsResponse) -> Result<(), End> {
-        match self.answers.try_send(Ok(response)) {
+        self.send_chunk(respond::single(&response)).await
+    }
+
+    /// Sends responses; a client that takes none for too long has stalled.
+    async fn send_chunk(&self, chunk: Chunk) -> Result<(), End> {
+        match self.answers.try_send(Ok(chunk)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(End::Gone),
-            Err(TrySendError::Full(response)) => match self.answers.send_timeout(response, self.stall).await {
+            Err(TrySendError::Full(chunk)) => match self.answers.send_timeout(chunk, self.stall).await {
                 Ok(()) => Ok(()),
                 Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(End::Stalled),
                 Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(End::Gone),
@@ -224,7 +237,7 @@ impl FlowStream {
 
     /// Sends one response however long the client takes: nothing of the index is held meanwhile.
     async fn send_patiently(&self, response: GetFlowsResponse) -> Result<(), End> {
-        self.answers.send(Ok(response)).await.map_err(|_| End::Gone)
+        self.answers.send(Ok(respond::single(&response))).await.map_err(|_| End::Gone)
     }
 }
 

@@ -1,0 +1,300 @@
+//! Pulling from one peer, over all its connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::uri::PathAndQuery;
+use bytes::Bytes;
+use flow::{Flow, LossRecord, LostEventSource};
+use prost::Message as _;
+use proto::convert::{flow_from_wire, lost_from_wire, time_from_wire, time_to_wire};
+use proto::observer::get_flows_response::ResponseTypes;
+use proto::observer::observer_client::ObserverClient;
+use proto::observer::{GetFlowsRequest, ServerStatusRequest, ServerStatusResponse};
+use proto::raw::{GET_FLOWS, RawCodec};
+use proto::residue::{decode_response, with_unknown_fields};
+use proto::weir::GetFlowsOptions;
+use relay_index::BatchOrigin;
+use table::FlowBatchBuilder;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+use tracing::{debug, info, warn};
+
+use super::recent::Recent;
+use super::target::{Target, TargetError};
+use super::{RETRY_MAX, RETRY_MIN};
+use crate::causes::with_causes;
+use crate::ingest::{Job, Rejected, record_losses};
+use crate::losses::{WINDOW, stage_of};
+use crate::metrics::FromLabels;
+use crate::relay::Relay;
+
+/// Flows of the past asked for when a peer is met for the first time.
+const HISTORY_FLOWS: u64 = 5_000;
+/// Part of the past asked for again after a break; what was there before is recognised.
+const OVERLAP: Duration = Duration::from_secs(1);
+/// Time for an answer that is no stream.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of one response; a flow has some hundred.
+const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Cause of flows that a peer's ring had overwritten when the connection came back.
+const GAP: &str = "gap_after_break";
+
+/// Why a pull ended.
+#[derive(Debug, thiserror::Error)]
+enum PullError {
+    #[error(transparent)]
+    Connect(#[from] TargetError),
+    #[error("the peer refused")]
+    Call(#[source] Box<Status>),
+    #[error("the connection was lost at once")]
+    Lost(#[source] tonic::transport::Error),
+    #[error("the stream broke")]
+    Stream(#[source] Box<Status>),
+    #[error("the peer sent what is no response")]
+    Response(#[source] prost::DecodeError),
+    #[error("the stream ended")]
+    Ended,
+    #[error("the index did not take the flows")]
+    Rejected(#[from] Rejected),
+}
+
+/// One peer.
+struct Pull {
+    relay: Arc<Relay>,
+    target: Target,
+    version: String,
+    builder: FlowBatchBuilder,
+    recent: Recent,
+    position: Position,
+}
+
+/// How far into the peer's own count of flows the pull is.
+#[derive(Debug, Default)]
+struct Position {
+    /// Flows that the peer had seen when it sent the last one that came here.
+    reached: u64,
+    /// Flows still to come that the peer had counted already when this connection began.
+    counted: u64,
+    /// Flows that the peer had overwritten when this connection began.
+    overwritten: u64,
+    /// Whether the connection continues an earlier one, and no flow of that one has come again yet.
+    continues: bool,
+}
+
+/// Pulls from a peer until `stop`; connects again with growing pauses. Gives what is remembered of its flows.
+pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Recent, stop: CancellationToken) -> Recent {
+    relay.presence.unreachable(&target.name, &target.address, "not connected yet", relay.now());
+    let (version, builder) = (String::new(), FlowBatchBuilder::new());
+    let mut pull = Pull { relay, target, version, builder, recent, position: Position::default() };
+    let mut pause = RETRY_MIN;
+    loop {
+        let Some(error) = stop.run_until_cancelled(pull.connect_and_read(&mut pause)).await else { break };
+        let (name, text) = (&pull.target.name, with_causes(&error));
+        warn!(peer = name, retry_in = ?pause, error = text, "a peer gives no flows");
+        pull.relay.presence.unreachable(name, &pull.target.address, &text, pull.relay.now());
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            break;
+        }
+        pause = (pause * 2).min(RETRY_MAX);
+    }
+    if let Err(error) = pull.flush().await {
+        warn!(peer = pull.target.name, error = with_causes(&error), "the last flows of a peer were not taken");
+    }
+    pull.recent
+}
+
+impl Pull {
+    async fn connect_and_read(&mut self, pause: &mut Duration) -> PullError {
+        let mut stream = match self.open().await {
+            Ok(stream) => stream,
+            Err(error) => return error,
+        };
+        *pause = RETRY_MIN;
+        info!(peer = self.target.name, version = self.version, "connected to a peer");
+        let _connected = Connected::new(&self.relay, &self.target);
+        let error = match self.read(&mut stream).await {
+            Ok(()) => PullError::Ended,
+            Err(error) => error,
+        };
+        match self.flush().await {
+            Ok(()) => error,
+            Err(rejected) => rejected.into(),
+        }
+    }
+
+    async fn open(&mut self) -> Result<Streaming<Bytes>, PullError> {
+        let channel = self.target.connect(self.relay.config.peer_tls.as_ref()).await?;
+        let refused = |status: Status| PullError::Call(Box::new(status));
+        let mut request = tonic::Request::new(ServerStatusRequest {});
+        request.set_timeout(CALL_TIMEOUT);
+        match ObserverClient::new(channel.clone()).server_status(request).await {
+            Ok(status) => self.note(status.into_inner()),
+            // A server that has flows but no status is still good enough.
+            Err(status) if status.code() == Code::Unimplemented => {}
+            Err(status) => return Err(refused(status)),
+        }
+        let request = self.request();
+        self.recent.resume();
+        self.get_flows(channel, &request).await
+    }
+
+    async fn get_flows(&self, channel: Channel, request: &GetFlowsRequest) -> Result<Streaming<Bytes>, PullError> {
+        let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(RESPONSE_BYTES_MAX);
+        client.ready().await.map_err(PullError::Lost)?;
+        let request = tonic::Request::new(Bytes::from(request.encode_to_vec()));
+        let answer = client.server_streaming(request, PathAndQuery::from_static(GET_FLOWS), RawCodec).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| PullError::Call(Box::new(status)))
+    }
+
+    /// Learns from the peer's status how far its ring reaches back.
+    fn note(&mut self, status: ServerStatusResponse) {
+        let overwritten = status.seen_flows.saturating_sub(status.num_flows);
+        // A peer that has seen less than before has started anew: nothing of it was overwritten.
+        let started_anew = status.seen_flows < self.position.reached;
+        let continues = self.recent.newest().is_some() && !started_anew;
+        let asked = if continues { status.seen_flows - self.position.reached } else { HISTORY_FLOWS };
+        self.position = Position {
+            reached: status.seen_flows,
+            counted: asked.min(status.num_flows),
+            overwritten: overwritten.saturating_sub(self.position.reached),
+            continues,
+        };
+        self.version = status.version;
+    }
+
+    fn request(&self) -> GetFlowsRequest {
+        // A Weir server knows the options, a Hubble server ignores them.
+        let extensions = prost_types::Any::from_msg(&GetFlowsOptions { details: true });
+        let since = self.recent.newest().map(|newest| time_to_wire(newest.before(OVERLAP)));
+        GetFlowsRequest {
+            number: if since.is_some() { 0 } else { HISTORY_FLOWS },
+            since,
+            follow: true,
+            extensions: extensions.ok(),
+            ..GetFlowsRequest::default()
+        }
+    }
+
+    /// Reads responses and makes batches of them: when there are enough rows, or the first has waited long enough.
+    async fn read(&mut self, stream: &mut Streaming<Bytes>) -> Result<(), PullError> {
+        let wait = Duration::from_millis(self.relay.config.ingest.peer_batch_ms);
+        let rows_max = self.relay.config.ingest.peer_batch_rows;
+        let mut due = Instant::now();
+        loop {
+            let message = tokio::select! {
+                message = stream.message() => message.map_err(|status| PullError::Stream(Box::new(status)))?,
+                () = tokio::time::sleep_until(due), if !self.builder.is_empty() => {
+                    self.flush().await?;
+                    continue;
+                }
+            };
+            let Some(encoded) = message else { return Ok(()) };
+            if self.builder.is_empty() {
+                due = Instant::now() + wait;
+            }
+            self.take(&encoded)?;
+            if self.builder.len() >= rows_max {
+                self.flush().await?;
+            }
+        }
+    }
+
+    fn take(&mut self, encoded: &[u8]) -> Result<(), PullError> {
+        let (response, unknown) = decode_response(encoded).map_err(PullError::Response)?;
+        match response.response_types {
+            Some(ResponseTypes::Flow(wire)) => {
+                let mut flow = flow_from_wire(wire);
+                flow.extension = with_unknown_fields(flow.extension, unknown);
+                self.take_flow(flow, encoded);
+            }
+            Some(ResponseTypes::LostEvents(lost)) => {
+                let lost = lost_from_wire(&lost);
+                let time = response.time.map_or_else(|| self.relay.now(), time_from_wire);
+                let record = LossRecord {
+                    window: time.window(WINDOW),
+                    stage: stage_of(lost.source),
+                    cause: lost.source.to_string().to_lowercase(),
+                    seen: 0,
+                    lost: lost.count,
+                };
+                record_losses(&self.relay, &self.target.name, &[record]);
+            }
+            Some(ResponseTypes::NodeStatus(status)) => {
+                debug!(peer = self.target.name, ?status, "status of a peer's nodes");
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn take_flow(&mut self, mut flow: Flow, encoded: &[u8]) {
+        if !self.recent.is_new(&flow, encoded) {
+            self.position.continues = false;
+            return;
+        }
+        if std::mem::take(&mut self.position.continues) {
+            self.tell_gap(&flow);
+        }
+        match self.position.counted {
+            0 => self.position.reached += 1,
+            ref mut counted => *counted -= 1,
+        }
+        if flow.node_name.is_empty() {
+            flow.node_name = self.target.name.as_str().into();
+        }
+        if self.builder.push(&flow).is_err() {
+            debug_assert!(false, "a batch is flushed before it is full");
+        }
+    }
+
+    /// The first flow after a break is news, though the newest one from before was asked for too: the peer's ring has
+    /// overwritten it, and maybe more. How many is what the peer's counts say; they may be off by the flows that
+    /// it saw between two answers.
+    fn tell_gap(&self, first: &Flow) {
+        let lost = self.position.overwritten.max(1);
+        warn!(peer = self.target.name, lost, "a peer overwrote flows while it was not connected");
+        let stage = stage_of(LostEventSource::HUBBLE_RING_BUFFER);
+        let record = LossRecord { window: first.time.window(WINDOW), stage, cause: GAP.to_owned(), seen: 0, lost };
+        record_losses(&self.relay, &self.target.name, &[record]);
+    }
+
+    async fn flush(&mut self) -> Result<(), Rejected> {
+        if self.builder.is_empty() {
+            return Ok(());
+        }
+        let origin = BatchOrigin {
+            node: self.target.name.clone(),
+            version: self.version.clone(),
+            address: self.target.address.clone(),
+            received: self.relay.now(),
+            ..BatchOrigin::default()
+        };
+        let job = Job { from: FromLabels::PULL, origin, batch: self.builder.finish(), losses: Vec::new() };
+        self.relay.ingest.take(job).await.map(|_| ())
+    }
+}
+
+/// Notes that a peer is connected, for as long as it lives.
+struct Connected {
+    relay: Arc<Relay>,
+    name: String,
+}
+
+impl Connected {
+    fn new(relay: &Arc<Relay>, target: &Target) -> Self {
+        relay.presence.connected(&target.name, &target.address, relay.now());
+        if let Some(server_name) = &target.tls {
+            relay.presence.secured(&target.name, server_name, relay.now());
+        }
+        Self { relay: Arc::clone(relay), name: target.name.clone() }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.relay.presence.disconnected(&self.name, "", self.relay.now());
+    }
+}
