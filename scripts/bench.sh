@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ALL="kernel pipeline memory l7 table index query layout"
-# Only by name: builds `weir` and needs the Python tools of the tests.
-NAMED="store"
+# Only by name: these build `weir` and need tools of the tests.
+NAMED="store relay"
 
 usage() {
   printf 'usage: bench.sh [NAME...]; names: %s\n' "$ALL $NAMED" >&2
@@ -35,6 +35,9 @@ for name in "$@"; do
       "${WEIR_CACHE:-$HOME/.cache/weir}/python/bin/python" scripts/bench-store.py \
         "${CARGO_TARGET_DIR:-target}/debug/weir" "${WEIR_BENCH_DIR:-${TMPDIR:-/tmp}/weir-bench}" \
         --flows "${WEIR_BENCH_FLOWS:-10000000}" ;;
+    relay)
+      cargo build --bin weir
+      run relay ;;
     *) run "$name" ;;
   esac
 done

@@ -142,8 +142,9 @@ mod tests {
             return eprintln!("SKIP a_transaction_of_nft_is_heard: not root");
         }
         let mut watch = PolicyWatch::listen().unwrap();
-        let rules = "table ip weir { chain c { tcp dport 1 drop; tcp dport 2 drop; } }";
-        match Command::new("nft").arg(rules.replace("table ip weir {", "add table ip weir {")).status() {
+        let rules = "add table ip weir; add chain ip weir c; add rule ip weir c tcp dport 1 drop; \
+                     add rule ip weir c tcp dport 2 drop";
+        match Command::new("nft").arg(rules).status() {
             Ok(status) => assert!(status.success()),
             Err(_) => return eprintln!("SKIP a_transaction_of_nft_is_heard: nft is not installed"),
         }

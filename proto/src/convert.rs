@@ -14,8 +14,8 @@ pub use details::{details_from_wire, details_to_wire};
 pub use filter::{filter_from_wire, filter_to_wire};
 pub(crate) use flow_in::tcp_flags;
 pub use flow_in::{flow_from_wire, flow_from_wire_counted};
-pub use flow_out::flow_to_wire;
 pub(crate) use flow_out::extension_to_wire;
+pub use flow_out::flow_to_wire;
 
 /// Whether [`flow::FlowDetails`] travel with a flow, as its `extensions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,16 @@
 //! A test starts [`Weir`] as a user would, sends traffic from a [`demo::topology::Topology`], and asks `flowctl`, SQL,
 //! the stock client or Prometheus what happened.
 
+mod golden;
+mod lines;
+mod programs;
 mod require;
 mod weir;
 
-pub use require::{hubble, installed, python, root};
+pub use golden::compare_golden;
+pub use lines::without_deprecated;
+pub use programs::{Collector, Program, StockAgent, relay, stock_relay};
+pub use require::{hubble, installed, python, root, stock_tool};
 pub use weir::{Place, Weir, binary, fixture};
 
 use std::time::Duration;

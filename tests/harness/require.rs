@@ -32,6 +32,21 @@ pub fn hubble(test: &str) -> Option<PathBuf> {
     path
 }
 
+/// A program that stands beside the stock client: `hubble-relay`, `hubble-agent` or `hubble-audit2policy`; `None` where
+/// it is not there, after this printed `SKIP`.
+///
+/// # Panics
+/// It is missing although `REQUIRE_HUBBLE=1`.
+#[must_use]
+pub fn stock_tool(test: &str, name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("HUBBLE_BIN").map(|hubble| PathBuf::from(hubble).with_file_name(name));
+    let path = path.filter(|path| path.exists());
+    if path.is_none() {
+        skip(test, &format!("there is no {name} beside HUBBLE_BIN (./dev setup test builds it)"), "REQUIRE_HUBBLE");
+    }
+    path
+}
+
 /// Whether a program is installed; prints `SKIP` where it is not.
 ///
 /// # Panics

@@ -159,8 +159,7 @@ impl<'a> Decoder<'a, '_> {
                 if let Some(place) = shape.place_from(next, name) {
                     (first, next) = (false, place + 1);
                     let field = &shape.fields[place];
-                    self.field(field, place, &mut fields)
-                        .map_err(|stop| stop.at(&String::from_utf8_lossy(name)))?;
+                    self.field(field, place, &mut fields).map_err(|stop| stop.at(&String::from_utf8_lossy(name)))?;
                     continue;
                 }
                 self.lexer.go_to(at);
