@@ -1,23 +1,25 @@
 //! `reflect`: the server's API as its reflection service tells it.
 
+mod descriptor;
+
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use anyhow::{Context, Result};
 use prost::Message as _;
-use prost_types::{FileDescriptorProto, MethodDescriptorProto};
+use prost_types::FileDescriptorProto;
 use tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1alpha::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1alpha::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1alpha::{ServerReflectionRequest, ServerReflectionResponse};
 
 use crate::connect::Connection;
-use crate::print::put;
 use crate::settings::Settings;
 
 /// Services that every server has and nobody asks about.
-const PLUMBING: &str = "grpc.";
+const PLUMBING: [&str; 2] = ["grpc.reflection.v1alpha.ServerReflection", "grpc.health.v1.Health"];
 
-/// Prints each service with its methods, as `.proto` files write them.
+/// Prints the files of each service, each file once and as one line of JSON, with those it builds on after it.
 ///
 /// # Errors
 /// The server cannot be reached or has no reflection service.
@@ -29,15 +31,26 @@ pub(crate) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
         let Some(MessageResponse::ListServicesResponse(services)) = listed.message_response else {
             anyhow::bail!("{} does not list its services", connection.target);
         };
-        for service in services.service.iter().filter(|service| !service.name.starts_with(PLUMBING)) {
-            let answer = ask(&connection, MessageRequest::FileContainingSymbol(service.name.clone())).await?;
-            let Some(MessageResponse::FileDescriptorResponse(files)) = answer.message_response else { continue };
-            for bytes in &files.file_descriptor_proto {
-                let file =
-                    FileDescriptorProto::decode(bytes.as_slice()).context("a descriptor cannot be understood")?;
-                let mut text = Vec::new();
-                write_service(&mut text, &file, &service.name);
-                out.write_all(&text)?;
+        let mut printed = BTreeSet::new();
+        for service in services.service.into_iter().filter(|service| !PLUMBING.contains(&service.name.as_str())) {
+            // The next one to ask for is the last.
+            let mut open = vec![MessageRequest::FileContainingSymbol(service.name)];
+            while let Some(request) = open.pop() {
+                let answer = ask(&connection, request).await?;
+                let Some(MessageResponse::FileDescriptorResponse(files)) = answer.message_response else {
+                    anyhow::bail!("unexpected response: {:?}", answer.message_response);
+                };
+                let mut next = Vec::new();
+                for bytes in &files.file_descriptor_proto {
+                    let file =
+                        FileDescriptorProto::decode(bytes.as_slice()).context("a descriptor cannot be understood")?;
+                    if !printed.insert(file.name().to_owned()) {
+                        continue;
+                    }
+                    out.write_all(descriptor::line(&file).as_bytes())?;
+                    next.extend(file.dependency.into_iter().filter(|name| !printed.contains(name)));
+                }
+                open.extend(next.into_iter().rev().map(MessageRequest::FileByFilename));
             }
         }
         Ok(())
@@ -53,31 +66,4 @@ async fn ask(connection: &Connection, request: MessageRequest) -> Result<ServerR
         answer.map(tonic::Response::new).ok_or_else(|| tonic::Status::unknown("the server sent no answer"))
     };
     connection.answer(call).await
-}
-
-fn write_service(out: &mut Vec<u8>, file: &FileDescriptorProto, full_name: &str) {
-    for service in &file.service {
-        let name = format!("{}.{}", file.package(), service.name());
-        if name != full_name {
-            continue;
-        }
-        put(out, &format!("service {name} {{"));
-        out.push(b'\n');
-        for method in &service.method {
-            put(out, &signature(method));
-            out.push(b'\n');
-        }
-        out.extend_from_slice(b"}\n");
-    }
-}
-
-fn signature(method: &MethodDescriptorProto) -> String {
-    let side =
-        |name: &str, streams: bool| format!("{}{}", if streams { "stream " } else { "" }, name.trim_start_matches('.'));
-    format!(
-        "  rpc {}({}) returns ({});",
-        method.name(),
-        side(method.input_type(), method.client_streaming()),
-        side(method.output_type(), method.server_streaming())
-    )
 }

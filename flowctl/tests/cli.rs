@@ -4,6 +4,7 @@
 mod cli {
     pub(crate) mod config;
     pub(crate) mod differential;
+    pub(crate) mod forward;
     pub(crate) mod golden;
     pub(crate) mod observer;
     pub(crate) mod program;

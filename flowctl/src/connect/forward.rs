@@ -29,16 +29,23 @@ pub(super) async fn start(settings: &PortForwardSettings) -> Result<u16> {
     })?;
     let local = listener.local_addr().context("failed to port forward")?.port();
     tokio::spawn(async move {
-        // A connection that fails ends by itself, and its user tells of it.
         while let Ok((stream, _)) = listener.accept().await {
             let (pods, pod) = (pods.clone(), pod.clone());
-            tokio::spawn(async move { drop(carry(&pods, &pod, port, stream).await) });
+            tokio::spawn(async move {
+                // Its user only sees that the connection ends; here is why.
+                if let Err(error) = carry(&pods, &pod, port, stream).await {
+                    drop(crate::warn(&format!("failed to port forward: {error:#}")));
+                }
+            });
         }
     });
     Ok(local)
 }
 
 async fn client(settings: &PortForwardSettings) -> Result<Client> {
+    // The library takes the process's own choice of cryptography, and fails where there is none; one that was made
+    // before stays.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let kubeconfig = match settings.kubeconfig.as_str() {
         "" => Kubeconfig::read(),
         path => Kubeconfig::read_from(path),

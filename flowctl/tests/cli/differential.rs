@@ -28,7 +28,8 @@ const CASES_PER_FILE: u64 = 8;
 /// Differences that are shown in full.
 const SHOWN: usize = 25;
 
-fn hubble() -> Option<PathBuf> {
+/// The stock client, where there is one.
+pub(crate) fn hubble() -> Option<PathBuf> {
     let given = std::env::var_os("HUBBLE_BIN").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/weir/tools/bin/hubble"));
     let found = given.or(home).filter(|path| path.is_file());

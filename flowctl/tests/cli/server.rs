@@ -13,7 +13,8 @@ use proto::weir::GetFlowsOptions;
 use tonic::Status;
 
 use super::observer::{Answers, RunningObserver};
-use super::program::{EVERY_KIND, WEIR_FLOWS, flowctl, flowctl_says, folder, run};
+use super::differential;
+use super::program::{EVERY_KIND, WEIR_FLOWS, flowctl, flowctl_says, folder, isolated, run};
 
 /// The messages of a file.
 pub(crate) fn flows(file: &str) -> Vec<GetFlowsResponse> {
@@ -226,9 +227,22 @@ fn peers_and_reflection() {
     let server = RunningObserver::start(Answers { peers: vec![peer], ..serving(Vec::new()) });
     assert_eq!(flowctl_says(&["watch", "peers", &server.flag()]).stdout, "PEER_DELETED 10.0.0.1:4244 n1\n");
     let reflected = flowctl_says(&["reflect", &server.flag()]).stdout;
-    let rpc = "  rpc GetFlows(observer.GetFlowsRequest) returns (stream observer.GetFlowsResponse);\n";
-    assert!(reflected.contains("service observer.Observer {\n") && reflected.contains(rpc), "{reflected}");
-    assert!(reflected.contains("service peer.Peer {\n"), "{reflected}");
+    let file = |name: &str| {
+        let start = format!("{{\"name\":\"{name}\",");
+        let found: Vec<&str> = reflected.lines().filter(|line| line.starts_with(&start)).collect();
+        assert_eq!(found.len(), 1, "{name} once: {reflected}");
+        found[0]
+    };
+    let rpc = r#"{"name":"GetFlows","input_type":".observer.GetFlowsRequest","output_type":".observer.GetFlowsResponse","#;
+    assert!(file("observer/observer.proto").contains(rpc), "{reflected}");
+    assert!(file("flow/flow.proto").contains(r#"{"name":"time","number":1,"label":1,"type":11,"#), "{reflected}");
+    file("google/protobuf/timestamp.proto");
+    file("peer/peer.proto");
+    assert!(!reflected.contains("grpc.health"), "{reflected}");
+    if let Some(hubble) = differential::hubble() {
+        let stock = run(&mut isolated(&hubble, &["reflect", &server.flag()])).stdout;
+        assert_eq!(reflected, stock);
+    }
 }
 
 #[test]

@@ -112,6 +112,8 @@ fn meaning(outcome: &Outcome) -> Vec<String> {
 const WARNINGS: &[(&[&str], &str)] = &[
     (&["failed to unmarshal json to flow", "is not a flow and is left out", "lines are not flows"], "damaged line"),
     (&["unknown field detected"], "unknown field"),
+    // Go's library writes a message for people as it likes, with one space or two.
+    (&["unknown node status event"], "news of an unknown kind"),
     (&["the configuration"], ""),
 ];
 
