@@ -231,7 +231,7 @@ impl Settings {
     /// Where to connect and how.
     ///
     /// # Errors
-    /// Settings contradict each other, or a timeout is not above zero.
+    /// Settings contradict each other.
     pub(crate) fn server(&self) -> Result<ServerSettings> {
         self.check()?;
         let wants_tls = self.wants_tls();
@@ -241,13 +241,8 @@ impl Settings {
                 "the credentials require transport level security: basic auth needs --tls, for the password would travel in plain text"
             );
         }
-        let timeout = |name: &str| {
-            let span = self.span(name);
-            if span.is_zero() {
-                return Err(anyhow!("--{name} must be a duration above zero, such as 5s, not {:?}", self.text(name)));
-            }
-            Ok(span)
-        };
+        // Scripts that set one which is no time, or none, still reach the server, as with hubble, which has no use for it.
+        let connect_timeout = Some(self.span("timeout")).filter(|span| !span.is_zero());
         let port_forward = self.is_on("port-forward").then(|| PortForwardSettings {
             local_port: self.text("port-forward-port").parse().unwrap_or(0),
             kubeconfig: self.text("kubeconfig"),
@@ -256,8 +251,9 @@ impl Settings {
         });
         Ok(ServerSettings {
             address: self.text("server"),
-            connect_timeout: timeout("timeout")?,
-            request_timeout: timeout("request-timeout")?,
+            connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            // At zero every call with one answer fails at once.
+            request_timeout: self.span("request-timeout"),
             tls: wants_tls.then(|| self.tls()),
             basic_auth: (!user.is_empty()).then(|| (user, self.text("basic-auth-password"))),
             port_forward,
@@ -294,6 +290,9 @@ fn of_flag(flag: &'static Flag, text: &str, given: &Given) -> Yaml {
 }
 
 /// A duration as Go writes it.
+/// How long to wait for a connection where no time is set that can be understood.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 fn span_text(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     format!("{sign}{}", format_span(nanos.unsigned_abs()))

@@ -78,14 +78,14 @@ fn filters_that_were_printed_can_be_configured() {
 }
 
 #[test]
-fn a_wrong_value_is_named_when_it_is_needed() {
+fn a_wrong_timeout_is_as_none() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     fs::create_dir(home.join("flowctl")).unwrap();
     fs::write(home.join("flowctl/config.yaml"), "timeout: {}\n").unwrap();
     ok(home, &["view"]);
     let status = || run(flowctl(&["status", "--server", "127.0.0.1:1"]).env("XDG_CONFIG_HOME", home));
-    assert!(status().stderr.contains("--timeout must be a duration above zero"), "{}", status().stderr);
+    assert!(status().stderr.contains("cannot connect"), "{}", status().stderr);
     ok(home, &["set", "timeout", "5s"]);
     assert!(status().stderr.contains("cannot connect"), "{}", status().stderr);
 }
