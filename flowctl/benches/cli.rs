@@ -69,7 +69,8 @@ fn main() {
 
 /// A file of that many flows as JSON lines.
 fn written(flows: usize) -> PathBuf {
-    let folder = std::env::var_os("WEIR_BENCH_DIR").map_or_else(|| std::env::temp_dir().join("weir-bench"), PathBuf::from);
+    let folder =
+        std::env::var_os("WEIR_BENCH_DIR").map_or_else(|| std::env::temp_dir().join("weir-bench"), PathBuf::from);
     let path = folder.join(format!("flows-{flows}.jsonl"));
     if path.exists() {
         return path;

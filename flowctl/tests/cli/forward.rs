@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::observer::RunningObserver;
 use super::program::{EVERY_KIND, Outcome, flowctl, run};
@@ -75,8 +75,11 @@ async fn answer(mut stream: TcpStream, relay: SocketAddr) {
     let (status, body) = match target.split('?').next().unwrap_or_default() {
         "/api/v1/namespaces/cilium/services/hubble-relay" => ("200 OK", SERVICE),
         "/api/v1/namespaces/cilium/pods" if target.contains("k8s-app%3Dhubble-relay") => ("200 OK", PODS),
-        _ => ("404 Not Found", r#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":404,"reason":"NotFound",
-            "message":"services \"hubble-relay\" not found"}"#),
+        _ => (
+            "404 Not Found",
+            r#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":404,"reason":"NotFound",
+            "message":"services \"hubble-relay\" not found"}"#,
+        ),
     };
     let mut request = vec![0; length];
     stream.read_exact(&mut request).await.unwrap();

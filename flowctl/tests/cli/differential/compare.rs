@@ -132,7 +132,16 @@ const FAILURES: &[(&[&str], &str)] = &[
     (&["failed to parse the since time", "failed to parse the until time", "timestamp to proto"], "bad time"),
     (&["invalid --allowlist flag", "invalid --denylist flag"], "bad raw filter"),
     (&["cannot use --input-file and"], "file and port forward"),
-    (&["connection refused", "no such socket", "transport: error while dialing", "connection error"], "no connection"),
+    (
+        &[
+            "connection refused",
+            "no such socket",
+            "no answer within",
+            "transport: error while dialing",
+            "connection error",
+        ],
+        "no connection",
+    ),
     (&["no such file or directory"], "no such file"),
     (&["token too long"], "line too long"),
     (&["--last must be"], "too many"),
