@@ -2,6 +2,7 @@
 
 mod exposition;
 mod hubble;
+mod rollups;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 pub(crate) use exposition::Format;
 pub(crate) use hubble::{ExchangeLabels, FlowLabels, HubbleMetrics};
+pub(crate) use rollups::RollupGauges;
 
 /// Seconds, from a hit in memory to a query at its deadline.
 const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -52,6 +54,8 @@ pub(crate) struct Metrics {
     pub(crate) index: IndexGauges,
     /// Flows of all nodes.
     pub(crate) hubble: HubbleMetrics,
+    /// State of the rollups.
+    pub(crate) rollups: RollupGauges,
 }
 
 /// State of the index.
@@ -146,6 +150,7 @@ impl Metrics {
             http_seconds: Family::new_with_constructor(histograms),
             index: IndexGauges::default(),
             hubble,
+            rollups: RollupGauges::default(),
         };
         metrics.register_own();
         metrics
@@ -173,6 +178,7 @@ impl Metrics {
         own.register("index_bytes", "Memory the index occupies", self.index.bytes.clone());
         own.register("index_limit_bytes", "Memory the index may occupy", self.index.bytes_max.clone());
         own.register("index_evicted_rows", "Flows that left the index to make room", self.index.evicted.clone());
+        self.rollups.register(own);
     }
 
     /// Counts a query that ended.

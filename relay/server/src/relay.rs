@@ -154,6 +154,7 @@ impl Relay {
         gauges.bytes.set(signed(stats.bytes));
         gauges.bytes_max.set(signed(self.config.index.memory_bytes_max as u64));
         gauges.evicted.inc_by(stats.rows_evicted.saturating_sub(gauges.evicted.get()));
+        self.metrics.rollups.set(&self.index.rollups().stats());
         let nodes = self.nodes();
         for (state, label) in NODE_STATES {
             let count = nodes.iter().filter(|n| n.state == state).count();
