@@ -52,16 +52,27 @@ impl MapBy {
 const SEGMENTS_PER_THREAD: usize = 4;
 
 impl Index {
-    /// Who talks to whom in the flows that match, from rollups wherever they give the exact answer; `source` tells.
-    /// `completeness` is left to the caller.
+    /// Who talks to whom in the flows that match, from rollups where they give the exact answer with less work; `source`
+    /// tells. `completeness` is left to the caller.
     #[must_use]
     pub fn service_map(&self, search: &Search, by: MapBy) -> ServiceMap {
+        self.draw(search, by, false)
+    }
+
+    /// The same from rollups wherever they give the exact answer, be it more work.
+    #[must_use]
+    pub fn service_map_of_rollups(&self, search: &Search, by: MapBy) -> ServiceMap {
+        self.draw(search, by, true)
+    }
+
+    fn draw(&self, search: &Search, by: MapBy, always: bool) -> ServiceMap {
         let snapshot = self.snapshot();
         if by == MapBy::Pod || !search.filter.passes_everything() {
             return service_map(&snapshot, search, by);
         }
         let view = self.rollups().view(&snapshot);
-        let Some(plan) = Plan::of(&snapshot, &view, search) else { return service_map(&snapshot, search, by) };
+        let plan = Plan::of(&snapshot, &view, search).filter(|plan| always || plan.is_worth(&snapshot, search));
+        let Some(plan) = plan else { return service_map(&snapshot, search, by) };
         let mut edges = Edges::default();
         for rollup in &plan.rollups {
             edges.add_rollup(rollup);

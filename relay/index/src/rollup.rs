@@ -27,6 +27,7 @@ mod write;
 
 pub use read::RollupError;
 pub use schema::{ROLLUP_VERSION, RollupKind};
+pub(crate) use sketch::Part;
 pub use sketch::Sketch;
 
 use add::{Adder, MINUTE_US};

@@ -74,7 +74,7 @@ impl TableProvider for RollupTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let range = filters.iter().fold(i64::MIN..=i64::MAX, |range, filter| narrow(range, filter));
+        let range = filters.iter().fold(i64::MIN..=i64::MAX, narrow);
         let kept = self.rollups.iter().filter(|rollup| range.contains(&rollup.start().0.div_euclid(1_000)));
         let batches: Vec<RecordBatch> =
             kept.map(|rollup| rollup.batch(self.kind).clone()).filter(|batch| batch.num_rows() > 0).collect();

@@ -29,7 +29,7 @@ pub(crate) fn losses(lines: &[LedgerLine]) -> Result<Arc<MemTable>, DataFusionEr
 pub(crate) fn nodes(nodes: &[Node]) -> Result<Arc<MemTable>, DataFusionError> {
     table(vec![
         ("name", false, texts(nodes.iter().map(|node| node.name.as_str()))),
-        ("state", false, Arc::new(StringArray::from_iter_values(nodes.iter().map(|node| state(node))))),
+        ("state", false, Arc::new(StringArray::from_iter_values(nodes.iter().map(state)))),
         ("version", false, texts(nodes.iter().map(|node| node.version.as_str()))),
         ("address", false, texts(nodes.iter().map(|node| node.address.as_str()))),
         ("last_batch", true, times(nodes.iter().map(|node| node.last_batch))),

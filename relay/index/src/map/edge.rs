@@ -149,14 +149,14 @@ impl Edges {
         let clients = rows.client.numbers(|party| parties.number(party));
         let servers = rows.server.numbers(|party| parties.number(party));
         for (row, (client, server)) in clients.into_iter().zip(servers).enumerate() {
-            self.add_counts(client, server, &rows.row(row));
+            self.add_counts(client, server, &rows.row(row), rows.sketch(row));
         }
         self.add_reasons(&DropRows::open(rollup.batch(RollupKind::Drops)));
         let watched: &Int64Array = rollup.batch(RollupKind::Watched).column(1).as_primitive();
         self.watched.extend(watched.values());
     }
 
-    fn add_counts(&mut self, client: u32, server: u32, row: &EdgeRow) {
+    fn add_counts(&mut self, client: u32, server: u32, row: &EdgeRow, sketch: &[u8]) {
         let talk = Talk { client, server, port: row.port, protocol: Protocol(row.protocol) };
         let number = self.number(talk);
         let counts = &row.counts;
@@ -172,21 +172,19 @@ impl Edges {
         } else {
             edge.traffic[view].add(traffic);
         }
-        edge.add_all_but_traffic(
-            &Edge {
-                drops: counts.drops,
-                dropped: counts.dropped,
-                requests: counts.requests,
-                responses: counts.responses,
-                samples: counts.samples,
-                errors: counts.errors_5xx + counts.dns_errors,
-                l7: L7::of_number(row.l7),
-                ..Edge::default()
-            },
-            |reason| reason,
-        );
-        if let Some(sketch) = &counts.latency.0 {
-            edge.latencies.join_sketch(sketch);
+        for (ours, theirs) in [
+            (&mut edge.drops, counts.drops),
+            (&mut edge.dropped, counts.dropped),
+            (&mut edge.requests, counts.requests),
+            (&mut edge.responses, counts.responses),
+            (&mut edge.samples, counts.samples),
+            (&mut edge.errors, counts.errors_5xx.saturating_add(counts.dns_errors)),
+        ] {
+            *ours = ours.saturating_add(theirs);
+        }
+        edge.add_l7(L7::of_number(row.l7));
+        if !sketch.is_empty() {
+            edge.latencies.join_encoded(sketch);
         }
     }
 

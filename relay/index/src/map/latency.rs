@@ -1,6 +1,6 @@
 //! Quantiles of latencies in bounded memory.
 
-use crate::rollup::Sketch;
+use crate::rollup::{Part, Sketch};
 
 /// Latencies of one edge: exact while there are few, then a histogram whose error is at most 1.6 %.
 #[derive(Clone, Debug, Default)]
@@ -52,23 +52,20 @@ impl Latencies {
         }
     }
 
-    /// Adds the latencies of a sketch.
-    pub(crate) fn join_sketch(&mut self, sketch: &Sketch) {
-        let (few, many) = sketch.parts();
-        for nanos in few {
-            self.add(*nanos);
-        }
-        if many.is_empty() {
-            return;
-        }
-        self.count += sketch.count();
-        let ours = self.many.get_or_insert_with(|| Box::new([0; _]));
-        for nanos in self.few.drain(..) {
-            count(ours, nanos, 1);
-        }
-        for (bin, times) in many {
-            ours[usize::from(*bin)] = ours[usize::from(*bin)].saturating_add(*times);
-        }
+    /// Adds the latencies of an encoded sketch; bytes that are none add what can be read of them.
+    pub(crate) fn join_encoded(&mut self, sketch: &[u8]) {
+        let read = Sketch::read(sketch, |part| match part {
+            Part::Value(nanos) => self.add(nanos),
+            Part::Bin(bin, times) => {
+                self.count += u64::from(times);
+                let ours = self.many.get_or_insert_with(|| Box::new([0; _]));
+                for nanos in self.few.drain(..) {
+                    count(ours, nanos, 1);
+                }
+                ours[usize::from(bin)] = ours[usize::from(bin)].saturating_add(times);
+            }
+        });
+        debug_assert!(read.is_some(), "rollups have sketches of ours");
     }
 
     /// The smallest latency that at least `percent` of a hundred do not exceed, in microseconds; `None` without samples.

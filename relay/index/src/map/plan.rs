@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use flow::Timestamp;
 
-use crate::rollup::{Period, Rollup, RollupView};
+use crate::rollup::{Period, Rollup, RollupKind, RollupView};
 use crate::{Search, Snapshot};
+
+/// Flows in memory that are counted in the time that one row of a rollup takes.
+const FLOWS_PER_ROLLUP_ROW: usize = 4;
 
 /// Where the counts of a range come from; together they give the exact answer.
 #[derive(Debug)]
@@ -47,6 +50,15 @@ impl Plan {
         };
         let plan = Self { rollups, flows };
         RollupView::is_exact(plan.rollups.iter()).then_some(plan)
+    }
+
+    /// Whether it is less work than counting the flows. Where traffic is thin a minute's rollup has hardly fewer rows
+    /// than it counts flows, and a row of it is more work than a flow in memory.
+    pub(crate) fn is_worth(&self, snapshot: &Snapshot, search: &Search) -> bool {
+        let rows = |rollup: &Arc<Rollup>| rollup.batch(RollupKind::Edges).num_rows();
+        let rollup_rows: usize = self.rollups.iter().map(rows).sum();
+        let flows = || snapshot.segments().filter(|segment| segment.meets(search)).map(|segment| segment.rows()).sum();
+        !is_held(snapshot, search) || rollup_rows.saturating_mul(FLOWS_PER_ROLLUP_ROW) < flows()
     }
 
     /// The plan in words: `edges_1h (2), edges_1m (34), flows`.

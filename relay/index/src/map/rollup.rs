@@ -132,8 +132,11 @@ impl Nodes {
     }
 }
 
+/// Ports of a pair of nodes and a protocol, with the flows of each.
+type Ports = HashMap<(u32, u32, u8), Vec<(u64, u16)>, RandomState>;
+
 fn fold_ports(sums: HashMap<Key, Sum, RandomState>) -> HashMap<Key, Sum, RandomState> {
-    let mut ports: HashMap<(u32, u32, u8), Vec<(u64, u16)>, RandomState> = HashMap::default();
+    let mut ports = Ports::default();
     for ((client, server, port, protocol), sum) in &sums {
         ports.entry((*client, *server, *protocol)).or_default().push((sum.flows(), *port));
     }

@@ -130,6 +130,7 @@ pub(crate) struct EdgeRow {
     pub(crate) l7: u8,
     pub(crate) seen_at: SeenAt,
     pub(crate) client_key: i64,
+    /// Its counts, the latencies left out.
     pub(crate) counts: EdgeCounts,
 }
 
@@ -198,9 +199,14 @@ impl<'a> EdgeRows<'a> {
                 errors_4xx: count(10),
                 errors_5xx: count(11),
                 dns_errors: count(12),
-                latency: self.latency.get(row),
+                latency: Latency::default(),
             },
         }
+    }
+
+    /// The sketch of a row.
+    pub(crate) fn sketch(&self, row: usize) -> &[u8] {
+        self.latency.sketch.value(row)
     }
 }
 
@@ -270,7 +276,8 @@ fn add_edges(rows: &EdgeRows<'_>, names: &mut Names, slices: &mut Slices<'_>) {
     let clients = rows.client.numbers(|party| names.coarse.number(party));
     let servers = rows.server.numbers(|party| names.coarse.number(party));
     for (row, time) in rows.times.values().iter().enumerate() {
-        let EdgeRow { port, protocol, l7, seen_at, client_key, counts } = rows.row(row);
+        let EdgeRow { port, protocol, l7, seen_at, client_key, mut counts } = rows.row(row);
+        counts.latency = rows.latency.get(row);
         let key = EdgeKey { client: clients[row], server: servers[row], client_key, port, protocol, l7, seen_at };
         slices.at(*time).edges.get(key).join(&counts);
     }

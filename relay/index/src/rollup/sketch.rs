@@ -95,11 +95,6 @@ impl Sketch {
         self.many.iter().find(reached).or(self.many.last()).map(|(bin, _)| middle(usize::from(*bin)))
     }
 
-    /// The exact values, where the sketch still has them, and the counts by bin, where it has not.
-    pub(crate) fn parts(&self) -> (&[u64], &[(u16, u32)]) {
-        (&self.few, &self.many)
-    }
-
     /// Bytes it occupies beside its own.
     #[must_use]
     pub const fn heap_bytes(&self) -> usize {
@@ -139,35 +134,48 @@ impl Sketch {
     /// it never writes.
     #[must_use]
     pub fn decode(bytes: &[u8], sum_ns: u64, max_ns: u64) -> Option<Self> {
-        let Some((kind, mut rest)) = bytes.split_first() else { return Some(Self::default()) };
         let mut sketch = Self { sum_ns, max_ns, ..Self::default() };
+        let Self { few, many, count, .. } = &mut sketch;
+        Self::read(bytes, |part| match part {
+            Part::Value(value) => {
+                *count += 1;
+                few.push(value);
+            }
+            Part::Bin(bin, times) => {
+                *count += u64::from(times);
+                many.push((bin, times));
+            }
+        })?;
+        (sketch.few.len() <= FEW).then_some(sketch)
+    }
+
+    /// Gives the values or bins of an encoded sketch one by one; `None` for bytes that [`Sketch::encode`] never writes.
+    pub(crate) fn read(bytes: &[u8], mut part: impl FnMut(Part)) -> Option<()> {
+        let Some((kind, mut rest)) = bytes.split_first() else { return Some(()) };
         match *kind {
             VALUES => {
                 let mut value = 0_u64;
                 while !rest.is_empty() {
                     value = value.checked_add(read_varint(&mut rest)?)?;
-                    if sketch.few.len() == FEW {
-                        return None;
-                    }
-                    sketch.few.push(value);
-                    sketch.count += 1;
+                    part(Part::Value(value));
                 }
             }
             BINS => {
-                let mut bin = 0_u16;
+                let (mut bin, mut first) = (0_u16, true);
                 while !rest.is_empty() {
-                    bin = bin.checked_add(u16::try_from(read_varint(&mut rest)?).ok()?)?;
+                    let step = u16::try_from(read_varint(&mut rest)?).ok()?;
+                    bin = bin.checked_add(step)?;
                     let times = u32::try_from(read_varint(&mut rest)?).ok()?;
-                    if bin > LAST_BIN || sketch.many.last().is_some_and(|(last, _)| *last >= bin) {
+                    if bin > LAST_BIN || (step == 0 && !first) {
                         return None;
                     }
-                    sketch.many.push((bin, times));
-                    sketch.count += u64::from(times);
+                    first = false;
+                    part(Part::Bin(bin, times));
                 }
             }
             _ => return None,
         }
-        Some(sketch)
+        Some(())
     }
 
     /// Turns exact values into counts.
@@ -183,6 +191,14 @@ impl Sketch {
             Err(at) => self.many.insert(at, (bin, times)),
         }
     }
+}
+
+/// A part of an encoded sketch.
+pub(crate) enum Part {
+    /// A latency.
+    Value(u64),
+    /// A bin and the latencies in it.
+    Bin(u16, u32),
 }
 
 /// The bin of the longest latency there can be.

@@ -295,8 +295,7 @@ fn keys_beyond_the_limit_share_a_row_and_are_counted() {
     assert!(folded > 0 && rollups.iter().all(|rollup| rollup.batch(RollupKind::Edges).num_rows() <= 17));
     assert!(kinds[&vec!["other".to_owned()]][0] > 0, "{kinds:?}");
     // The map is not drawn from them.
-    let map = index.service_map(&Search::default(), MapBy::Workload);
-    assert_eq!(map.source, "flows");
+    assert_eq!(index.service_map_of_rollups(&Search::default(), MapBy::Workload).source, "flows");
 }
 
 #[test]
@@ -315,7 +314,7 @@ fn the_oldest_minutes_leave_first_and_hours_stay() {
     assert!(oldest > flows[0].time, "{oldest}");
     assert!(view.rollups(Period::Hour)[0].start() <= flows[0].time);
     // The whole history is drawn from the hours, of which none has left.
-    let map = index.service_map(&Search::default(), MapBy::Workload);
+    let map = index.service_map_of_rollups(&Search::default(), MapBy::Workload);
     assert!(map.source.starts_with("edges_1h (") && !map.source.contains("flows"), "{}", map.source);
     assert_same(&map, &index.snapshot().service_map(&Search::default(), MapBy::Workload));
 }
@@ -345,7 +344,7 @@ fn flows_that_left_before_they_were_counted_are_told() {
     let stats = index.rollups().stats();
     assert_eq!(stats.flows_seen + stats.flows_missed, 10_000);
     assert!(stats.flows_missed > 0 && !view.rollups(Period::Minute).is_empty());
-    assert_eq!(index.service_map(&Search::default(), MapBy::Workload).source, "flows");
+    assert_eq!(index.service_map_of_rollups(&Search::default(), MapBy::Workload).source, "flows");
 }
 
 #[test]
@@ -367,14 +366,32 @@ fn a_map_of_rollups_is_the_map_of_the_flows() {
     for (since, until, source) in ranges {
         for by in [MapBy::Workload, MapBy::Namespace, MapBy::Pod] {
             let search = Search { since, until, ..Search::default() };
-            let from_rollups = index.service_map(&search, by);
+            let from_flows = index.snapshot().service_map(&search, by);
+            let from_rollups = index.service_map_of_rollups(&search, by);
             let source = if by == MapBy::Pod { "flows" } else { source };
             assert!(from_rollups.source.contains(source), "{} for {since:?} {until:?}", from_rollups.source);
-            let from_flows = index.snapshot().service_map(&search, by);
             assert!(!from_flows.edges.is_empty());
             assert_same(&from_rollups, &from_flows);
         }
     }
+}
+
+#[test]
+fn rollups_serve_where_they_are_less_work() {
+    let index = Index::new(Config::default()).unwrap();
+    let talk = Talk::new(pod("web", 1), pod("api", 1));
+    // Two pods that talk without end: a minute is one row for six hundred flows.
+    let flows: Vec<Flow> = (0..60_000).map(|i| talk.flow(second(i / 10))).collect();
+    for flows in flows.chunks(10_000) {
+        append(&index, flows);
+    }
+    let map = index.service_map(&Search::default(), MapBy::Workload);
+    assert!(map.source.starts_with("edges_1h ("), "{}", map.source);
+    assert_same(&map, &index.snapshot().service_map(&Search::default(), MapBy::Workload));
+    // A cluster's thin traffic has hardly fewer rows than flows.
+    let thin = Index::new(Config::default()).unwrap();
+    append(&thin, &cluster(8, 5_000));
+    assert_eq!(thin.service_map(&Search::default(), MapBy::Workload).source, "flows");
 }
 
 /// Any flow of a small shop: seen from any place, at any minute of three hours, with or without a workload.
@@ -442,9 +459,9 @@ proptest! {
         let (since, until): (Option<Timestamp>, Option<Timestamp>) = (time(range.0), time(range.1));
         let search = Search { since, until, ..Search::default() };
         for by in [MapBy::Workload, MapBy::Namespace] {
-            let from_rollups = index.service_map(&search, by);
             let from_flows = index.snapshot().service_map(&search, by);
-            assert_same(&from_rollups, &from_flows);
+            assert_same(&index.service_map_of_rollups(&search, by), &from_flows);
+            assert_same(&index.service_map(&search, by), &from_flows);
         }
     }
 }

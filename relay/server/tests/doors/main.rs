@@ -1,4 +1,5 @@
 //! The relay through its doors: real gRPC and HTTP clients against a relay in this process, on ports of its own.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod collector;
 mod flight_sql;

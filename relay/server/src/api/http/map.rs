@@ -18,7 +18,7 @@ const DROP_GROUPS_MAX: usize = 1000;
 
 /// Who talks to whom, with what volume, errors and drops.
 ///
-/// Counted from the rollups wherever they give the exact answer; `source` tells what it was counted from.
+/// Counted from the rollups where they give the exact answer with less work; `source` tells what it was counted from.
 #[utoipa::path(
     get,
     path = "/api/v1/map",
