@@ -300,8 +300,15 @@ pub struct RelayConfig {
     /// Batches sent ahead of their acknowledgment. Default 16, enough for 100,000 flows a second over 100 ms.
     pub window_batches: usize,
     /// Bytes of batches held in memory while the relay is slow or away. Default 64 MiB, about a million flows. When
-    /// full, the oldest batch that was not sent yet is lost, counted, and told to the relay.
+    /// full, batches go to `spool_dir`; without one the oldest that was not sent yet is lost, counted, and told to the
+    /// relay.
     pub spool_bytes_max: usize,
+    /// Folder for batches that find no room in memory, or that were not acknowledged when the collector ended; they are
+    /// sent after its next start. `null` (the default) for none. One collector uses it at a time.
+    pub spool_dir: Option<PathBuf>,
+    /// Bytes of batches in that folder. Default 1 GiB, some fifteen million flows. When full, the oldest batch is lost,
+    /// counted, and told to the relay.
+    pub spool_disk_bytes_max: u64,
     /// Milliseconds before the first attempt to connect again; doubles up to `retry_ms_max`. Default 200.
     pub retry_ms_min: u64,
     /// Most milliseconds between two attempts to connect. Default 10,000.
@@ -319,6 +326,8 @@ impl Default for RelayConfig {
             batch_age_ms_max: 50,
             window_batches: 16,
             spool_bytes_max: 64 << 20,
+            spool_dir: None,
+            spool_disk_bytes_max: 1 << 30,
             retry_ms_min: 200,
             retry_ms_max: 10_000,
             ack_timeout_ms: 15_000,

@@ -5,6 +5,7 @@
 //! relay has acknowledged it; after a broken connection everything unacknowledged is sent again and the relay drops
 //! what it had already.
 
+mod disk;
 mod link;
 mod packer;
 mod parcel;
@@ -22,6 +23,7 @@ use crate::config::RelayConfig;
 use crate::ledger::{Cause, Tallies};
 use crate::ring::{Event, Reader};
 
+use disk::Disk;
 use link::Link;
 use packer::Packer;
 use spool::Spool;
@@ -52,8 +54,10 @@ pub(crate) struct ShipStats {
     pub(crate) connections: AtomicU64,
     /// Attempts to connect that failed, and connections that broke.
     pub(crate) failures: AtomicU64,
-    /// Bytes in the spool now.
+    /// Bytes of the spool in memory now.
     pub(crate) spool_bytes: AtomicU64,
+    /// Bytes of the spool on the disk now.
+    pub(crate) spool_disk_bytes: AtomicU64,
     /// Batches in the spool now.
     pub(crate) spool_batches: AtomicU64,
     /// Whether a relay is connected now.
@@ -72,8 +76,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(bytes_max: usize, stats: Arc<ShipStats>, tallies: Arc<Tallies>) -> Self {
-        let spool = std::sync::Mutex::new(Spool::new(bytes_max));
+    fn new(spool: Spool, stats: Arc<ShipStats>, tallies: Arc<Tallies>) -> Self {
+        let spool = std::sync::Mutex::new(spool);
         Self { spool, filled: Notify::new(), emptied: Notify::new(), stats, tallies }
     }
 
@@ -81,6 +85,11 @@ impl Shared {
     fn with<R>(&self, work: impl FnOnce(&mut Spool) -> R) -> R {
         let mut spool = self.spool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let result = work(&mut spool);
+        let damaged = spool.take_damaged();
+        if damaged > 0 {
+            self.tallies.add(Cause::NotSent, 0, damaged);
+        }
+        self.stats.spool_disk_bytes.store(spool.disk_bytes(), Ordering::Relaxed);
         self.stats.spool_bytes.store(spool.bytes() as u64, Ordering::Relaxed);
         self.stats.spool_batches.store(spool.len() as u64, Ordering::Relaxed);
         result
@@ -89,7 +98,7 @@ impl Shared {
 
 /// Ships what `reader` reads until the history ends; then waits for the last acknowledgments, at most `deadline`.
 ///
-/// What is not acknowledged by then is counted as lost.
+/// What is not acknowledged by then stays in the spool on the disk for the next start; without one it is lost, and counted.
 pub(crate) async fn ship(
     config: RelayConfig,
     sender: Sender,
@@ -98,7 +107,9 @@ pub(crate) async fn ship(
     deadline: Duration,
 ) {
     let Some(address) = config.address.clone() else { return };
-    let shared = Arc::new(Shared::new(config.spool_bytes_max, stats, Arc::clone(&sender.tallies)));
+    let spool = Spool::new(sender.boot_id, config.spool_bytes_max, open_disk(&config));
+    let shared = Arc::new(Shared::new(spool, stats, Arc::clone(&sender.tallies)));
+    shared.with(|_| ());
     let stop = CancellationToken::new();
     let link = Link::new(address, &config, sender.clone(), Arc::clone(&shared));
     let linked = tokio::spawn(link.run(stop.clone()));
@@ -110,8 +121,32 @@ pub(crate) async fn ship(
     }
     let (batches, rows) = shared.with(|spool| (spool.len(), spool.rows()));
     if drained.is_err() && rows > 0 {
-        shared.tallies.add(Cause::NotSent, 0, rows);
-        tracing::error!(batches, rows, "the relay was not reached in time: these flows are lost");
+        let lost = shared.with(Spool::leave);
+        if lost < rows {
+            tracing::warn!(batches, rows = rows - lost, "the relay was not reached in time: flows wait on the disk");
+        }
+        if lost > 0 {
+            shared.tallies.add(Cause::NotSent, 0, lost);
+            tracing::error!(rows = lost, "the relay was not reached in time: these flows are lost");
+        }
+    }
+}
+
+/// The spool on the disk, where there is one; a folder that cannot be used is said and done without.
+fn open_disk(config: &RelayConfig) -> Option<Disk> {
+    let folder = config.spool_dir.as_ref()?;
+    match Disk::open(folder, config.spool_disk_bytes_max) {
+        Ok(disk) => {
+            if disk.len() > 0 {
+                tracing::info!(batches = disk.len(), rows = disk.rows(), "flows of the last run wait for the relay");
+            }
+            Some(disk)
+        }
+        Err(error) => {
+            let folder = folder.display();
+            tracing::error!(%folder, %error, "the spool on the disk cannot be used: flows wait in memory only");
+            None
+        }
     }
 }
 

@@ -110,6 +110,11 @@ impl OwnMetrics {
             "Bytes of batches held for the relay",
             &[none(load(&ship.spool_bytes))],
         )?;
+        out.gauge(
+            "weir_collector_spool_disk_bytes",
+            "Bytes of batches held for the relay on the disk",
+            &[none(load(&ship.spool_disk_bytes))],
+        )?;
         out.gauge("weir_collector_spool_batches", "Batches held for the relay", &[none(load(&ship.spool_batches))])?;
         out.counter(
             "weir_collector_flows_acknowledged",

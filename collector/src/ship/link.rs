@@ -126,17 +126,17 @@ impl Link {
         self.shared.stats.connections.fetch_add(1, Ordering::Relaxed);
         self.shared.stats.connected.store(true, Ordering::Relaxed);
         info!(relay = self.address, "connected to the relay");
-        for (sequence, parcel) in self.shared.with(|spool| spool.unacknowledged()) {
+        for (number, parcel) in self.shared.with(|spool| spool.unacknowledged()) {
             self.shared.stats.batches_repeated.fetch_add(1, Ordering::Relaxed);
-            self.send_while_reading(&messages, parcel.messages(&self.sender, sequence), &mut acks).await?;
+            self.send_while_reading(&messages, parcel.messages(&self.sender, number), &mut acks).await?;
         }
         loop {
             let filled = self.shared.filled.notified();
             let next = self.shared.with(|s| if s.in_flight() < self.window { s.next() } else { None });
             let in_flight = self.shared.with(|s| s.in_flight());
             match next {
-                Some((sequence, parcel)) => {
-                    self.send_while_reading(&messages, parcel.messages(&self.sender, sequence), &mut acks).await?;
+                Some((number, parcel)) => {
+                    self.send_while_reading(&messages, parcel.messages(&self.sender, number), &mut acks).await?;
                 }
                 None => tokio::select! {
                     ack = acks.message() => self.take(ack)?,
@@ -185,10 +185,7 @@ impl Link {
     fn take(&self, ack: Result<Option<PutResult>, tonic::Status>) -> Result<(), Broken> {
         let result = ack.map_err(|status| Broken::Refused(Box::new(status)))?.ok_or(Broken::Closed)?;
         let ack = BatchAck::decode(result.app_metadata).map_err(Broken::Acknowledgment)?;
-        if ack.boot_id != self.sender.boot_id {
-            return Ok(());
-        }
-        let (batches, rows) = self.shared.with(|spool| spool.acknowledge(ack.sequence));
+        let (batches, rows) = self.shared.with(|spool| spool.acknowledge((ack.boot_id, ack.sequence)));
         self.shared.stats.batches_acknowledged.fetch_add(batches, Ordering::Relaxed);
         self.shared.stats.rows_acknowledged.fetch_add(rows, Ordering::Relaxed);
         self.shared.emptied.notify_one();

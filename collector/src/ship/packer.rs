@@ -117,8 +117,8 @@ impl Packer {
         };
         let lost = self.shared.with(|spool| spool.push(parcel));
         self.sender.tallies.add(Cause::ShipperOvertaken, rows, 0);
-        self.sender.tallies.add(Cause::SpoolFull, rows, lost.iter().map(Parcel::rows).sum());
-        for line in lost.into_iter().flat_map(Parcel::into_losses) {
+        self.sender.tallies.add(Cause::SpoolFull, rows, lost.rows);
+        for line in lost.losses {
             tell_later(&mut self.untold, line);
         }
         self.shared.filled.notify_one();

@@ -5,15 +5,18 @@ use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, I
 use arrow::record_batch::RecordBatch;
 use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::Bytes;
-use flow::LossRecord;
+use flow::{LossRecord, LossStage};
 use prost::Message as _;
-use proto::convert::time_to_wire;
+use proto::convert::{time_from_wire, time_to_wire};
 use proto::weir::{BatchHeader, Loss};
 
 use super::Sender;
+use super::disk::Number;
 
 /// Path of the descriptor under which flows are pushed.
 const FLOWS_PATH: &str = "flows";
+/// First bytes of a batch in a file.
+const FILE_MARK: &[u8] = b"WEIRSPL1";
 
 /// An encoded record batch and what is told with it.
 #[derive(Clone, Debug)]
@@ -55,15 +58,8 @@ impl Parcel {
     }
 
     /// The messages to send, the last with the header of the batch.
-    pub(super) fn messages(&self, sender: &Sender, sequence: u64) -> Vec<FlightData> {
-        let header = BatchHeader {
-            node: sender.node.clone(),
-            boot_id: sender.boot_id,
-            sequence,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            losses: self.losses.iter().map(loss_to_wire).collect(),
-            rows: self.rows,
-        };
+    pub(super) fn messages(&self, sender: &Sender, (boot_id, sequence): Number) -> Vec<FlightData> {
+        let header = BatchHeader { node: sender.node.clone(), boot_id, sequence, ..self.header() };
         let mut messages = self.messages.clone();
         if let Some(last) = messages.last_mut() {
             last.app_metadata = Bytes::from(header.encode_to_vec());
@@ -71,9 +67,57 @@ impl Parcel {
         messages
     }
 
+    fn header(&self) -> BatchHeader {
+        BatchHeader {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            losses: self.losses.iter().map(loss_to_wire).collect(),
+            rows: self.rows,
+            ..BatchHeader::default()
+        }
+    }
+
+    /// The batch as a file holds it: a mark, the version of the table, a CRC-32C of what follows, then messages with
+    /// their lengths before them, the header first.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut body = self.header().encode_length_delimited_to_vec();
+        for message in &self.messages {
+            body.extend(message.encode_length_delimited_to_vec());
+        }
+        let mut bytes = FILE_MARK.to_vec();
+        bytes.extend_from_slice(&table::schema::SCHEMA_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
+        bytes.append(&mut body);
+        bytes
+    }
+
+    /// Reads a file; `None` where it is damaged or of another version of the table.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.strip_prefix(FILE_MARK)?;
+        let (version, bytes) = bytes.split_first_chunk::<4>()?;
+        let (sum, body) = bytes.split_first_chunk::<4>()?;
+        let fits = u32::from_le_bytes(*version) == table::schema::SCHEMA_VERSION;
+        if !fits || u32::from_le_bytes(*sum) != crc32c::crc32c(body) {
+            return None;
+        }
+        let mut body = Bytes::copy_from_slice(body);
+        let header = BatchHeader::decode_length_delimited(&mut body).ok()?;
+        let mut messages = Vec::new();
+        while !body.is_empty() {
+            messages.push(FlightData::decode_length_delimited(&mut body).ok()?);
+        }
+        let bytes = messages.iter().map(|m| m.data_header.len() + m.data_body.len()).sum();
+        Some(Self {
+            messages,
+            losses: header.losses.into_iter().map(loss_from_wire).collect(),
+            rows: header.rows,
+            bytes,
+        })
+    }
+
     #[cfg(test)]
-    pub(super) const fn for_test(rows: u64, bytes: usize) -> Self {
-        Self { messages: Vec::new(), losses: Vec::new(), rows, bytes }
+    pub(super) fn for_test(rows: u64, bytes: usize) -> Self {
+        let message = FlightData { data_body: vec![0; bytes].into(), ..FlightData::default() };
+        Self { messages: vec![message], losses: Vec::new(), rows, bytes }
     }
 }
 
@@ -84,6 +128,17 @@ pub(super) fn opening() -> FlightData {
     let schema =
         IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(&table::schema(), &mut tracker, &options);
     FlightData::from(schema).with_descriptor(FlightDescriptor::new_path(vec![FLOWS_PATH.to_owned()]))
+}
+
+fn loss_from_wire(loss: Loss) -> LossRecord {
+    LossRecord {
+        window: time_from_wire(loss.window.unwrap_or_default()),
+        // A stage of a later version; the batch was lost or late in shipping.
+        stage: LossStage::from_name(&loss.stage).unwrap_or(LossStage::Ship),
+        cause: loss.cause,
+        seen: loss.seen,
+        lost: loss.lost,
+    }
 }
 
 fn loss_to_wire(loss: &LossRecord) -> Loss {
