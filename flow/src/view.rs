@@ -90,6 +90,9 @@ pub struct Completeness {
     pub losses: Vec<Loss>,
     /// Nodes that did not answer or report lately.
     pub missing_nodes: Vec<String>,
+    /// Files of the store whose flows are missing, each with what is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
 }
 
 /// Losses of one stage of one node.

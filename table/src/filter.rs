@@ -8,8 +8,9 @@ use arrow::record_batch::RecordBatch;
 use flow::FlowFilter;
 use flow::filter::{Filter, FilterError, FilterSet};
 
-use crate::{RowReader, SchemaError};
+use crate::{Col, RowReader, SchemaError};
 
+mod columns;
 mod rules;
 mod truth;
 
@@ -59,6 +60,16 @@ impl BatchFilter {
     #[must_use]
     pub const fn filters(&self) -> &FilterSet {
         &self.filters
+    }
+
+    /// Columns that decide whether a row passes; the others may hold anything.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Col> {
+        let filters = self.filters.whitelist().iter().chain(self.filters.blacklist());
+        let mut columns: Vec<Col> = filters.flat_map(Filter::rules).flat_map(columns::columns).collect();
+        columns.sort_by_key(|col| col.index());
+        columns.dedup();
+        columns
     }
 
     /// Marks the rows that pass, without nulls.

@@ -51,6 +51,8 @@ pub(crate) enum Command {
     /// Make traffic to measure with
     #[command(subcommand)]
     Bench(crate::bench::BenchCommand),
+    /// List, check, compact, copy out and take in the flows of a store
+    Store(crate::store::StoreArgs),
     /// Print a completion script
     Completion {
         /// Shell to complete for

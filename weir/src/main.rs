@@ -6,13 +6,14 @@ mod cli;
 mod doctor;
 mod serve;
 mod settings;
+mod store;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, ConfigAction};
+use cli::{Cli, Command, ConfigAction, Part};
 use settings::{LogFormat, Settings};
 
 fn main() -> ExitCode {
@@ -40,6 +41,7 @@ fn run(cli: &Cli) -> Result<()> {
             Ok(())
         }
         Command::Bench(command) => bench::run(command),
+        Command::Store(args) => store::run(args, &Settings::load(cli, Part::Relay)?),
         Command::Doctor { json } => doctor::run(*json),
         Command::Collector(_) | Command::Relay(_) | Command::Up(_) => {
             let part = cli.command.part().expect("these commands run a part");

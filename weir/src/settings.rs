@@ -98,7 +98,21 @@ relay: {metrics: {listen: '127.0.0.1:9966'}}"
         }
         Part::Collector | Part::Relay => "{}",
     };
-    serde_norway::from_str(text).expect("the text above is YAML")
+    let mut layers = Layers(serde_norway::from_str(text).expect("the text above is YAML"));
+    if matches!(part, Part::Relay | Part::Both) {
+        layers.lay("relay.store.place", path_value(&data_folder()));
+    }
+    layers.0
+}
+
+/// Where a relay keeps its flows: a place for services where root runs it, else one of the user's own.
+fn data_folder() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/weir");
+    }
+    let of_user = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let state = of_user("XDG_STATE_HOME").or_else(|| of_user("HOME").map(|home| home.join(".local/state")));
+    state.map_or_else(|| std::env::temp_dir().join("weir"), |state| state.join("weir"))
 }
 
 struct Layers(Value);
@@ -165,6 +179,8 @@ impl Layers {
     }
 
     fn lay(&mut self, key: &str, value: Value) {
+        // The store by its place alone, which must not take its other settings away.
+        let key = if key == "relay.store" && value.is_string() { "relay.store.place" } else { key };
         let nested = key.rsplit('.').fold(value, |inner, part| {
             let mut level = Mapping::new();
             level.insert(part.into(), inner);

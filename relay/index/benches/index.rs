@@ -4,18 +4,21 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
 use flow::{FlowFilter, Timestamp};
-use relay_index::{BatchOrigin, Config, Index, MapBy, Search};
+use relay_index::{BatchOrigin, Config, Fsync, Incoming, Index, MapBy, Search, StoreConfig};
 use table::{BatchFilter, FlowBatchBuilder};
 
 use traffic::Traffic;
 
 const BATCH_ROWS: usize = 1_000;
 const ROUNDS: usize = 5;
+/// Batches appended by one call, as when several collectors push.
+const GROUP: usize = 16;
 
 fn main() {
     let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
@@ -53,6 +56,75 @@ fn measure(flows: usize) {
     count(&index, flows);
     search(&index, &traffic);
     aggregate(&index);
+    drop(index);
+    store(flows);
+}
+
+/// The same with a store: what the log and the files cost, and searches in files.
+fn store(flows: usize) {
+    let folder = tempfile::tempdir().expect("a folder for the store");
+    for (name, fsync) in [("without fsync", Fsync::Off), ("with fsync", Fsync::Batch)] {
+        let folder = folder.path().join(name);
+        let mut traffic = Traffic::seeded(1);
+        let config = Config { rows_max: 2 * flows, bytes_max: 8 << 30, ..Config::default() };
+        let store = StoreConfig { fsync, ..StoreConfig::new(folder) };
+        let (index, _) = Index::open(config, store).expect("the store is new");
+        let took = log(&index, &mut traffic, flows.min(2_000_000));
+        let rows = as_f64(flows.min(2_000_000));
+        let written = as_f64(usize::try_from(index.store_stats().log.bytes_written).expect("it fits"));
+        let (ns, bytes) = (took.as_secs_f64() * 1e9 / rows, written / rows);
+        println!("  append {name}, 16 batches of {BATCH_ROWS} a call: {ns:.0} ns and {bytes:.1} bytes of log a flow");
+    }
+    files(flows, &folder.path().join("files"));
+}
+
+/// Appends batches with the log, sixteen a call; gives the time it took.
+fn log(index: &Index, traffic: &mut Traffic, flows: usize) -> Duration {
+    let mut builder = FlowBatchBuilder::new();
+    let mut appending = Duration::ZERO;
+    for _ in 0..flows / BATCH_ROWS / GROUP {
+        let origin = BatchOrigin { node: "node-1".to_owned(), ..BatchOrigin::default() };
+        let incoming: Vec<Incoming> = (0..GROUP)
+            .map(|_| Incoming { origin: origin.clone(), batch: batch(traffic, &mut builder), losses: Vec::new() })
+            .collect();
+        let start = Instant::now();
+        let taken = index.append_all(&incoming);
+        appending += start.elapsed();
+        assert!(taken.iter().all(Result::is_ok), "the disk has room");
+    }
+    appending
+}
+
+fn files(flows: usize, folder: &Path) {
+    let mut traffic = Traffic::seeded(1);
+    let config = Config { rows_max: 2_000_000, bytes_max: 8 << 30, ..Config::default() };
+    let store = StoreConfig { fsync: Fsync::Off, compact: false, ..StoreConfig::new(folder.to_owned()) };
+    let (index, _) = Index::open(config.clone(), store.clone()).expect("the store is new");
+    let mut sealing = Duration::ZERO;
+    let now = Timestamp(1_790_000_000_000_000_000);
+    let mut left = flows;
+    while left > 0 {
+        log(&index, &mut traffic, left.min(500_000));
+        left -= left.min(500_000);
+        let start = Instant::now();
+        index.seal_all(now).expect("the disk has room");
+        sealing += start.elapsed();
+    }
+    let stats = index.store_stats();
+    let (bytes, rows) = (stats.file_bytes, stats.file_rows);
+    let [bytes, rows] = [bytes, rows].map(|n| as_f64(usize::try_from(n).expect("it fits")));
+    println!(
+        "  files: {:.1} bytes a flow, {} files, written at {:.0} k flows/s",
+        bytes / rows,
+        stats.files,
+        rows / sealing.as_secs_f64() / 1e3
+    );
+    drop(index);
+    let start = Instant::now();
+    let (index, recovery) = Index::open(config, store).expect("the store is there");
+    println!("  open: {:.0} ms, {} flows in files", millis(start.elapsed()), recovery.file_rows);
+    println!("  in files:");
+    search(&index, &traffic);
 }
 
 fn count(index: &Index, flows: usize) {

@@ -1,7 +1,9 @@
 //! Limits of the index.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Fsync;
 use crate::RollupLimits;
 
 /// How much the index may hold.
@@ -30,6 +32,51 @@ impl Default for Config {
             ledger_lines_max: 100_000,
             nodes_max: 10_000,
             rollups: RollupLimits::default(),
+        }
+    }
+}
+
+/// Where flows are kept so that they survive, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Folder on a local disk: the log, the catalogue and, without `url`, the files.
+    pub folder: PathBuf,
+    /// Object store that has the files instead, such as `s3://bucket/prefix`.
+    pub url: Option<String>,
+    /// When the log is forced to the disk.
+    pub fsync: Fsync,
+    /// Bytes after which the log begins a new file. 64 MiB: some seconds of a busy relay, so that little is read twice
+    /// after a crash.
+    pub log_file_bytes: u64,
+    /// Rows that become one run of files. 524,288: about 20 MB, worth a request to an object store.
+    pub file_rows: usize,
+    /// Age at which rows become files though they are fewer.
+    pub file_age: Duration,
+    /// Age at which files are deleted.
+    pub keep: Duration,
+    /// Bytes all files may have together; the oldest hours are deleted first.
+    pub bytes_max: u64,
+    /// Time that files which were replaced stay, for queries that began before.
+    pub grace: Duration,
+    /// Whether the files of an hour that is over become one.
+    pub compact: bool,
+}
+
+impl StoreConfig {
+    /// The defaults, in this folder.
+    #[must_use]
+    pub const fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            url: None,
+            fsync: Fsync::Batch,
+            log_file_bytes: 64 << 20,
+            file_rows: 524_288,
+            file_age: Duration::from_secs(300),
+            keep: Duration::from_secs(7 * 86_400),
+            bytes_max: 20 << 30,
+            grace: Duration::from_secs(900),
+            compact: true,
         }
     }
 }

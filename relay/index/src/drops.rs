@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow::view::{DropBucket, DropGroup, DropSummary, FlowRow, Party};
-use flow::{Timestamp, Verdict};
+use flow::{Flow, Timestamp, Verdict};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use table::column::Texts;
 use table::{BatchFilter, Col};
 
-use crate::map::{Columns, Parties};
-use crate::scan::Opened;
+use crate::files::Chunk;
+use crate::map::{COLUMNS, Columns, Parties};
+use crate::scan::{FileRows, Opened};
 use crate::{Hit, Search, Segment, Snapshot};
 
 /// Slices of a timeline, at most.
@@ -41,8 +42,29 @@ struct Counts {
     packets: u64,
     first: Timestamp,
     last: Timestamp,
+    /// Order of arrival of the latest of them.
+    seq: u64,
     /// The latest of them, which shows the parties.
-    shown: Hit,
+    shown: Shown,
+}
+
+/// A drop that shows what its group looks like.
+#[derive(Debug)]
+enum Shown {
+    /// In memory.
+    Hot(Hit),
+    /// In a file: only where, so that its row group does not stay in memory.
+    Cold(Chunk, u16),
+}
+
+impl Shown {
+    /// The flow; without its file nothing is known of it.
+    fn flow(&self) -> Flow {
+        match self {
+            Self::Hot(hit) => hit.flow(),
+            Self::Cold(chunk, row) => FileRows::new(chunk.clone(), vec![*row]).flow(0).unwrap_or_default(),
+        }
+    }
 }
 
 /// Texts, each with a number.
@@ -80,8 +102,11 @@ struct Drops {
 
 pub(crate) fn drop_summary(snapshot: &Snapshot, search: &Search, groups_max: usize) -> DropSummary {
     let mut drops = Drops::default();
+    for chunk in snapshot.chunks().filter(|chunk| chunk.meets(search)) {
+        drops.add_chunk(&chunk, search);
+    }
     for segment in snapshot.segments().filter(|segment| segment.meets(search)) {
-        drops.add(segment, search);
+        drops.add(segment, search, None);
     }
     let timeline = drops.timeline();
     let total = drops.total;
@@ -89,7 +114,23 @@ pub(crate) fn drop_summary(snapshot: &Snapshot, search: &Search, groups_max: usi
 }
 
 impl Drops {
-    fn add(&mut self, segment: &Arc<Segment>, search: &Search) {
+    /// Adds the drops of a row group. Most have few or none, so first only what tells is read.
+    fn add_chunk(&mut self, chunk: &Chunk, search: &Search) {
+        if !chunk.may_match(&search.filter) {
+            return;
+        }
+        let telling = [&search.filter.columns()[..], &[Col::Verdict]].concat();
+        let Some(segment) = chunk.segment(&telling) else { return };
+        if !segment.matching(&Search { filter: dropped(), ..search.clone() }).has_true() {
+            return;
+        }
+        let columns = [COLUMNS, &search.filter.columns(), &[Col::KernelDropFunction]].concat();
+        if let Some(segment) = chunk.segment(&columns) {
+            self.add(&Arc::new(segment), search, Some(chunk));
+        }
+    }
+
+    fn add(&mut self, segment: &Arc<Segment>, search: &Search, chunk: Option<&Chunk>) {
         let dropped = dropped();
         let marked = segment.matching(&Search { filter: dropped, ..search.clone() });
         if !marked.has_true() {
@@ -103,15 +144,21 @@ impl Drops {
         let functions = Texts::of(segment.batch(), Col::KernelDropFunction).expect("segments have the table's shape");
         let opened = Arc::new(Opened::new(segment.clone()));
         for row in marked.set_indices() {
-            self.add_row(&mut columns, &functions, &opened, row);
+            self.add_row(&mut columns, &functions, &opened, (row, chunk));
         }
     }
 
-    fn add_row(&mut self, columns: &mut Columns<'_>, functions: &Texts, opened: &Arc<Opened>, row: usize) {
+    fn add_row(
+        &mut self,
+        columns: &mut Columns<'_>,
+        functions: &Texts,
+        opened: &Arc<Opened>,
+        (row, chunk): (usize, Option<&Chunk>),
+    ) {
         let packets = columns.packets(row);
         let reason = self.names.number(columns.reason(row));
         let hit = opened.hit(row);
-        let time = hit.time();
+        let (time, seq) = (hit.time(), hit.seq());
         self.total = self.total.saturating_add(packets);
         let second = time.0.div_euclid(Timestamp::NANOS_PER_SECOND);
         *self.seconds.entry((second, reason)).or_default() += packets;
@@ -123,24 +170,27 @@ impl Drops {
             protocol: columns.facts(row).protocol.0,
             port: columns.destination_port(row),
         };
+        let shown = || match chunk {
+            None => Shown::Hot(hit.clone()),
+            Some(chunk) => Shown::Cold(chunk.clone(), u16::try_from(row).expect("a batch has fewer rows")),
+        };
         if let Some(counts) = self.groups.get_mut(&alike) {
             counts.packets = counts.packets.saturating_add(packets);
             counts.first = counts.first.min(time);
             if time >= counts.last {
                 counts.last = time;
-                counts.shown = hit;
+                counts.seq = seq;
+                counts.shown = shown();
             }
         } else if self.groups.len() < GROUPS_MAX {
-            self.groups.insert(alike, Counts { packets, first: time, last: time, shown: hit });
+            self.groups.insert(alike, Counts { packets, first: time, last: time, seq, shown: shown() });
         }
     }
 
     /// The groups, the largest first.
     fn groups(self, groups_max: usize) -> Vec<DropGroup> {
         let mut groups: Vec<(Alike, Counts)> = self.groups.into_iter().collect();
-        groups.sort_by(|(_, a), (_, b)| {
-            b.packets.cmp(&a.packets).then(b.last.cmp(&a.last)).then(b.shown.seq().cmp(&a.shown.seq()))
-        });
+        groups.sort_by(|(_, a), (_, b)| b.packets.cmp(&a.packets).then(b.last.cmp(&a.last)).then(b.seq.cmp(&a.seq)));
         groups.truncate(groups_max);
         groups.iter().map(|(alike, counts)| group(&self.names, *alike, counts)).collect()
     }

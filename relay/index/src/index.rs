@@ -2,23 +2,44 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use arrow::record_batch::RecordBatch;
 use flow::view::Completeness;
 use flow::{LossRecord, NodeState, Timestamp};
-use table::{SchemaError, conform, tidy};
+use table::SchemaError;
 use tokio::sync::watch;
 
+use crate::files::{FileEntry, Files, Trouble};
 use crate::ledger::Ledger;
 use crate::nodes::Nodes;
-use crate::segment::as_u64;
 use crate::store::Store;
-use crate::{Config, ConfigError, Follower, LedgerLine, Node, Rollups, Segment, Snapshot};
+use crate::wal::{LogStats, StateRecord, Wal};
+use crate::{Config, ConfigError, Follower, LedgerLine, Node, Rollups, Snapshot};
 
-/// The hot index. All methods take `&self`; appending is serialised inside, reading never waits for it.
+mod append;
+mod import;
+mod open;
+mod retain;
+mod upkeep;
+
+pub use append::Incoming;
+pub use import::Imported;
+use open::Durable;
+pub use open::{OpenError, Recovery};
+pub use upkeep::{StoreStats, Upkeep};
+
+/// Losses without a batch that wait to be logged; more are in memory only until the log begins its next file.
+const UNLOGGED_MAX: usize = 10_000;
+
+/// The index: the newest flows in memory and, where it has a store, all others in files. All methods take `&self`;
+/// appending is serialised inside, reading never waits for it.
 #[derive(Debug)]
 pub struct Index {
     writer: Mutex<Writer>,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    /// The log, where there is a store. Who holds it appends; taken before `writer`.
+    log: Mutex<Option<Wal>>,
+    /// What the log did, for those who must not wait for the disk.
+    log_stats: Mutex<LogStats>,
+    durable: Option<Durable>,
     rollups: Rollups,
 }
 
@@ -29,6 +50,12 @@ struct Writer {
     nodes: Nodes,
     ledger: Ledger,
     batches_repeated: u64,
+    refused_full: u64,
+    /// Losses that came without a batch and are not in the log yet.
+    unlogged: Vec<(String, Vec<LossRecord>)>,
+    /// Files, as readers are to see them.
+    files: Arc<Vec<Arc<FileEntry>>>,
+    reader: Option<Arc<Files>>,
 }
 
 /// Where a batch comes from.
@@ -73,21 +100,41 @@ pub enum AppendError {
         #[source]
         source: SchemaError,
     },
+    /// It cannot be written to the log. It may be sent again: it will be taken once the disk takes it.
+    #[error("the log of the store cannot be written, flows wait where they are")]
+    Log {
+        /// Why not.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// The memory is full of flows that are in no file yet. It may be sent again.
+    #[error("the memory is full of flows that are in no file yet, more have to wait")]
+    Full,
+}
+
+impl AppendError {
+    /// Whether the batch is good and may be taken later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Log { .. } | Self::Full)
+    }
 }
 
 /// What the index holds and has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Rows held.
+    /// Rows held in memory.
     pub rows: u64,
     /// Bytes held.
     pub bytes: u64,
     /// Rows appended since the start.
     pub rows_seen: u64,
-    /// Rows evicted since the start; `rows_seen = rows + rows_evicted`.
+    /// Rows that left the memory since the start; `rows_seen = rows + rows_evicted`.
     pub rows_evicted: u64,
     /// Batches dropped because they had been appended before.
     pub batches_repeated: u64,
+    /// Rows that are in no file yet; 0 without a store.
+    pub rows_unpublished: u64,
     /// Segments held.
     pub segments: u64,
 }
@@ -100,38 +147,14 @@ impl Index {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
         let rollups = Rollups::new(config.rollups.clone());
-        let writer = Writer {
-            nodes: Nodes::new(config.nodes_max),
-            ledger: Ledger::new(config.ledger_lines_max),
-            store: Store::new(config),
-            batches_repeated: 0,
-        };
-        Ok(Self { writer: Mutex::new(writer), snapshots: watch::Sender::new(Arc::default()), rollups })
-    }
-
-    /// Appends the flows of a batch, unless the batch was appended before, and shows them to readers. A batch of more
-    /// than [`table::MAX_BATCH_ROWS`] rows is refused. Merging small batches happens here, so a call may take some
-    /// milliseconds: call it from a thread that may block.
-    ///
-    /// # Errors
-    /// The batch is none of flows; the index is unchanged.
-    pub fn append(&self, origin: &BatchOrigin, batch: &RecordBatch) -> Result<Appended, AppendError> {
-        let refuse = |source| AppendError::Schema { node: origin.node.clone(), sequence: origin.sequence, source };
-        let batch = conform(batch).and_then(|batch| tidy(&batch)).map_err(refuse)?;
-        let mut writer = self.writer();
-        if writer.nodes.is_repeated(origin) {
-            writer.batches_repeated += 1;
-            let acknowledged = writer.nodes.sequence(&origin.node);
-            return Ok(Appended { repeated: true, rows: 0, acknowledged });
-        }
-        let rows = batch.num_rows();
-        if rows > 0 {
-            let segment = Segment::new(batch, writer.store.end_seq()).map_err(refuse)?;
-            writer.store.append(segment, origin.received);
-            self.snapshots.send_replace(Arc::new(writer.store.snapshot()));
-        }
-        writer.nodes.took(origin, as_u64(rows));
-        Ok(Appended { repeated: false, rows, acknowledged: origin.sequence })
+        Ok(Self {
+            writer: Mutex::new(Writer::new(config)),
+            snapshots: watch::Sender::new(Arc::default()),
+            log: Mutex::new(None),
+            log_stats: Mutex::default(),
+            durable: None,
+            rollups,
+        })
     }
 
     /// Merges small batches that have waited for longer than [`crate::Config::segment_age`]. Call it every few seconds, from a
@@ -139,20 +162,16 @@ impl Index {
     pub fn merge_old(&self, now: Timestamp) {
         let mut writer = self.writer();
         if writer.store.merge_old(now) {
-            self.snapshots.send_replace(Arc::new(writer.store.snapshot()));
+            self.show(&writer);
         }
     }
 
     /// Adds lines to the loss ledger; counts of the same window, stage and cause add up.
     pub fn record_losses(&self, node: &str, losses: &[LossRecord]) {
         let mut writer = self.writer();
-        for loss in losses {
-            writer.ledger.record(node, loss);
-        }
-        let lost = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.lost));
-        if lost > 0 {
-            let node = writer.nodes.node(node);
-            node.lost = node.lost.saturating_add(lost);
+        writer.record_losses(node, losses);
+        if self.durable.is_some() && writer.unlogged.len() < UNLOGGED_MAX {
+            writer.unlogged.push((node.to_owned(), losses.to_vec()));
         }
     }
 
@@ -203,13 +222,14 @@ impl Index {
     /// known but not connected now.
     #[must_use]
     pub fn completeness(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Completeness {
+        let damaged = self.damaged(since, until);
         let oldest = self.snapshot().oldest().map(|time| time.to_string()).unwrap_or_default();
         let writer = self.writer();
         let losses = writer.ledger.losses(since, until);
         let lost = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.lost));
         let missing = |node: &Node| node.state != NodeState::NODE_CONNECTED;
         let missing_nodes = writer.nodes.sorted().into_iter().filter(missing).map(|node| node.name).collect();
-        Completeness { oldest, lost, losses, missing_nodes }
+        Completeness { oldest, lost, losses, missing_nodes, damaged }
     }
 
     /// The counts by the minute and by the hour.
@@ -225,8 +245,63 @@ impl Index {
         Stats { batches_repeated: writer.batches_repeated, ..writer.store.stats() }
     }
 
+    /// What is wrong with files that have rows of a range.
+    fn damaged(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Vec<String> {
+        let Some(durable) = &self.durable else { return Vec::new() };
+        let meets = |trouble: &Trouble| {
+            let (oldest, newest) = trouble.range;
+            since.is_none_or(|since| newest >= since) && until.is_none_or(|until| oldest <= until)
+        };
+        durable.files.troubles().into_iter().filter(meets).map(|trouble| trouble.problem).collect()
+    }
+
+    /// Shows readers what the writer has.
+    fn show(&self, writer: &Writer) {
+        self.snapshots.send_replace(Arc::new(writer.store.snapshot(&writer.files, writer.reader.as_ref())));
+    }
+
+    fn note_log(&self, log: &Wal) {
+        *self.log_stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = log.stats();
+    }
+
+    fn log(&self) -> MutexGuard<'_, Option<Wal>> {
+        self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         // A panic inside leaves at worst a batch half counted; the data itself is swapped in whole.
         self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    fn new(config: Config) -> Self {
+        Self {
+            nodes: Nodes::new(config.nodes_max),
+            ledger: Ledger::new(config.ledger_lines_max),
+            store: Store::new(config),
+            batches_repeated: 0,
+            refused_full: 0,
+            unlogged: Vec::new(),
+            files: Arc::default(),
+            reader: None,
+        }
+    }
+
+    fn record_losses(&mut self, node: &str, losses: &[LossRecord]) {
+        for loss in losses {
+            self.ledger.record(node, loss);
+        }
+        let lost = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.lost));
+        if lost > 0 {
+            let node = self.nodes.node(node);
+            node.lost = node.lost.saturating_add(lost);
+        }
+    }
+
+    /// All that is known besides flows.
+    fn state(&self) -> StateRecord {
+        let (lines, folded) = self.ledger.forms();
+        StateRecord { end_seq: self.store.end_seq(), nodes: self.nodes.forms(), lines, folded }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use flow::view::Loss;
 use flow::{LossRecord, LossStage, Timestamp};
 
+use crate::wal::LineForm;
+
 /// Length of a window of the ledger.
 pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
@@ -72,6 +74,26 @@ impl Ledger {
             if let Some(((window, place), counts)) = self.lines.pop_first() {
                 self.fold(window, place, counts);
             }
+        }
+    }
+
+    /// The lines in the form of the log: those that are kept, and those that were folded.
+    pub(crate) fn forms(&self) -> (Vec<LineForm>, Vec<LineForm>) {
+        let kept = self.lines.iter().map(|((window, place), counts)| line(*window, place, *counts));
+        let folded = self.folded.iter().map(|(place, (window, counts))| line(*window, place, *counts));
+        (kept.map(|line| LineForm::of(&line)).collect(), folded.map(|line| LineForm::of(&line)).collect())
+    }
+
+    /// Takes the lines as the log has them, in place of what is known.
+    pub(crate) fn restore(&mut self, kept: &[LineForm], folded: &[LineForm]) {
+        (self.lines, self.folded) = (BTreeMap::new(), BTreeMap::new());
+        for line in folded.iter().map(LineForm::line) {
+            let place = Place { node: line.node, stage: line.stage, cause: line.cause };
+            self.fold(line.window, place, Counts { seen: line.seen, lost: line.lost });
+        }
+        for line in kept.iter().map(LineForm::line) {
+            let LedgerLine { node, window, stage, cause, seen, lost } = line;
+            self.record(&node, &LossRecord { window, stage, cause, seen, lost });
         }
     }
 

@@ -4,22 +4,32 @@
 //! number in order of arrival, so that following after a snapshot has neither gap nor repeat. What does not fit is
 //! evicted oldest first and counted.
 
+mod archive;
 mod config;
 mod drops;
+mod files;
 mod follow;
+mod home;
 mod index;
 mod ledger;
 mod map;
+mod names;
 mod nodes;
 mod rollup;
 mod scan;
 mod segment;
 mod snapshot;
 mod store;
+mod wal;
 
-pub use config::{Config, ConfigError};
+pub use archive::{Archive, StoredFile};
+pub use config::{Config, ConfigError, StoreConfig};
+pub use files::{Chunk, ReadError};
 pub use follow::{Followed, Follower};
-pub use index::{AppendError, Appended, BatchOrigin, Index, Stats};
+pub use home::HomeError;
+pub use index::{
+    AppendError, Appended, BatchOrigin, Imported, Incoming, Index, OpenError, Recovery, Stats, StoreStats, Upkeep,
+};
 pub use ledger::LedgerLine;
 pub use map::MapBy;
 pub use nodes::Node;
@@ -30,3 +40,4 @@ pub use rollup::{
 pub use scan::{Hit, Order, Scan, Search};
 pub use segment::Segment;
 pub use snapshot::Snapshot;
+pub use wal::{Damage, DamageKind, Fsync, LogStats};

@@ -6,9 +6,12 @@
 //! and requests are recorded once, so they count wherever they were seen. All of this can be told from rollups too, and
 //! they serve wherever they give the exact answer.
 
+use std::sync::Arc;
+
 use flow::Timestamp;
 use flow::view::ServiceMap;
 
+use crate::files::Chunk;
 use crate::{Index, Search, Segment, Snapshot};
 
 pub(crate) mod columns;
@@ -18,7 +21,7 @@ pub(crate) mod party;
 mod plan;
 mod rollup;
 
-pub(crate) use columns::Columns;
+pub(crate) use columns::{COLUMNS, Columns};
 use edge::Edges;
 pub(crate) use party::{Parties, Party};
 use plan::Plan;
@@ -44,6 +47,36 @@ impl MapBy {
             "namespace" => Some(Self::Namespace),
             "pod" => Some(Self::Pod),
             _ => None,
+        }
+    }
+}
+
+/// Rows in memory, or in a file.
+enum Part<'a> {
+    Hot(&'a Arc<Segment>),
+    Cold(Chunk),
+}
+
+/// The parts of a snapshot that may have rows a search asks for.
+fn parts<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<Part<'a>> {
+    let hot = snapshot.segments().filter(|segment| segment.meets(search)).map(Part::Hot);
+    let cold = snapshot.chunks().filter(|chunk| chunk.meets(search)).map(Part::Cold);
+    hot.chain(cold).collect()
+}
+
+impl Edges {
+    fn add_parts(&mut self, parts: &[Part<'_>], search: &Search) {
+        let columns = [COLUMNS, &search.filter.columns()].concat();
+        for part in parts {
+            match part {
+                Part::Hot(segment) => self.add(segment, search),
+                Part::Cold(chunk) if !chunk.may_match(&search.filter) => {}
+                Part::Cold(chunk) => {
+                    if let Some(segment) = chunk.segment(&columns) {
+                        self.add(&segment, search);
+                    }
+                }
+            }
         }
     }
 }
@@ -78,9 +111,7 @@ impl Index {
             edges.add_rollup(rollup);
         }
         for search in &plan.flows {
-            for segment in snapshot.segments().filter(|segment| segment.meets(search)) {
-                edges.add(segment, search);
-            }
+            edges.add_parts(&parts(&snapshot, search), search);
         }
         let oldest = plan.rollups.iter().map(|rollup| rollup.start()).min();
         let oldest = oldest.into_iter().chain(snapshot.oldest()).min();
@@ -89,13 +120,9 @@ impl Index {
 }
 
 pub(crate) fn service_map(snapshot: &Snapshot, search: &Search, by: MapBy) -> ServiceMap {
-    let segments: Vec<&Segment> =
-        snapshot.segments().filter(|segment| segment.meets(search)).map(AsRef::as_ref).collect();
-    let mut edges = in_parallel(&segments, |segments| {
+    let mut edges = in_parallel(&parts(snapshot, search), |parts| {
         let mut edges = Edges::default();
-        for segment in segments {
-            edges.add(segment, search);
-        }
+        edges.add_parts(parts, search);
         edges
     })
     .into_iter()
@@ -119,7 +146,7 @@ fn finish(
 }
 
 /// Works on runs of segments, one run a processor, and gives the results in order.
-fn in_parallel<T: Send>(segments: &[&Segment], work: impl Fn(&[&Segment]) -> T + Sync) -> Vec<T> {
+fn in_parallel<T: Send>(segments: &[Part<'_>], work: impl Fn(&[Part<'_>]) -> T + Sync) -> Vec<T> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = processors.min(segments.len().div_ceil(SEGMENTS_PER_THREAD)).max(1);
     let run = segments.len().div_ceil(threads).max(1);

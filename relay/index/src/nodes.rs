@@ -5,6 +5,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::BatchOrigin;
+use crate::wal::NodeForm;
 
 /// One node as the relay knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,11 +32,22 @@ pub struct Node {
     pub lost: u64,
 }
 
+/// Boots of one collector that are remembered: after a restart it sends what its boots before had left, and when a
+/// connection breaks then, batches of several boots come again.
+const BOOTS_MAX: usize = 8;
+
 /// All nodes, bounded: the one that was silent for longest is forgotten first.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    nodes: HashMap<String, Node, RandomState>,
+    nodes: HashMap<String, Known, RandomState>,
     nodes_max: usize,
+}
+
+/// A node and the last batch of each of its boots, the one that sent last first.
+#[derive(Debug, Default)]
+struct Known {
+    node: Node,
+    boots: Vec<(u64, u64)>,
 }
 
 impl Nodes {
@@ -46,19 +58,17 @@ impl Nodes {
     /// The node of this name, made where it is not known.
     pub(crate) fn node(&mut self, name: &str) -> &mut Node {
         if !self.nodes.contains_key(name) && self.nodes.len() >= self.nodes_max {
-            let silent = self.nodes.values().min_by_key(|node| node.last_seen).map(|node| node.name.clone());
+            let silent = self.nodes.values().min_by_key(|known| known.node.last_seen);
+            let silent = silent.map(|known| known.node.name.clone());
             silent.and_then(|name| self.nodes.remove(&name));
         }
-        self.nodes.entry_ref(name).or_insert_with(|| Node { name: name.to_owned(), ..Node::default() })
+        let known = || Known { node: Node { name: name.to_owned(), ..Node::default() }, boots: Vec::new() };
+        &mut self.nodes.entry_ref(name).or_insert_with(known).node
     }
 
     /// Whether this batch was taken before. Sources that do not number their batches never repeat one.
     pub(crate) fn is_repeated(&self, origin: &BatchOrigin) -> bool {
-        origin.sequence != 0
-            && self
-                .nodes
-                .get(&origin.node)
-                .is_some_and(|node| node.boot_id == origin.boot_id && origin.sequence <= node.sequence)
+        origin.sequence != 0 && origin.sequence <= self.sequence(&origin.node, origin.boot_id)
     }
 
     /// Notes a batch that was taken.
@@ -75,17 +85,40 @@ impl Nodes {
                 ours.clone_from(theirs);
             }
         }
+        self.remember(origin);
     }
 
-    /// Number of the last batch taken from the node.
-    pub(crate) fn sequence(&self, name: &str) -> u64 {
-        self.nodes.get(name).map_or(0, |node| node.sequence)
+    fn remember(&mut self, origin: &BatchOrigin) {
+        let Some(known) = self.nodes.get_mut(&origin.node) else { return };
+        known.boots.retain(|(boot, _)| *boot != origin.boot_id);
+        known.boots.insert(0, (origin.boot_id, origin.sequence));
+        known.boots.truncate(BOOTS_MAX);
+    }
+
+    /// Number of the last batch taken from a boot of the node.
+    pub(crate) fn sequence(&self, name: &str, boot_id: u64) -> u64 {
+        let boots = self.nodes.get(name).map_or(&[][..], |known| &known.boots);
+        boots.iter().find(|(boot, _)| *boot == boot_id).map_or(0, |(_, sequence)| *sequence)
     }
 
     /// All nodes by name.
     pub(crate) fn sorted(&self) -> Vec<Node> {
-        let mut nodes: Vec<Node> = self.nodes.values().cloned().collect();
+        let mut nodes: Vec<Node> = self.nodes.values().map(|known| known.node.clone()).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         nodes
+    }
+
+    /// All nodes in the form of the log.
+    pub(crate) fn forms(&self) -> Vec<NodeForm> {
+        self.nodes.values().map(|known| NodeForm::of(&known.node, known.boots.clone())).collect()
+    }
+
+    /// Takes the nodes as the log has them, in place of what is known.
+    pub(crate) fn restore(&mut self, forms: &[NodeForm]) {
+        self.nodes.clear();
+        for form in forms.iter().take(self.nodes_max) {
+            let (node, boots) = form.node();
+            self.nodes.insert(node.name.clone(), Known { node, boots });
+        }
     }
 }

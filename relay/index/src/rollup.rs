@@ -319,9 +319,9 @@ impl State {
     fn miss(&mut self, snapshot: &Snapshot) {
         self.stats.flows_missed += snapshot.first_seq() - self.end_seq;
         self.end_seq = snapshot.first_seq();
-        let Some(oldest) = snapshot.oldest() else { return };
+        let Some(missed) = snapshot.out_of_memory_until() else { return };
         for period in Period::ALL {
-            let next = oldest.0.div_euclid(1_000).div_euclid(period.micros()) + 1;
+            let next = missed.0.div_euclid(1_000).div_euclid(period.micros()) + 1;
             let since = &mut self.whole_since[period as usize];
             *since = next.max(*since);
         }

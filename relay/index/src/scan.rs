@@ -7,8 +7,13 @@ use std::sync::{Arc, OnceLock};
 use flow::{Flow, Timestamp};
 use table::{BatchFilter, RowReader};
 
-use crate::Segment;
+use crate::files::Chunk;
 use crate::segment::as_u64;
+use crate::{Segment, Snapshot};
+
+mod file_rows;
+
+pub(crate) use file_rows::FileRows;
 
 /// Which rows are asked for.
 #[derive(Clone, Debug, Default)]
@@ -32,18 +37,44 @@ pub enum Order {
 
 /// A walk over the matching rows of a snapshot, in true order of time.
 ///
-/// Segments overlap in time, because nodes deliver late. A segment is looked at once its range begins, so a walk that
-/// stops early has filtered only the segments it reached.
+/// Segments and row groups overlap in time, because nodes deliver late. One is looked at once its range begins, so a
+/// walk that stops early has filtered only those it reached. Of a row group the columns of the filter are read first,
+/// the others for the rows that are asked for.
 #[derive(Debug)]
 pub struct Scan {
     search: Search,
     order: Order,
-    /// Segments not looked at yet, the next one last.
-    pending: Vec<Arc<Segment>>,
+    /// Parts not looked at yet, the next one last.
+    pending: Vec<Part>,
     active: BinaryHeap<Cursor>,
 }
 
-/// A segment being walked.
+/// A run of rows, in memory or in a file.
+#[derive(Clone, Debug)]
+enum Part {
+    Hot(Arc<Segment>),
+    Cold(Chunk),
+}
+
+impl Part {
+    fn time_range(&self) -> (Timestamp, Timestamp) {
+        match self {
+            Self::Hot(segment) => segment.time_range(),
+            Self::Cold(chunk) => chunk.time_range(),
+        }
+    }
+
+    /// The part with the columns that a search looks at; `None` where no row can match.
+    fn open(self, search: &Search) -> Option<(Arc<Segment>, Option<Chunk>)> {
+        match self {
+            Self::Hot(segment) => Some((segment, None)),
+            Self::Cold(chunk) if !chunk.may_match(&search.filter) => None,
+            Self::Cold(chunk) => Some((Arc::new(chunk.segment(&search.filter.columns())?), Some(chunk))),
+        }
+    }
+}
+
+/// A part being walked.
 #[derive(Debug)]
 struct Cursor {
     opened: Arc<Opened>,
@@ -52,26 +83,30 @@ struct Cursor {
     order: Order,
 }
 
-/// A segment and, once a flow was read, the reader that shares its endpoints between the flows.
+/// A part and, once a flow was read, the reader that shares its endpoints between the flows.
 #[derive(Debug)]
 pub(crate) struct Opened {
     segment: Arc<Segment>,
     reader: OnceLock<RowReader>,
+    in_file: Option<FileRows>,
 }
 
 impl Scan {
-    pub(crate) fn new<'a>(segments: impl Iterator<Item = &'a Arc<Segment>>, search: Search, order: Order) -> Self {
-        let mut pending: Vec<Arc<Segment>> = segments.filter(|segment| segment.meets(&search)).cloned().collect();
+    pub(crate) fn new(snapshot: &Snapshot, search: Search, order: Order) -> Self {
+        let hot = snapshot.segments().filter(|segment| segment.meets(&search)).cloned().map(Part::Hot);
+        let cold = snapshot.chunks().filter(|chunk| chunk.meets(&search)).map(Part::Cold);
+        let mut pending: Vec<Part> = cold.chain(hot).collect();
         match order {
-            Order::NewestFirst => pending.sort_by_key(|segment| segment.time_range().1),
-            Order::OldestFirst => pending.sort_by_key(|segment| std::cmp::Reverse(segment.time_range().0)),
+            Order::NewestFirst => pending.sort_by_key(|part| part.time_range().1),
+            Order::OldestFirst => pending.sort_by_key(|part| std::cmp::Reverse(part.time_range().0)),
         }
         Self { search, order, pending, active: BinaryHeap::new() }
     }
 
-    /// Opens every segment that may hold the next row.
+    /// Opens every part that may hold the next row.
     fn open_reached(&mut self) {
-        while let Some(segment) = self.pending.pop_if(|segment| reached(self.order, self.active.peek(), segment)) {
+        while let Some(part) = self.pending.pop_if(|part| reached(self.order, self.active.peek(), part)) {
+            let Some((segment, chunk)) = part.open(&self.search) else { continue };
             let marked = segment.matching(&self.search);
             if !marked.has_true() {
                 continue;
@@ -80,17 +115,18 @@ impl Scan {
             if self.order == Order::OldestFirst {
                 rows.reverse();
             }
-            let opened = Arc::new(Opened { segment, reader: OnceLock::new() });
+            let in_file = chunk.map(|chunk| FileRows::new(chunk, rows.iter().rev().copied().collect()));
+            let opened = Arc::new(Opened { segment, reader: OnceLock::new(), in_file });
             self.active.push(Cursor { opened, rows, order: self.order });
         }
     }
 }
 
-/// Whether a segment may hold a row that comes before the next one of the segments being walked.
-fn reached(order: Order, next: Option<&Cursor>, segment: &Segment) -> bool {
+/// Whether a part may hold a row that comes before the next one of the parts being walked.
+fn reached(order: Order, next: Option<&Cursor>, part: &Part) -> bool {
     let Some(next) = next else { return true };
     let time = next.opened.segment.time(next.row());
-    let (oldest, newest) = segment.time_range();
+    let (oldest, newest) = part.time_range();
     match order {
         Order::NewestFirst => newest >= time,
         Order::OldestFirst => oldest <= time,
@@ -103,7 +139,8 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Hit> {
         self.open_reached();
         let mut cursor = self.active.peek_mut()?;
-        let hit = Hit { opened: cursor.opened.clone(), row: cursor.row() };
+        let place = cursor.opened.in_file.as_ref().map_or(0, |rows| rows.len() - cursor.rows.len());
+        let hit = Hit { opened: cursor.opened.clone(), row: cursor.row(), place };
         cursor.rows.pop();
         if cursor.rows.is_empty() {
             std::collections::binary_heap::PeekMut::pop(cursor);
@@ -146,6 +183,8 @@ impl Eq for Cursor {}
 pub struct Hit {
     opened: Arc<Opened>,
     row: usize,
+    /// Of which place in the walk over its row group, where it is in a file.
+    place: usize,
 }
 
 impl Hit {
@@ -167,20 +206,22 @@ impl Hit {
         self.opened.segment.node(self.row)
     }
 
-    /// Reads the flow.
+    /// Reads the flow. Where it is in a file that turns out to be damaged, what the walk had read of it already is
+    /// given, and the file is named by [`crate::Index::completeness`].
     #[must_use]
     pub fn flow(&self) -> Flow {
-        self.opened.reader().flow(self.row)
+        let in_file = self.opened.in_file.as_ref().and_then(|rows| rows.flow(self.place));
+        in_file.unwrap_or_else(|| self.opened.reader().flow(self.row))
     }
 }
 
 impl Opened {
     pub(crate) fn new(segment: Arc<Segment>) -> Self {
-        Self { segment, reader: OnceLock::new() }
+        Self { segment, reader: OnceLock::new(), in_file: None }
     }
 
     pub(crate) fn hit(self: &Arc<Self>, row: usize) -> Hit {
-        Hit { opened: self.clone(), row }
+        Hit { opened: self.clone(), row, place: 0 }
     }
 
     fn reader(&self) -> &RowReader {

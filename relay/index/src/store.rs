@@ -1,10 +1,13 @@
 //! The segments as the writer keeps them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flow::Timestamp;
 use table::{MAX_BATCH_ROWS, merge};
 
+use crate::files::{FileEntry, Files};
 use crate::segment::as_u64;
 use crate::{Config, Segment, Snapshot, Stats};
 
@@ -25,9 +28,21 @@ pub(crate) struct Store {
     tail: Vec<Arc<Segment>>,
     /// When the first row of the tail arrived.
     tail_since: Timestamp,
+    /// When the oldest row that is in no file arrived, or was first looked at.
+    unpublished_since: Timestamp,
     first_seq: u64,
     end_seq: u64,
+    rows: u64,
+    /// Rows that were there before the start.
+    rows_before: u64,
     bytes: usize,
+    /// Whether rows have to be in files before they may leave.
+    durable: bool,
+    /// All rows below this are in files.
+    published: u64,
+    /// Ends of the runs of rows that are in files and here, the oldest first. Runs leave as a whole, so that a row is
+    /// always either here or seen in its file.
+    runs: VecDeque<u64>,
 }
 
 impl Store {
@@ -39,9 +54,59 @@ impl Store {
             sealed: Arc::default(),
             tail: Vec::new(),
             tail_since: Timestamp::default(),
+            unpublished_since: Timestamp::default(),
             first_seq: 0,
             end_seq: 0,
+            rows: 0,
+            rows_before: 0,
             bytes: 0,
+            durable: false,
+            published: 0,
+            runs: VecDeque::new(),
+        }
+    }
+
+    /// Makes an empty store go on after rows that are in files.
+    pub(crate) fn go_on_after(&mut self, published: u64) {
+        debug_assert_eq!(self.end_seq, self.first_seq);
+        self.durable = true;
+        self.published = published;
+        self.rows_before = published;
+        (self.first_seq, self.end_seq) = (published, published);
+    }
+
+    /// Takes rows from this number on away again.
+    pub(crate) fn truncate_to(&mut self, seq: u64) {
+        if seq >= self.end_seq {
+            return;
+        }
+        self.seal();
+        let sealed = Arc::make_mut(&mut self.sealed);
+        while let Some(last) = sealed.pop_if(|last| last.end_seq() > seq) {
+            self.rows -= as_u64(last.rows());
+            self.bytes -= last.bytes();
+            let kept = usize::try_from(seq.saturating_sub(last.first_seq())).expect("less than its rows");
+            if kept > 0 {
+                let batch = last.batch().slice(0, kept);
+                let kept = Segment::new(batch, last.first_seq()).expect("a part has the shape of the whole");
+                self.rows += as_u64(kept.rows());
+                self.bytes += kept.bytes();
+                sealed.push(Arc::new(kept));
+            }
+        }
+        self.end_seq = seq;
+        self.first_seq = self.first_seq.min(seq);
+    }
+
+    /// Leaves out numbers of rows that could not be read.
+    pub(crate) fn skip_to(&mut self, seq: u64) {
+        if seq <= self.end_seq {
+            return;
+        }
+        self.seal();
+        self.end_seq = seq;
+        if self.rows == 0 {
+            self.first_seq = seq;
         }
     }
 
@@ -50,21 +115,25 @@ impl Store {
         self.end_seq
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self, files: &Arc<Vec<Arc<FileEntry>>>, reader: Option<&Arc<Files>>) -> Snapshot {
         Snapshot {
             sealed: self.sealed.clone(),
             tail: self.tail.clone(),
             first_seq: self.first_seq,
             end_seq: self.end_seq,
+            rows: self.rows,
+            files: files.clone(),
+            reader: reader.cloned(),
         }
     }
 
     pub(crate) fn stats(&self) -> Stats {
         Stats {
-            rows: self.end_seq - self.first_seq,
+            rows: self.rows,
             bytes: as_u64(self.bytes),
-            rows_seen: self.end_seq,
-            rows_evicted: self.first_seq,
+            rows_seen: self.end_seq - self.rows_before,
+            rows_evicted: self.end_seq - self.rows_before - self.rows,
+            rows_unpublished: if self.durable { self.end_seq - self.published.min(self.end_seq) } else { 0 },
             batches_repeated: 0,
             segments: as_u64(self.sealed.len() + self.tail.len()),
         }
@@ -79,7 +148,11 @@ impl Store {
         if self.tail.is_empty() {
             self.tail_since = now;
         }
+        if self.end_seq == self.published {
+            self.unpublished_since = now;
+        }
         self.end_seq = segment.end_seq();
+        self.rows += as_u64(segment.rows());
         self.bytes += segment.bytes();
         self.tail.push(Arc::new(segment));
         self.compact();
@@ -98,6 +171,46 @@ impl Store {
         self.merge_tail(0);
         self.tail_since = now;
         true
+    }
+
+    /// Whether no row can be taken besides so many that are about to come, because those that are here are not in files yet.
+    pub(crate) fn is_full(&self, rows_to_come: u64) -> bool {
+        self.durable && self.runs.is_empty() && !self.fits(self.rows + rows_to_come, self.bytes)
+    }
+
+    fn fits(&self, rows: u64, bytes: usize) -> bool {
+        rows <= as_u64(self.config.rows_max) && bytes <= self.config.bytes_max
+    }
+
+    /// The next run of rows to be put into a file: full segments of at most `rows_max` rows together. Fewer, or those
+    /// that are not full, only where the first of them has waited for `age`.
+    pub(crate) fn next_run(&mut self, rows_max: usize, age: Duration, now: Timestamp) -> Vec<Arc<Segment>> {
+        // A clock that jumped back must not keep rows from their file.
+        let waited = now.since(self.unpublished_since) >= age || now < self.unpublished_since;
+        let old = waited && self.end_seq > self.published;
+        let waiting = self.sealed.iter().filter(|segment| segment.first_seq() >= self.published);
+        let full = waiting.map(|segment| segment.rows()).sum::<usize>() >= rows_max;
+        if !full && !old {
+            return Vec::new();
+        }
+        if !full {
+            self.seal();
+        }
+        let mut rows = 0;
+        let waiting = self.sealed.iter().filter(|segment| segment.first_seq() >= self.published);
+        let fits = |segment: &&Arc<Segment>| {
+            rows += segment.rows();
+            rows <= rows_max || rows == segment.rows()
+        };
+        waiting.take_while(fits).cloned().collect()
+    }
+
+    /// Notes that the rows up to here are in files.
+    pub(crate) fn published(&mut self, end_seq: u64, now: Timestamp) {
+        self.published = end_seq;
+        self.unpublished_since = now;
+        self.runs.push_back(end_seq);
+        self.evict();
     }
 
     fn tail_rows(&self) -> usize {
@@ -135,16 +248,33 @@ impl Store {
         Arc::make_mut(&mut self.sealed).append(&mut self.tail);
     }
 
-    /// Drops the oldest segments until the limits hold; the newest one always stays.
+    /// Drops the oldest segments until the limits hold: runs that are in files, or where there are no files any but the
+    /// newest one.
     fn evict(&mut self) {
+        if !self.durable {
+            self.evict_segments();
+            return;
+        }
+        while !self.fits(self.rows, self.bytes) {
+            let Some(end_seq) = self.runs.pop_front() else { return };
+            let sealed = Arc::make_mut(&mut self.sealed);
+            let evicted = sealed.iter().take_while(|segment| segment.end_seq() <= end_seq).count();
+            for segment in sealed.drain(..evicted) {
+                self.bytes -= segment.bytes();
+                self.rows -= as_u64(segment.rows());
+            }
+            self.first_seq = end_seq;
+        }
+    }
+
+    fn evict_segments(&mut self) {
         let mut evicted = 0;
         let mut bytes = self.bytes;
         let mut first_seq = self.first_seq;
         let segments = self.sealed.len() + self.tail.len();
         for segment in self.sealed.iter().chain(&self.tail) {
             let rows = self.end_seq - first_seq;
-            let fits = rows <= as_u64(self.config.rows_max) && bytes <= self.config.bytes_max;
-            if fits || evicted + 1 == segments {
+            if self.fits(rows, bytes) || evicted + 1 == segments {
                 break;
             }
             evicted += 1;
@@ -155,6 +285,7 @@ impl Store {
             return;
         }
         self.bytes = bytes;
+        self.rows -= first_seq - self.first_seq;
         self.first_seq = first_seq;
         let of_sealed = evicted.min(self.sealed.len());
         if of_sealed > 0 {

@@ -9,12 +9,14 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use relay_index::{Segment, Snapshot};
+use relay_index::Snapshot;
 
+mod part;
 mod prune;
 mod shape;
 mod source;
 
+use part::Part;
 use source::FlowSource;
 
 /// The flows of a snapshot.
@@ -23,15 +25,12 @@ use source::FlowSource;
 /// sharpens as it goes.
 #[derive(Debug)]
 pub(crate) struct FlowsTable {
-    /// The newest first, because most questions are about what is new.
-    segments: Vec<Arc<Segment>>,
+    parts: Vec<Part>,
 }
 
 impl FlowsTable {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
-        let mut segments: Vec<Arc<Segment>> = snapshot.segments().cloned().collect();
-        segments.sort_by_key(|segment| std::cmp::Reverse(segment.time_range().1));
-        Self { segments }
+        Self { parts: Part::all_of(snapshot) }
     }
 }
 
@@ -52,11 +51,11 @@ impl TableProvider for FlowsTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let partitions = state.config().target_partitions().min(self.segments.len()).max(1);
+        let partitions = state.config().target_partitions().min(self.parts.len()).max(1);
         let mut parts = vec![Vec::new(); partitions];
-        // Dealt out in turn, so that every partition begins with new segments.
-        for (i, segment) in self.segments.iter().enumerate() {
-            parts[i % partitions].push(segment.clone());
+        // Dealt out in turn, so that every partition begins with new rows.
+        for (i, part) in self.parts.iter().enumerate() {
+            parts[i % partitions].push(part.clone());
         }
         let source = FlowSource::new(parts, projection, limit)?;
         Ok(DataSourceExec::from_data_source(source))

@@ -1,7 +1,8 @@
 //! Errors as text for the other side of a wire.
 
 /// Text of an error with all its causes.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod store;
 
 pub use check::ConfigError;
+pub use store::{FsyncMode, StoreConfig};
 
 /// Settings of the relay. An unknown key is an error; a missing one has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub peer_tls: Option<tls::ClientTls>,
     /// The index of flows in memory.
     pub index: IndexConfig,
+    /// Where flows are kept so that they survive.
+    pub store: StoreConfig,
     /// SQL.
     pub sql: SqlConfig,
     /// Milliseconds that stopping may take before what is left is cut off. Default 10,000: Kubernetes kills after 30
@@ -57,8 +61,7 @@ pub struct GrpcConfig {
     /// `GetFlows` answers that may be streaming at the same time; more are refused with `RESOURCE_EXHAUSTED`. Default
     /// 1,024.
     pub streams_max: usize,
-    /// Flows that wait for one client that reads slowly; when they are full its stream stands still. Default 1,024, some
-    /// 500 KiB: half of them are read and encoded at a time, and with 256 the turns of the threads cost as much again.
+    /// Flows that wait for one client that reads slowly; when they are full its stream stands still. Default 256.
     pub stream_buffer_flows: usize,
     /// Flows a following client may lag behind the newest; beyond that it jumps ahead and is told what it lost.
     /// Default 100,000.
@@ -215,6 +218,7 @@ impl Default for Config {
             peer_names: Vec::new(),
             peer_tls: None,
             index: IndexConfig::default(),
+            store: StoreConfig::default(),
             sql: SqlConfig::default(),
             shutdown_deadline_ms: 10_000,
         }
@@ -227,7 +231,7 @@ impl Default for GrpcConfig {
             listen: loopback(4245),
             connections_max: 4096,
             streams_max: 1024,
-            stream_buffer_flows: 1024,
+            stream_buffer_flows: 256,
             lag_flows_max: 100_000,
             stall_ms: 30_000,
             tls: None,

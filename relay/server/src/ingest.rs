@@ -4,9 +4,11 @@ mod flight;
 mod header;
 mod peer;
 mod tally;
+mod upkeep;
 mod writer;
 
 pub(crate) use flight::FlightIngest;
 pub(crate) use peer::open_peers;
+pub(crate) use upkeep::keep_up;
 pub(crate) use writer::{Ingest, Queue, write};
 use writer::{Job, Rejected, record_losses};

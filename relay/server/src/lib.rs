@@ -18,10 +18,11 @@ mod nodes;
 mod rate;
 mod relay;
 mod start;
+pub mod store;
 
 pub use config::{
-    Config, ConfigError, FlightSqlConfig, GrpcConfig, HttpConfig, IndexConfig, IngestConfig, LiveConfig, MetricsConfig,
-    PeerConfig, SqlConfig,
+    Config, ConfigError, FlightSqlConfig, FsyncMode, GrpcConfig, HttpConfig, IndexConfig, IngestConfig, LiveConfig,
+    MetricsConfig, PeerConfig, SqlConfig, StoreConfig,
 };
 pub use listen::ListenError;
 pub use start::{RunError, Running, StartError, start};

@@ -3,6 +3,7 @@
 mod exposition;
 mod hubble;
 mod rollups;
+mod store;
 
 use std::fmt;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub(crate) struct Metrics {
     pub(crate) hubble: HubbleMetrics,
     /// State of the rollups.
     pub(crate) rollups: RollupGauges,
+    /// The store.
+    pub(crate) store: store::StoreMetrics,
 }
 
 /// State of the index.
@@ -151,6 +154,7 @@ impl Metrics {
             index: IndexGauges::default(),
             hubble,
             rollups: RollupGauges::default(),
+            store: store::StoreMetrics::default(),
         };
         metrics.register_own();
         metrics
@@ -177,6 +181,7 @@ impl Metrics {
         own.register("index_rows", "Flows held in the index", self.index.rows.clone());
         own.register("index_bytes", "Memory the index occupies", self.index.bytes.clone());
         own.register("index_limit_bytes", "Memory the index may occupy", self.index.bytes_max.clone());
+        self.store.register(own);
         own.register("index_evicted_rows", "Flows that left the index to make room", self.index.evicted.clone());
         self.rollups.register(own);
     }

@@ -6,12 +6,13 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use flow::{Clock, NodeState, SystemClock, Timestamp};
-use relay_index::Index;
+use relay_index::{DamageKind, Index};
 use relay_query::{Engine, Limits};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::ingest::{Ingest, Queue};
@@ -64,6 +65,8 @@ pub(crate) struct Stages {
     pub(crate) sources: Stage,
     /// The writer of the index.
     pub(crate) writer: Stage,
+    /// What looks after the store.
+    pub(crate) upkeep: Stage,
     /// What gives out: streams of clients.
     pub(crate) streams: Stage,
     /// The ports.
@@ -89,14 +92,16 @@ impl Stage {
 }
 
 impl Relay {
-    /// An empty relay, and the queue that its writer is to read.
+    /// A relay with what its store held before, and the queue that its writer is to read.
+    ///
+    /// Reads what the store held before, which may take seconds: call it from a thread that may block.
     pub(crate) fn new(config: Config, http_addr: SocketAddr) -> Result<(Arc<Self>, Queue), StartError> {
         let clock = Box::new(SystemClock);
         let (ingest, queue) = Ingest::new(config.ingest.queue_batches);
         let gone_after = Duration::from_millis(config.ingest.node_gone_ms);
         let relay = Self {
             started: clock.now(),
-            index: Index::new(index_limits(&config))?,
+            index: open_index(&config)?,
             engine: Engine::new(query_limits(&config))?,
             ingest,
             presence: Presence::new(config.index.nodes_max, gone_after),
@@ -155,6 +160,7 @@ impl Relay {
         gauges.bytes_max.set(signed(self.config.index.memory_bytes_max as u64));
         gauges.evicted.inc_by(stats.rows_evicted.saturating_sub(gauges.evicted.get()));
         self.metrics.rollups.set(&self.index.rollups().stats());
+        self.metrics.store.refresh(&self.index.store_stats());
         let nodes = self.nodes();
         for (state, label) in NODE_STATES {
             let count = nodes.iter().filter(|n| n.state == state).count();
@@ -171,7 +177,40 @@ pub(crate) const NODE_STATES: [(NodeState, &str); 4] = [
     (NodeState::NODE_ERROR, "error"),
 ];
 
-fn index_limits(config: &Config) -> relay_index::Config {
+/// Opens the index and says what was found.
+fn open_index(config: &Config) -> Result<Index, StartError> {
+    let limits = index_limits(config);
+    let Some(store) = config.store.for_index() else {
+        info!("flows are kept in memory only");
+        return Ok(Index::new(limits)?);
+    };
+    let place = config.store.place.as_str();
+    let (index, found) = Index::open(limits, store)?;
+    for damage in &found.damages {
+        let (file, at, bytes) = (damage.path.display(), damage.at, damage.bytes);
+        match damage.kind {
+            DamageKind::TornTail => warn!(%file, at, bytes, "the log ended in an unfinished batch, which was cut off"),
+            kind => error!(%file, at, bytes, ?kind, "a part of the log cannot be read, its flows are missing"),
+        }
+    }
+    for problem in &found.troubles {
+        error!(problem, "a file of the store cannot be read, its flows are missing");
+    }
+    if found.catalog_rebuilt {
+        warn!(place, files = found.files, "the catalogue of the store was made again from its files");
+    }
+    info!(
+        place,
+        files = found.files,
+        flows_in_files = found.file_rows,
+        flows_in_log = found.rows,
+        log_bytes = found.log_bytes,
+        "opened the store"
+    );
+    Ok(index)
+}
+
+pub(crate) fn index_limits(config: &Config) -> relay_index::Config {
     relay_index::Config {
         rows_max: config.index.flows_max,
         bytes_max: config.index.memory_bytes_max,

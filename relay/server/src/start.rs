@@ -34,6 +34,12 @@ pub enum StartError {
     /// The index refuses its limits.
     #[error("relay setting index")]
     Index(#[from] relay_index::ConfigError),
+    /// The store cannot be opened.
+    #[error("relay setting store")]
+    Store(#[from] relay_index::OpenError),
+    /// Opening the store panicked, which is a bug.
+    #[error("opening the store panicked")]
+    Opening(#[source] JoinError),
     /// SQL refuses its limits.
     #[error("relay setting sql")]
     Sql(#[from] relay_query::LimitsError),
@@ -129,7 +135,8 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let http_addr = local(&http, config.http.listen);
     let flight_sql_addr = flight_sql.as_ref().zip(config.flight_sql.listen).map(|(l, wanted)| local(l, wanted));
     let metrics_addr = metrics.as_ref().zip(config.metrics.listen).map(|(l, wanted)| local(l, wanted));
-    let (relay, queue) = Relay::new(config, http_addr)?;
+    let opening = tokio::task::spawn_blocking(move || Relay::new(config, http_addr));
+    let (relay, queue) = opening.await.map_err(StartError::Opening)??;
     open_sources(&relay, queue);
     let mut doors = open_doors(&relay, (grpc, acceptor), http, metrics);
     if let Some(listener) = flight_sql {
@@ -154,6 +161,7 @@ fn local(listener: &TcpListener, wanted: SocketAddr) -> SocketAddr {
 fn open_sources(relay: &Arc<Relay>, queue: Queue) {
     let stages = &relay.stages;
     stages.writer.tasks.spawn(ingest::write(Arc::clone(relay), queue, stages.writer.stop.clone()));
+    stages.upkeep.tasks.spawn(ingest::keep_up(Arc::clone(relay), stages.upkeep.stop.clone()));
     ingest::open_peers(relay);
 }
 
@@ -213,6 +221,7 @@ async fn supervise(relay: Arc<Relay>, mut doors: Doors, shutdown: CancellationTo
 async fn stop_in_order(relay: &Relay, doors: &mut Doors) {
     relay.stages.sources.end().await;
     relay.stages.writer.end().await;
+    relay.stages.upkeep.end().await;
     relay.stages.streams.end().await;
     relay.stages.doors.end().await;
     while let Some(ended) = doors.join_next().await {

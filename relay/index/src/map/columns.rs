@@ -13,6 +13,43 @@ use super::party::PartyFacts;
 use super::{Parties, Party};
 use crate::segment::{column, flags};
 
+/// What [`Columns::open`] opens.
+pub(crate) const COLUMNS: &[Col] = &[
+    Col::Verdict,
+    Col::DropReason,
+    Col::FlowType,
+    Col::TrafficDirection,
+    Col::TracePoint,
+    Col::IsReply,
+    Col::IpSrc,
+    Col::IpDst,
+    Col::L4Protocol,
+    Col::SrcPort,
+    Col::DstPort,
+    Col::SrcIdentity,
+    Col::SrcNamespace,
+    Col::SrcPod,
+    Col::SrcWorkload,
+    Col::SrcNames,
+    Col::SrcService,
+    Col::SrcServiceNamespace,
+    Col::DstIdentity,
+    Col::DstNamespace,
+    Col::DstPod,
+    Col::DstWorkload,
+    Col::DstNames,
+    Col::DstService,
+    Col::DstServiceNamespace,
+    Col::L7Protocol,
+    Col::L7Type,
+    Col::L7LatencyNs,
+    Col::HttpCode,
+    Col::DnsRcode,
+    Col::Bytes,
+    Col::Packets,
+    Col::KernelDropReason,
+];
+
 /// Columns of one segment that maps and drops need.
 #[derive(Debug)]
 pub(crate) struct Columns<'a> {

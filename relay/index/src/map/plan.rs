@@ -121,6 +121,11 @@ fn is_held(snapshot: &Snapshot, search: &Search) -> bool {
     if snapshot.first_seq() == 0 {
         return true;
     }
+    // With a store the oldest file has what left the memory, up to what expired.
+    if snapshot.has_files() && search.since.is_some_and(|since| snapshot.oldest().is_some_and(|oldest| since >= oldest))
+    {
+        return true;
+    }
     let first = snapshot.segments().next().map(|segment| segment.time_range().1);
     first.is_some_and(|first| search.since.is_some_and(|since| since > first))
 }

@@ -9,3 +9,4 @@ mod map;
 mod rollup;
 mod search;
 mod shop;
+mod store;

@@ -1,4 +1,4 @@
-//! Leaving out segments whose time range cannot match.
+//! Leaving out runs of rows that cannot match, by their time range and by what files say of pods and ids.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,16 +10,18 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr_common::physical_expr::snapshot_generation;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
-use flow::Timestamp;
-use relay_index::Segment;
+use flow::{FlowId, Side, Timestamp};
 use table::Col;
+use table::schema::{DESTINATION, SOURCE};
 
-/// A filter on the time ranges of segments, made anew when the filters it is made of have sharpened.
+use super::part::Part;
+
+/// A filter on what is known of runs of rows, made anew when the filters it is made of have sharpened.
 #[derive(Debug)]
 pub(super) struct Pruner {
     predicate: Arc<dyn PhysicalExpr>,
     schema: SchemaRef,
-    /// Of which generation of the filters it is made, and the filter; `None` where they say nothing about time.
+    /// Of which generation of the filters it is made, and the filter; `None` where they say nothing of what is known.
     made: Option<(u64, Option<PruningPredicate>)>,
 }
 
@@ -29,8 +31,8 @@ impl Pruner {
         Self { predicate, schema, made: None }
     }
 
-    /// Whether the segment may have rows that match. Where that cannot be told, it may.
-    pub(super) fn may_match(&mut self, segment: &Segment) -> bool {
+    /// Whether a part may have rows that match. Where that cannot be told, it may.
+    pub(super) fn may_match(&mut self, part: &Part) -> bool {
         let generation = snapshot_generation(&self.predicate);
         if self.made.as_ref().is_none_or(|(made, _)| *made != generation) {
             let builder = PruningPredicateBuilder::new().with_file_schema(self.schema.clone());
@@ -38,12 +40,12 @@ impl Pruner {
             self.made = Some((generation, pruning));
         }
         let Some((_, Some(pruning))) = &self.made else { return true };
-        pruning.prune(&Range(segment)).map_or(true, |kept| kept.first().copied().unwrap_or(true))
+        pruning.prune(&Range(part)).map_or(true, |kept| kept.first().copied().unwrap_or(true))
     }
 }
 
-/// What is known of the rows of one segment.
-struct Range<'a>(&'a Segment);
+/// What is known of the rows of one part.
+struct Range<'a>(&'a Part);
 
 impl Range<'_> {
     fn micros(&self, time: Timestamp) -> ArrayRef {
@@ -73,7 +75,26 @@ impl PruningStatistics for Range<'_> {
         Some(Arc::new(UInt64Array::from(vec![rows])))
     }
 
-    fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
-        None
+    /// Whether any row may have one of these values: files know their pods, namespaces and ids.
+    fn contained(&self, column: &Column, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        let Part::Cold(chunk) = self.0 else { return None };
+        let texts: Vec<&str> = values.iter().map(|value| value.try_as_str().flatten()).collect::<Option<_>>()?;
+        let sides = [(Side::Source, &SOURCE), (Side::Destination, &DESTINATION)];
+        let may = if column.name == Col::Uuid.name() {
+            // A text that is no id is in no row.
+            let ids = texts.iter().filter_map(|text| match FlowId::parse(text) {
+                FlowId::Uuid(bytes) => Some(bytes),
+                FlowId::Text(_) | FlowId::None => None,
+            });
+            chunk.may_have_uuid(&ids.collect::<Vec<_>>())
+        } else if let Some((side, _)) = sides.iter().find(|(_, of)| of.pod.name() == column.name) {
+            chunk.may_have_pod(*side, |_, pod| texts.contains(&pod))
+        } else if let Some((side, _)) = sides.iter().find(|(_, of)| of.namespace.name() == column.name) {
+            chunk.may_have_pod(*side, |namespace, _| texts.contains(&namespace))
+        } else {
+            return None;
+        };
+        // That they may be there does not mean that there is nothing else.
+        Some(BooleanArray::from(vec![if may { None } else { Some(false) }]))
     }
 }

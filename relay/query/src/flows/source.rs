@@ -1,4 +1,4 @@
-//! Reading segments for a plan.
+//! Reading rows in memory and in files for a plan.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,19 +25,19 @@ use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, Push
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt as _, stream};
-use relay_index::Segment;
 use table::Col;
 use table::schema::COLUMNS;
 
+use super::part::Part;
 use super::prune::Pruner;
 use super::shape::{self, Widener};
 
-/// Segments, the columns asked for and the filters on them.
+/// Runs of rows, the columns asked for and the filters on them.
 ///
 /// Filters look at their own columns first; only rows that pass have the other columns widened.
 #[derive(Clone, Debug)]
 pub(super) struct FlowSource {
-    partitions: Vec<Vec<Arc<Segment>>>,
+    partitions: Vec<Vec<Part>>,
     /// Positions in the table of the columns asked for.
     columns: Arc<[usize]>,
     schema: SchemaRef,
@@ -48,7 +48,7 @@ pub(super) struct FlowSource {
 
 impl FlowSource {
     pub(super) fn new(
-        partitions: Vec<Vec<Arc<Segment>>>,
+        partitions: Vec<Vec<Part>>,
         projection: Option<&Vec<usize>>,
         fetch: Option<usize>,
     ) -> Result<Self> {
@@ -63,7 +63,7 @@ impl FlowSource {
             None => self.partitions.as_slice(),
             Some(partition) => std::slice::from_ref(&self.partitions[partition]),
         };
-        partitions.iter().flatten().map(|segment| segment.rows()).sum()
+        partitions.iter().flatten().map(Part::rows).sum()
     }
 
     /// Position of the time among the columns asked for.
@@ -74,7 +74,7 @@ impl FlowSource {
 
 /// A partition being read.
 struct Reading {
-    segments: std::vec::IntoIter<Arc<Segment>>,
+    parts: std::vec::IntoIter<Part>,
     columns: Arc<[usize]>,
     schema: SchemaRef,
     filter: Option<Filter>,
@@ -110,9 +110,9 @@ impl Filter {
         Ok(Some(Self { pruner: Pruner::new(all, source.schema.clone()), columns, schema, filters }))
     }
 
-    /// Rows of a segment that pass; `None` where all do.
-    fn mask(&self, segment: &Segment) -> Result<Option<BooleanArray>> {
-        let rows = project(segment.batch(), &self.columns, &self.schema)?;
+    /// Rows of a batch that pass; `None` where all do.
+    fn mask(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>> {
+        let rows = project(batch, &self.columns, &self.schema)?;
         let mut mask: Option<BooleanArray> = None;
         for filter in &self.filters {
             let passed = filter.evaluate(&rows)?.into_array(rows.num_rows())?;
@@ -133,11 +133,11 @@ impl Filter {
 }
 
 impl Reading {
-    /// The rows of the next segment that has any to give.
+    /// The rows of the next part that has any to give.
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         while self.left > 0 {
-            let Some(segment) = self.segments.next() else { return Ok(None) };
-            let rows = self.read(&segment)?;
+            let Some(part) = self.parts.next() else { return Ok(None) };
+            let rows = self.read(&part)?;
             if rows.num_rows() > 0 {
                 let rows = rows.slice(0, rows.num_rows().min(self.left));
                 self.left -= rows.num_rows();
@@ -147,19 +147,27 @@ impl Reading {
         Ok(None)
     }
 
-    fn read(&mut self, segment: &Segment) -> Result<RecordBatch> {
+    fn read(&mut self, part: &Part) -> Result<RecordBatch> {
+        let nothing = || Ok(RecordBatch::new_empty(self.schema.clone()));
         let Some(filter) = &mut self.filter else {
-            return project(segment.batch(), &self.columns, &self.schema);
+            let Some(batch) = part.read(&self.columns) else { return nothing() };
+            return project(&batch, &self.columns, &self.schema);
         };
-        if !filter.pruner.may_match(segment) {
+        if !filter.pruner.may_match(part) {
             self.pruned.add(1);
-            return Ok(RecordBatch::new_empty(self.schema.clone()));
+            return nothing();
         }
-        match filter.mask(segment)? {
-            None => project(segment.batch(), &self.columns, &self.schema),
-            Some(mask) if !mask.values().has_true() => Ok(RecordBatch::new_empty(self.schema.clone())),
+        // Of a file only what the filters look at is read first; most parts have no row that passes.
+        let Some(batch) = part.read(&filter.columns) else { return nothing() };
+        let mask = filter.mask(&batch)?;
+        if mask.as_ref().is_some_and(|mask| !mask.values().has_true()) {
+            return nothing();
+        }
+        let Some(batch) = part.read(&self.columns) else { return nothing() };
+        match mask {
+            None => project(&batch, &self.columns, &self.schema),
             Some(mask) => {
-                let narrow = segment.batch().project(&self.columns)?;
+                let narrow = batch.project(&self.columns)?;
                 let passed = filter_record_batch(&narrow, &mask)?;
                 let all: Vec<usize> = self.columns.to_vec();
                 widen(passed.columns(), &all, &self.schema, passed.num_rows())
@@ -188,7 +196,7 @@ fn widen(narrow: &[ArrayRef], columns: &[usize], schema: &SchemaRef, rows: usize
 impl DataSource for FlowSource {
     fn open(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let reading = Reading {
-            segments: self.partitions[partition].clone().into_iter(),
+            parts: self.partitions[partition].clone().into_iter(),
             columns: self.columns.clone(),
             schema: self.schema.clone(),
             filter: Filter::new(self)?,
@@ -237,7 +245,7 @@ impl DataSource for FlowSource {
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = Precision::Exact(self.rows(partition));
         if let (Some(position), None) = (self.time_position(), partition) {
-            let ranges = || self.partitions.iter().flatten().map(|segment| segment.time_range());
+            let ranges = || self.partitions.iter().flatten().map(Part::time_range);
             let micros = |time: flow::Timestamp| {
                 ScalarValue::TimestampMicrosecond(Some(time.0.div_euclid(1_000)), Some("UTC".into()))
             };
@@ -250,7 +258,8 @@ impl DataSource for FlowSource {
                 };
             }
         }
-        let limited = !self.filters.is_empty() || self.fetch.is_some();
+        let certain = self.partitions.iter().flatten().all(Part::is_certain);
+        let limited = !self.filters.is_empty() || self.fetch.is_some() || !certain;
         Ok(Arc::new(if limited { statistics.to_inexact() } else { statistics }))
     }
 

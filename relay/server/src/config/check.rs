@@ -35,6 +35,9 @@ impl Config {
             let problem = format!("must be at least {INDEX_BYTES_MIN}");
             return Err(ConfigError { key: "index.memory_bytes_max".to_owned(), problem });
         }
+        if let Some((key, problem)) = self.store.problem() {
+            return Err(ConfigError { key: key.to_owned(), problem });
+        }
         self.validate_peers()
     }
 
@@ -60,6 +63,7 @@ impl Config {
             ("index.losses_max", self.index.losses_max),
             ("index.nodes_max", self.index.nodes_max),
             ("sql.memory_bytes_max", sql.memory_bytes_max),
+            ("store.file_flows", self.store.file_flows),
             ("sql.queries_max", sql.queries_max),
             ("sql.rows_max", sql.rows_max),
             ("sql.json_rows_max", sql.json_rows_max),
@@ -72,6 +76,11 @@ impl Config {
             ("ingest.peer_batch_ms", ingest.peer_batch_ms),
             ("grpc.lag_flows_max", grpc.lag_flows_max),
             ("grpc.stall_ms", grpc.stall_ms),
+            ("store.fsync_ms", self.store.fsync_ms),
+            ("store.log_file_bytes", self.store.log_file_bytes),
+            ("store.file_age_ms", self.store.file_age_ms),
+            ("store.keep_hours", self.store.keep_hours),
+            ("store.bytes_max", self.store.bytes_max),
             ("sql.deadline_ms", sql.deadline_ms),
             ("shutdown_deadline_ms", self.shutdown_deadline_ms),
         ];

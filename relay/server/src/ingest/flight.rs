@@ -191,6 +191,10 @@ impl Push {
 
 fn refused(error: Rejected) -> Status {
     let text = with_causes(&error);
+    if error.is_transient() {
+        // The collector keeps what is not acknowledged, and comes again.
+        return Status::unavailable(text);
+    }
     match error {
         Rejected::Append(_) => Status::invalid_argument(text),
         Rejected::Failed(_) => Status::internal(text),

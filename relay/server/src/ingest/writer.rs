@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use flow::LossRecord;
-use relay_index::{AppendError, Appended, BatchOrigin};
+use relay_index::{AppendError, Appended, BatchOrigin, Incoming};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
@@ -18,6 +18,9 @@ use crate::relay::Relay;
 
 /// Time between two looks at what has grown old, and two samples of the rate.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Batches that one call to the disk may make durable.
+const GROUP_MAX: usize = 64;
 
 /// A batch to append, and whom to tell.
 #[derive(Debug)]
@@ -43,10 +46,17 @@ pub(super) enum Rejected {
     Append(#[from] AppendError),
     /// Appending it panicked, which is a bug.
     #[error("appending the batch failed")]
-    Failed(#[source] JoinError),
+    Failed(#[source] Arc<JoinError>),
     /// The relay is stopping; the batch was not taken.
     #[error("the relay is stopping")]
     Stopping,
+}
+
+impl Rejected {
+    /// Whether the batch is good and may be taken later.
+    pub(super) fn is_transient(&self) -> bool {
+        matches!(self, Self::Append(error) if error.is_transient())
+    }
 }
 
 /// Door to the index for all sources. Holds a bounded number of batches; a source that finds it full waits, and so
@@ -66,7 +76,7 @@ impl Ingest {
         (Self { queue }, Queue(receiver))
     }
 
-    /// Waits for room, then until the batch is in the index.
+    /// Waits for room, then until the batch is in the index, and with a store on the disk.
     ///
     /// # Errors
     /// The batch is not in the index.
@@ -85,45 +95,68 @@ impl Ingest {
 pub(crate) async fn write(relay: Arc<Relay>, mut queue: Queue, stop: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut waiting = Vec::new();
     loop {
         tokio::select! {
             () = stop.cancelled(), if !queue.0.is_closed() => queue.0.close(),
-            job = queue.0.recv() => match job {
-                Some((job, answer)) => append(&relay, job, answer).await,
-                None => return,
-            },
+            received = queue.0.recv_many(&mut waiting, GROUP_MAX) => {
+                if received == 0 {
+                    return;
+                }
+                append(&relay, std::mem::take(&mut waiting)).await;
+            }
             _ = tick.tick() => look_after(&relay).await,
         }
     }
 }
 
-async fn append(relay: &Arc<Relay>, job: Job, answer: oneshot::Sender<Taken>) {
+/// Appends batches together, so that one call to the disk makes all of them durable.
+async fn append(relay: &Arc<Relay>, jobs: Vec<(Job, oneshot::Sender<Taken>)>) {
+    let (jobs, answers): (Vec<Job>, Vec<oneshot::Sender<Taken>>) = jobs.into_iter().unzip();
     let worker = Arc::clone(relay);
-    let appending = tokio::task::spawn_blocking(move || append_now(&worker, &job));
-    let taken = appending.await.unwrap_or_else(|panic| {
-        error!(error = %panic, "appending a batch panicked");
-        Err(Rejected::Failed(panic))
-    });
-    if taken.is_err() {
-        relay.metrics.refused.get_or_create(&CauseLabels { cause: "append" }).inc();
+    let appending = tokio::task::spawn_blocking(move || append_now(&worker, jobs));
+    let taken = match appending.await {
+        Ok(taken) => taken,
+        Err(panic) => {
+            error!(error = %panic, "appending a batch panicked");
+            let panic = Arc::new(panic);
+            answers.iter().map(|_| Err(Rejected::Failed(Arc::clone(&panic)))).collect()
+        }
+    };
+    for (taken, answer) in taken.into_iter().zip(answers) {
+        if let Err(rejected) = &taken {
+            let cause = if rejected.is_transient() { "store" } else { "append" };
+            relay.metrics.refused.get_or_create(&CauseLabels { cause }).inc();
+        }
+        // A source that went away meanwhile will send the batch again and then be told that it is a repeat.
+        drop(answer.send(taken));
     }
-    // A source that went away meanwhile will send the batch again and then be told that it is a repeat.
-    drop(answer.send(taken));
 }
 
-fn append_now(relay: &Relay, job: &Job) -> Taken {
-    let appended = relay.index.append(&job.origin, &job.batch)?;
+fn append_now(relay: &Relay, jobs: Vec<Job>) -> Vec<Taken> {
+    let (incoming, from): (Vec<Incoming>, Vec<FromLabels>) =
+        jobs.into_iter().map(|Job { from, origin, batch, losses }| (Incoming { origin, batch, losses }, from)).unzip();
+    let taken = relay.index.append_all(&incoming);
+    let noted = incoming.iter().zip(from).zip(taken).map(|((job, from), taken)| {
+        let appended = taken?;
+        note(relay, job, &from, appended);
+        Ok(appended)
+    });
+    noted.collect()
+}
+
+/// Counts what was taken, and tells followers of its losses.
+fn note(relay: &Relay, job: &Incoming, from: &FromLabels, appended: Appended) {
     if appended.repeated {
         relay.metrics.repeats.inc();
-        return Ok(appended);
+        return;
     }
-    record_losses(relay, &job.origin.node, &job.losses);
-    relay.metrics.batches.get_or_create(&job.from).inc();
-    relay.metrics.rows.get_or_create(&job.from).inc_by(appended.rows as u64);
+    tell_losses(relay, &job.origin.node, &job.losses);
+    relay.metrics.batches.get_or_create(from).inc();
+    relay.metrics.rows.get_or_create(from).inc_by(appended.rows as u64);
     if let Ok(batch) = table::conform(&job.batch) {
         tally::count(&relay.metrics, &batch);
     }
-    Ok(appended)
 }
 
 /// Writes losses into the ledger, counts them and tells followers.
@@ -132,6 +165,11 @@ pub(super) fn record_losses(relay: &Relay, node: &str, losses: &[LossRecord]) {
         return;
     }
     relay.index.record_losses(node, losses);
+    tell_losses(relay, node, losses);
+}
+
+/// Counts losses that are in the ledger and tells followers.
+fn tell_losses(relay: &Relay, node: &str, losses: &[LossRecord]) {
     for loss in losses.iter().filter(|l| l.lost > 0) {
         relay.metrics.lost.get_or_create(&StageLabels { stage: loss.stage.name() }).inc_by(loss.lost);
     }

@@ -35,6 +35,8 @@ use crate::relay::Relay;
 const HISTORY_FLOWS: u64 = 5_000;
 /// Part of the past asked for again after a break; what was there before is recognised.
 const OVERLAP: Duration = Duration::from_secs(1);
+/// Wait until a batch that the store could not take is tried again.
+const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Time for an answer that is no stream.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of one response; a flow has some hundred.
@@ -261,19 +263,31 @@ impl Pull {
         record_losses(&self.relay, &self.target.name, &[record]);
     }
 
+    /// Hands over what there is. While the store cannot take it, it waits, and so stops reading from the peer.
     async fn flush(&mut self) -> Result<(), Rejected> {
         if self.builder.is_empty() {
             return Ok(());
         }
-        let origin = BatchOrigin {
-            node: self.target.name.clone(),
-            version: self.version.clone(),
-            address: self.target.address.clone(),
-            received: self.relay.now(),
-            ..BatchOrigin::default()
-        };
-        let job = Job { from: FromLabels::PULL, origin, batch: self.builder.finish(), losses: Vec::new() };
-        self.relay.ingest.take(job).await.map(|_| ())
+        let batch = self.builder.finish();
+        let stop = self.relay.stages.sources.stop.clone();
+        loop {
+            let origin = BatchOrigin {
+                node: self.target.name.clone(),
+                version: self.version.clone(),
+                address: self.target.address.clone(),
+                received: self.relay.now(),
+                ..BatchOrigin::default()
+            };
+            let job = Job { from: FromLabels::PULL, origin, batch: batch.clone(), losses: Vec::new() };
+            let taken = self.relay.ingest.take(job).await;
+            match taken {
+                Err(error) if error.is_transient() && !stop.is_cancelled() => {
+                    debug!(peer = self.target.name, error = with_causes(&error), "flows of a peer wait for the store");
+                    stop.run_until_cancelled(tokio::time::sleep(STORE_RETRY)).await;
+                }
+                taken => return taken.map(|_| ()),
+            }
+        }
     }
 }
 

@@ -93,6 +93,13 @@ pub(super) fn namespaces(relay: &Relay) -> GetNamespacesResponse {
             collect(segment.batch(), since, side.cluster, side.namespace, &mut found);
         }
     }
+    let columns = [Col::Time, SOURCE.cluster, SOURCE.namespace, DESTINATION.cluster, DESTINATION.namespace];
+    for chunk in snapshot.chunks().filter(|chunk| chunk.time_range().1 >= since) {
+        let Some(batch) = chunk.read(&columns) else { continue };
+        for side in [&SOURCE, &DESTINATION] {
+            collect(&batch, since, side.cluster, side.namespace, &mut found);
+        }
+    }
     let namespaces = found.into_iter().map(|(cluster, namespace)| Namespace { cluster, namespace });
     GetNamespacesResponse { namespaces: namespaces.collect() }
 }

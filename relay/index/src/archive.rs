@@ -1,0 +1,149 @@
+//! Looking at a store from outside, also while a relay uses it.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use flow::Timestamp;
+use table::Col;
+
+use crate::files::{Catalog, FileEntry, FileWriter, Files, Found, Place, ReadError, Remote};
+use crate::{Search, Segment, StoreConfig};
+
+/// The files of a store, without its lock: nothing is changed.
+#[derive(Debug)]
+pub struct Archive {
+    files: Files,
+    entries: Arc<Vec<Arc<FileEntry>>>,
+}
+
+/// One file of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// Path below the root of the store.
+    pub path: String,
+    /// Whether it is a compacted one.
+    pub compacted: bool,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Time of its oldest row.
+    pub oldest: Timestamp,
+    /// Time of its newest row.
+    pub newest: Timestamp,
+    /// Version of the flow table it was written with.
+    pub schema_version: u32,
+}
+
+impl Archive {
+    /// Opens a store to look at it.
+    ///
+    /// # Errors
+    /// There is no store, or its catalogue cannot be read.
+    pub fn open(config: &StoreConfig) -> io::Result<Self> {
+        let place = match &config.url {
+            Some(url) => Place::Store(Remote::open(url)?),
+            None => Place::Folder(config.folder.clone()),
+        };
+        let entries = match Catalog::load(&config.folder.join("catalog.jsonl"))? {
+            Found::Good(catalog) => catalog.entries().clone(),
+            Found::Damaged if config.folder.join("relay.json").exists() => Arc::default(),
+            Found::Damaged => {
+                let text = format!("there is no store at {}", config.folder.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, text));
+            }
+        };
+        Ok(Self { files: Files::new(place), entries })
+    }
+
+    /// All files, the oldest first.
+    #[must_use]
+    pub fn files(&self) -> Vec<StoredFile> {
+        let mut files: Vec<StoredFile> = self.entries.iter().map(|entry| stored(entry)).collect();
+        files.sort_by(|a, b| (a.oldest, &a.path).cmp(&(b.oldest, &b.path)));
+        files
+    }
+
+    /// Reads all of a file and checks every checksum.
+    ///
+    /// # Errors
+    /// It is damaged, or cannot be read. It is left where it is.
+    pub fn verify(&self, path: &str) -> Result<(), ReadError> {
+        let Some(entry) = self.entry(path) else { return Ok(()) };
+        let footer = self.files.read_footer(entry)?;
+        for group in 0..entry.groups.len() {
+            footer.rows(self.files.place(), group, Col::ALL, None)?;
+        }
+        Ok(())
+    }
+
+    /// Copies the flows of a range of time, both ends inclusive, into one Parquet file; gives their number. `progress` is
+    /// told the rows looked at.
+    ///
+    /// # Errors
+    /// A file of the store is damaged, or the file cannot be written.
+    pub fn export(
+        &self,
+        (since, until): (Option<Timestamp>, Option<Timestamp>),
+        to: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<u64> {
+        let search = Search { since, until, ..Search::default() };
+        let mut writer = FileWriter::new("export", 1)?;
+        let mut rows = 0;
+        let mut entries: Vec<&Arc<FileEntry>> = self.entries.iter().collect();
+        entries.sort_by_key(|entry| entry.time_range().0);
+        for entry in entries {
+            let footer = self.files.read_footer(entry).map_err(io::Error::other)?;
+            for group in 0..entry.groups.len() {
+                let (oldest, newest) = entry.groups[group].time_range();
+                let outside = since.is_some_and(|since| newest < since) || until.is_some_and(|until| oldest > until);
+                if !outside {
+                    let batch = footer.rows(self.files.place(), group, Col::ALL, None).map_err(io::Error::other)?;
+                    if let Some(batch) = within(batch, &search)? {
+                        rows += batch.num_rows() as u64;
+                        writer.add(&batch)?;
+                    }
+                }
+                progress(u64::from(entry.groups[group].rows()));
+            }
+        }
+        let (_, bytes) =
+            writer.finish(|groups| FileEntry { groups: groups.into(), rows, ..FileEntry::unknown("", 0) })?;
+        crate::home::write_whole(to, &bytes)?;
+        Ok(rows)
+    }
+
+    fn entry(&self, path: &str) -> Option<&Arc<FileEntry>> {
+        self.entries.iter().find(|entry| entry.path == path)
+    }
+}
+
+fn stored(entry: &FileEntry) -> StoredFile {
+    let (oldest, newest) = entry.time_range();
+    StoredFile {
+        path: entry.path.clone(),
+        compacted: entry.level > 0,
+        rows: entry.rows,
+        bytes: entry.bytes,
+        oldest,
+        newest,
+        schema_version: entry.schema_version,
+    }
+}
+
+/// The rows of a batch in the range of a search; `None` where there are none.
+fn within(batch: RecordBatch, search: &Search) -> io::Result<Option<RecordBatch>> {
+    let segment = Segment::new(batch, 0).map_err(io::Error::other)?;
+    let marked = segment.matching(search);
+    if marked.count_set_bits() == segment.rows() {
+        return Ok(Some(segment.batch().clone()));
+    }
+    if !marked.has_true() {
+        return Ok(None);
+    }
+    let kept = arrow::compute::filter_record_batch(segment.batch(), &marked.into()).map_err(io::Error::other)?;
+    Ok(Some(kept))
+}

@@ -1,0 +1,171 @@
+//! Rows that were sealed: Parquet files, and the catalogue that names them.
+
+mod catalog;
+mod chunk;
+mod compact;
+mod entry;
+mod gather;
+mod names;
+mod place;
+mod read;
+mod recover;
+mod regroup;
+mod seal;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::record_batch::RecordBatch;
+use flow::Timestamp;
+use table::Col;
+
+pub(crate) use catalog::{Catalog, Found};
+pub use chunk::Chunk;
+pub(crate) use compact::{CompactError, next_job};
+pub(crate) use entry::FileEntry;
+pub(crate) use place::{Place, Remote};
+pub(crate) use read::Footer;
+pub use read::ReadError;
+pub(crate) use write::FileWriter;
+
+/// Footers kept: some MiB each.
+const FOOTERS_MAX: usize = 32;
+/// Troubles remembered; what comes beyond them is only counted.
+const TROUBLES_MAX: usize = 1_000;
+
+/// A file that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// Path below the root of the store.
+    pub(crate) path: String,
+    /// What is wrong and what became of it, for people.
+    pub(crate) problem: String,
+    /// Time of the oldest and of the newest row that are missing.
+    pub(crate) range: (Timestamp, Timestamp),
+    /// Whether the file was set aside, so that it has to leave the catalogue.
+    set_aside: bool,
+}
+
+/// What reading files did since the start.
+#[derive(Debug, Default)]
+pub(crate) struct ReadCounts {
+    pub(crate) groups_read: AtomicU64,
+    pub(crate) groups_skipped: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) set_aside: AtomicU64,
+}
+
+/// Reads files, and remembers their footers and troubles.
+#[derive(Debug)]
+pub(crate) struct Files {
+    place: Place,
+    footers: Mutex<Footers>,
+    troubles: Mutex<Vec<Trouble>>,
+    pub(crate) counts: ReadCounts,
+}
+
+#[derive(Debug, Default)]
+struct Footers {
+    of: HashMap<String, (Arc<Footer>, u64)>,
+    tick: u64,
+}
+
+impl Files {
+    pub(crate) fn new(place: Place) -> Self {
+        Self { place, footers: Mutex::default(), troubles: Mutex::default(), counts: ReadCounts::default() }
+    }
+
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Reads columns of a row group; `None` where the file is damaged or cannot be read, which is then remembered.
+    pub(crate) fn rows(
+        &self,
+        entry: &FileEntry,
+        group: usize,
+        columns: &[Col],
+        rows: Option<&[u16]>,
+    ) -> Option<RecordBatch> {
+        self.counts.groups_read.fetch_add(1, Ordering::Relaxed);
+        let read = self.footer(entry).and_then(|footer| footer.rows(&self.place, group, columns, rows));
+        read.map_err(|error| self.meet_trouble(entry, &error)).ok()
+    }
+
+    /// The footer of a file, where it can be read.
+    pub(crate) fn footer_if_good(&self, entry: &FileEntry) -> Option<Arc<Footer>> {
+        self.footer(entry).map_err(|error| self.meet_trouble(entry, &error)).ok()
+    }
+
+    /// Reads the footer of a file, and leaves the file where it is whatever becomes of that.
+    pub(crate) fn read_footer(&self, entry: &FileEntry) -> Result<Footer, ReadError> {
+        Footer::read(&self.place, &entry.path, entry.bytes)
+    }
+
+    fn footer(&self, entry: &FileEntry) -> Result<Arc<Footer>, ReadError> {
+        {
+            let mut footers = lock(&self.footers);
+            footers.tick += 1;
+            let tick = footers.tick;
+            if let Some((footer, used)) = footers.of.get_mut(&entry.path) {
+                *used = tick;
+                return Ok(footer.clone());
+            }
+        }
+        let footer = Arc::new(Footer::read(&self.place, &entry.path, entry.bytes)?);
+        let mut footers = lock(&self.footers);
+        if footers.of.len() >= FOOTERS_MAX {
+            let oldest = footers.of.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
+            oldest.and_then(|path| footers.of.remove(&path));
+        }
+        let tick = footers.tick;
+        footers.of.insert(entry.path.clone(), (footer.clone(), tick));
+        Ok(footer)
+    }
+
+    /// Sets a damaged file aside and remembers what happened.
+    fn meet_trouble(&self, entry: &FileEntry, error: &ReadError) {
+        self.counts.failures.fetch_add(1, Ordering::Relaxed);
+        let mut troubles = lock(&self.troubles);
+        if troubles.iter().any(|trouble| trouble.path == entry.path) {
+            return;
+        }
+        let gone = matches!(error, ReadError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
+        let damaged = matches!(error, ReadError::Damaged { .. });
+        let aside = if damaged { self.place.set_aside(&entry.path).ok() } else { None };
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let where_to = aside.as_ref().map(|path| format!("; it was moved to {path}")).unwrap_or_default();
+        let problem = format!("{error}{cause}{where_to}");
+        if aside.is_some() {
+            self.counts.set_aside.fetch_add(1, Ordering::Relaxed);
+        }
+        lock(&self.footers).of.remove(&entry.path);
+        if troubles.len() < TROUBLES_MAX {
+            let (path, range) = (entry.path.clone(), entry.time_range());
+            troubles.push(Trouble { path, problem, range, set_aside: aside.is_some() || gone });
+        }
+    }
+
+    /// Files that could not be read.
+    pub(crate) fn troubles(&self) -> Vec<Trouble> {
+        lock(&self.troubles).clone()
+    }
+
+    /// Files that were set aside or are gone, and are in the catalogue still.
+    pub(crate) fn lost(&self, entries: &[Arc<FileEntry>]) -> Vec<String> {
+        let troubles = lock(&self.troubles);
+        let lost = |path: &str| troubles.iter().any(|trouble| trouble.set_aside && trouble.path == path);
+        entries.iter().filter(|entry| lost(&entry.path)).map(|entry| entry.path.clone()).collect()
+    }
+
+    /// Forgets troubles that may have passed, so that the files are tried again.
+    pub(crate) fn try_again(&self) {
+        lock(&self.troubles).retain(|trouble| trouble.set_aside);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

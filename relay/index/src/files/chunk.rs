@@ -1,0 +1,112 @@
+//! One row group of a file, as readers see it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::record_batch::RecordBatch;
+use flow::filter::{Filter, Rule};
+use flow::{FlowId, Side, Timestamp};
+use table::{BatchFilter, Col};
+
+use super::entry::GroupEntry;
+use super::{FileEntry, Files};
+use crate::{Search, Segment};
+
+/// A run of rows in a file, as many as a batch may have. Nothing is read before it is asked for.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    files: Arc<Files>,
+    entry: Arc<FileEntry>,
+    group: usize,
+}
+
+impl Chunk {
+    pub(crate) const fn new(files: Arc<Files>, entry: Arc<FileEntry>, group: usize) -> Self {
+        Self { files, entry, group }
+    }
+
+    fn group(&self) -> GroupEntry {
+        self.entry.groups[self.group]
+    }
+
+    /// Rows, at least one.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.group().rows() as usize
+    }
+
+    /// Time of the oldest and of the newest row.
+    #[must_use]
+    pub fn time_range(&self) -> (Timestamp, Timestamp) {
+        self.group().time_range()
+    }
+
+    /// Path of the file below the root of the store.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.entry.path
+    }
+
+    /// Reads columns of all rows, in the shape of [`table::schema()`]; columns that were not asked for say of every row
+    /// that it carries nothing. `None` where the file is damaged or cannot be read: it is named by
+    /// [`crate::Index::completeness`] then. Blocks on the disk or the object store.
+    #[must_use]
+    pub fn read(&self, columns: &[Col]) -> Option<RecordBatch> {
+        self.files.rows(&self.entry, self.group, columns, None)
+    }
+
+    /// Reads columns of some rows, given in rising order.
+    pub(crate) fn read_rows(&self, columns: &[Col], rows: &[u16]) -> Option<RecordBatch> {
+        self.files.rows(&self.entry, self.group, columns, Some(rows))
+    }
+
+    /// Reads these columns as a segment, with those every segment needs.
+    pub(crate) fn segment(&self, columns: &[Col]) -> Option<Segment> {
+        let mut all = vec![Col::Time, Col::TimeNs, Col::NodeName];
+        all.extend(columns.iter().filter(|col| ![Col::Time, Col::TimeNs, Col::NodeName].contains(col)));
+        let first_seq = self.entry.first_seq.saturating_add(self.entry.first_row(self.group));
+        Segment::new(self.read(&all)?, first_seq).ok()
+    }
+
+    /// Whether any row may be in the range of a search.
+    pub(crate) fn meets(&self, search: &Search) -> bool {
+        let (oldest, newest) = self.time_range();
+        search.since.is_none_or(|since| newest >= since) && search.until.is_none_or(|until| oldest <= until)
+    }
+
+    /// Whether any row may pass a filter. Looks at what the footer says of pods and ids.
+    pub(crate) fn may_match(&self, filter: &BatchFilter) -> bool {
+        let whitelist = filter.filters().whitelist();
+        let matches = whitelist.is_empty() || whitelist.iter().any(|filter| self.may_match_filter(filter));
+        if !matches {
+            self.files.counts.groups_skipped.fetch_add(1, Ordering::Relaxed);
+        }
+        matches
+    }
+
+    fn may_match_filter(&self, filter: &Filter) -> bool {
+        filter.rules().iter().all(|rule| match rule {
+            Rule::Pod(side, wanted) => self.may_have_pod(*side, |namespace, pod| wanted.matches(namespace, pod)),
+            Rule::Uuid(ids) => {
+                let uuid = |id: &FlowId| if let FlowId::Uuid(bytes) = id { Some(*bytes) } else { None };
+                // Ids that are no UUID are not in the filter of the file.
+                ids.iter().map(uuid).collect::<Option<Vec<_>>>().is_none_or(|uuids| self.may_have_uuid(&uuids))
+            }
+            _ => true,
+        })
+    }
+
+    /// Whether any row may have a pod on this side for which `wanted` says yes, given namespace and name. Where that
+    /// cannot be told it may.
+    pub fn may_have_pod(&self, side: Side, wanted: impl Fn(&str, &str) -> bool) -> bool {
+        let Some(footer) = self.files.footer_if_good(&self.entry) else { return false };
+        footer.names().is_none_or(|names| names.any(side, self.group, wanted))
+    }
+
+    /// Whether any row may have one of these ids. Where that cannot be told it may.
+    #[must_use]
+    pub fn may_have_uuid(&self, uuids: &[[u8; 16]]) -> bool {
+        let Some(footer) = self.files.footer_if_good(&self.entry) else { return false };
+        footer.may_have_uuid(&self.files.place, self.group, uuids).unwrap_or(true)
+    }
+}

@@ -1,0 +1,166 @@
+//! The files of an hour become fewer, sorted by conversation.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use arrow::array::Array as _;
+use arrow::record_batch::RecordBatch;
+use flow::Timestamp;
+use table::column::Texts;
+use table::schema::{DESTINATION, SCHEMA_VERSION, SOURCE};
+use table::{Col, MAX_BATCH_ROWS};
+
+use super::entry::{FLOWS, FileEntry};
+use super::gather::{Pick, gather};
+use super::write::FileWriter;
+use super::{Files, ReadError};
+use crate::Segment;
+use crate::names::Namer;
+use crate::segment::as_u64;
+
+/// Rows that are sorted at a time, which bounds the memory: some hundred MiB.
+const ROWS_MAX: u64 = 1 << 20;
+/// Files that are worth the work.
+const FILES_MIN: usize = 2;
+
+/// Files to be made one.
+#[derive(Debug)]
+pub(crate) struct Job {
+    folder: String,
+    pub(crate) inputs: Vec<Arc<FileEntry>>,
+}
+
+/// Why a compaction ended early.
+pub(crate) enum CompactError {
+    /// A file is damaged; it was set aside, and the next round leaves it out.
+    Read,
+    /// The disk or the object store refuses.
+    Io(io::Error),
+}
+
+/// Finds files to compact: of an hour that ended before `until`, and of whose rows none is in memory any more.
+pub(crate) fn next_job(entries: &[Arc<FileEntry>], first_seq: u64, until: Timestamp) -> Option<Job> {
+    let mut hours: BTreeMap<&str, Vec<&Arc<FileEntry>>> = BTreeMap::new();
+    let ready = |entry: &&Arc<FileEntry>| {
+        entry.level == 0
+            && entry.end_seq <= first_seq
+            && entry.time_range().1 < until
+            && Timestamp(entry.written) < until
+    };
+    for entry in entries.iter().filter(ready) {
+        if let Some((folder, _)) = entry.path.rsplit_once('/').filter(|(folder, _)| folder.starts_with(FLOWS)) {
+            hours.entry(folder).or_default().push(entry);
+        }
+    }
+    hours.into_iter().find_map(|(folder, mut inputs)| {
+        inputs.sort_by_key(|entry| entry.time_range().0);
+        let mut rows = 0;
+        let fits = |entry: &&Arc<FileEntry>| {
+            rows += entry.rows;
+            rows <= ROWS_MAX
+        };
+        let inputs: Vec<_> = inputs.into_iter().take_while(fits).cloned().collect();
+        (inputs.len() >= FILES_MIN).then(|| Job { folder: folder.to_owned(), inputs })
+    })
+}
+
+impl Files {
+    /// Writes the rows of a job's files into one. It is there then, and in no catalogue yet.
+    pub(crate) fn compact(&self, job: &Job, namer: &mut Namer, now: Timestamp) -> Result<FileEntry, CompactError> {
+        let mut segments = Vec::new();
+        for entry in &job.inputs {
+            for group in 0..entry.groups.len() {
+                let batch = self.rows(entry, group, Col::ALL, None).ok_or(CompactError::Read)?;
+                segments.push(Segment::new(batch, 0).map_err(|error| CompactError::Io(io::Error::other(error)))?);
+            }
+        }
+        self.write_sorted(job, &segments, namer, now).map_err(CompactError::Io)
+    }
+
+    fn write_sorted(
+        &self,
+        job: &Job,
+        segments: &[Segment],
+        namer: &mut Namer,
+        now: Timestamp,
+    ) -> io::Result<FileEntry> {
+        let batches: Vec<&RecordBatch> = segments.iter().map(Segment::batch).collect();
+        let picks = by_conversation(segments)?;
+        let mut writer = FileWriter::new(namer.relay(), 1)?;
+        for picks in picks.chunks(MAX_BATCH_ROWS) {
+            writer.add(&gather(&batches, picks).map_err(io::Error::other)?)?;
+        }
+        let path = format!("{}/{}.parquet", job.folder, namer.draw(now)?);
+        let inputs = &job.inputs;
+        let (entry, bytes) = writer.finish(|groups| FileEntry {
+            path: path.clone(),
+            bytes: 0,
+            rows: groups.iter().map(|group| u64::from(group.rows())).sum(),
+            first_seq: inputs.iter().map(|entry| entry.first_seq).min().unwrap_or_default(),
+            end_seq: inputs.iter().map(|entry| entry.end_seq).max().unwrap_or_default(),
+            part: 0,
+            parts: 1,
+            level: 1,
+            schema_version: SCHEMA_VERSION,
+            // They do not become younger.
+            written: inputs.iter().map(|entry| entry.written).max().unwrap_or(now.0),
+            groups: groups.into(),
+            inputs: inputs.iter().map(|entry| entry.path.clone()).collect(),
+        })?;
+        let rows: u64 = inputs.iter().map(|entry| entry.rows).sum();
+        if entry.rows != rows {
+            return Err(io::Error::other(format!("{} rows became {} on their way", rows, entry.rows)));
+        }
+        self.place().put(&path, bytes)?;
+        // Read back before the inputs may go.
+        let written =
+            super::Footer::read(self.place(), &path, entry.bytes).map_err(|error: ReadError| io::Error::other(error));
+        match written {
+            Ok(footer) if footer.about().entry.rows == rows => Ok(entry),
+            Ok(_) | Err(_) => {
+                self.forget(std::slice::from_ref(&entry));
+                Err(io::Error::other("the compacted file cannot be read back"))
+            }
+        }
+    }
+}
+
+/// All rows by source workload, destination workload and time.
+fn by_conversation(segments: &[Segment]) -> io::Result<Vec<Pick>> {
+    let columns = [SOURCE.namespace, SOURCE.workload, DESTINATION.namespace, DESTINATION.workload];
+    // Texts of all segments get numbers in their order, so that rows are compared by numbers.
+    let mut opened = Vec::new();
+    for segment in segments {
+        let texts = |col| Texts::of(segment.batch(), col).map_err(io::Error::other);
+        opened.push(columns.into_iter().map(texts).collect::<io::Result<Vec<Texts>>>()?);
+    }
+    let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+    for texts in opened.iter().flatten() {
+        for key in 0..texts.values().len() {
+            numbers.insert(texts.entry(key), 0);
+        }
+    }
+    for (number, value) in (0_u32..).zip(numbers.values_mut()) {
+        *value = number;
+    }
+    let mut rows: Vec<([u32; 4], Timestamp, Pick)> = Vec::new();
+    for (batch, (segment, texts)) in (0_u32..).zip(segments.iter().zip(&opened)) {
+        let of_key: Vec<Vec<u32>> = texts
+            .iter()
+            .map(|texts| (0..texts.values().len()).map(|key| numbers[texts.entry(key)]).collect())
+            .collect();
+        let none = numbers.get("").copied().unwrap_or_default();
+        for row in 0..segment.rows() {
+            let number = |column: usize| {
+                let key = texts[column].key(row);
+                if texts[column].is_null(row) { none } else { of_key[column].get(key).copied().unwrap_or(none) }
+            };
+            let row_number = u32::try_from(row).expect("a batch has fewer rows");
+            rows.push(([0, 1, 2, 3].map(number), segment.time(row), Pick { batch, row: row_number }));
+        }
+    }
+    debug_assert_eq!(as_u64(rows.len()), segments.iter().map(|segment| as_u64(segment.rows())).sum::<u64>());
+    rows.sort_by_key(|(conversation, time, _)| (*conversation, *time));
+    Ok(rows.into_iter().map(|(_, _, pick)| pick).collect())
+}

@@ -1,0 +1,70 @@
+//! Old files go: by their age, and where the budget is full.
+
+use std::io;
+
+use flow::Timestamp;
+
+use super::Index;
+use super::open::{Durable, Keeping};
+use crate::files::FileEntry;
+
+impl Index {
+    /// Takes files that are too old or too many out of the catalogue, the oldest first.
+    pub(super) fn expire(&self, durable: &Durable, keeping: &mut Keeping, now: Timestamp) -> io::Result<()> {
+        let expired = expired(keeping.catalog.entries().iter().map(AsRef::as_ref), durable, now);
+        if expired.is_empty() {
+            return Ok(());
+        }
+        let rows: u64 = expired.iter().map(|(_, rows)| rows).sum();
+        let paths: Vec<String> = expired.into_iter().map(|(path, _)| path).collect();
+        self.step(keeping, Vec::new(), paths.clone())?;
+        keeping.stats.files_expired += paths.len() as u64;
+        keeping.stats.rows_expired += rows;
+        keeping.leave(paths, now);
+        Ok(())
+    }
+
+    /// Deletes files that left the catalogue long enough ago.
+    pub(super) fn delete_left(&self, durable: &Durable, keeping: &mut Keeping, now: Timestamp) -> io::Result<()> {
+        // A clock that jumped back must not keep them for longer than it jumped.
+        let grace = durable.config.grace;
+        while let Some((left, path)) = keeping.leaving.first() {
+            if now >= *left && now.since(*left) < grace {
+                return Ok(());
+            }
+            durable.files.place().delete(path)?;
+            keeping.leaving.remove(0);
+        }
+        Ok(())
+    }
+}
+
+impl Keeping {
+    /// Notes files that are in no catalogue any more; queries that began before may still read them.
+    pub(super) fn leave(&mut self, paths: Vec<String>, now: Timestamp) {
+        self.leaving.extend(paths.into_iter().map(|path| (now, path)));
+    }
+}
+
+/// Path and rows of the files that have to go.
+fn expired<'a>(entries: impl Iterator<Item = &'a FileEntry>, durable: &Durable, now: Timestamp) -> Vec<(String, u64)> {
+    let oldest_kept = now.before(durable.config.keep);
+    let mut entries: Vec<&FileEntry> = entries.collect();
+    entries.sort_by_key(|entry| (place_of(entry), entry.first_seq));
+    let mut bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
+    // A file grows old from the moment it was written: flows of long ago that are taken in stay as long as others.
+    let goes = |entry: &&FileEntry| {
+        let goes = Timestamp(entry.written) < oldest_kept || bytes > durable.config.bytes_max;
+        if goes {
+            bytes -= entry.bytes;
+        }
+        goes
+    };
+    entries.into_iter().filter(goes).map(|entry| (entry.path.clone(), entry.rows)).collect()
+}
+
+/// The time by which files stand in line where the budget is full: that of the newest row, but a row from the future
+/// does not stay for longer than one of the moment it was written in.
+fn place_of(entry: &FileEntry) -> Timestamp {
+    entry.time_range().1.min(Timestamp(entry.written))
+}

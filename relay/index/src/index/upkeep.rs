@@ -1,0 +1,265 @@
+//! What has to be done now and then: rows become files, the log is cut, old files go.
+
+use std::io;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flow::Timestamp;
+
+use super::Index;
+use super::open::{Durable, Keeping};
+use crate::files::{CompactError, FileEntry, next_job};
+use crate::segment::as_u64;
+use crate::wal::LogStats;
+
+/// Time after the end of an hour at which its files become one.
+const COMPACT_AFTER: Duration = Duration::from_secs(600);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// What a store did since the start, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// The log.
+    pub log: LogStats,
+    /// Files in the catalogue.
+    pub files: u64,
+    /// Rows in them.
+    pub file_rows: u64,
+    /// Bytes of them.
+    pub file_bytes: u64,
+    /// Rows written to files, compaction not counted.
+    pub rows_sealed: u64,
+    /// Files written, compaction not counted.
+    pub files_sealed: u64,
+    /// Steps of upkeep that failed.
+    pub failures: u64,
+    /// Files that became part of a larger one.
+    pub files_compacted: u64,
+    /// Files deleted because of their age or because the budget was full.
+    pub files_expired: u64,
+    /// Rows in those.
+    pub rows_expired: u64,
+    /// Files set aside because they are damaged.
+    pub files_set_aside: u64,
+    /// Batches refused because the memory was full of rows that are in no file.
+    pub refused_full: u64,
+    /// Reads of files that failed.
+    pub read_failures: u64,
+    /// Row groups read.
+    pub groups_read: u64,
+    /// Row groups that what their footer says kept from being read.
+    pub groups_skipped: u64,
+}
+
+/// What one round of upkeep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Rows that became files.
+    pub rows_sealed: u64,
+    /// Files that became part of a larger one.
+    pub files_compacted: u64,
+    /// Files of the log that were deleted.
+    pub log_files_deleted: u64,
+    /// Whether there is more to do at once.
+    pub more: bool,
+}
+
+impl Index {
+    /// Does what is due: writes rows that have waited to files, cuts the log, forces it to the disk where the settings
+    /// say now and then. Call it every second or so, from a thread that may block for seconds; appending and reading go
+    /// on meanwhile. Without a store it does nothing.
+    ///
+    /// # Errors
+    /// The disk or the object store refuses. What is there stays as it is, and the next call tries again.
+    pub fn upkeep(&self, now: Timestamp) -> io::Result<Upkeep> {
+        self.upkeep_after(now, None)
+    }
+
+    /// Writes all rows to files, also those that have not waited.
+    ///
+    /// # Errors
+    /// As [`Index::upkeep`].
+    pub fn seal_all(&self, now: Timestamp) -> io::Result<Upkeep> {
+        let mut sum = Upkeep::default();
+        loop {
+            let done = self.upkeep_after(now, Some(Duration::ZERO))?;
+            sum.rows_sealed += done.rows_sealed;
+            sum.log_files_deleted += done.log_files_deleted;
+            if !done.more {
+                return Ok(sum);
+            }
+        }
+    }
+
+    fn upkeep_after(&self, now: Timestamp, age: Option<Duration>) -> io::Result<Upkeep> {
+        let Some(durable) = &self.durable else { return Ok(Upkeep::default()) };
+        let mut keeping = durable.keeping();
+        let mut done = Upkeep::default();
+        // Each step is tried whatever became of the others: what expires makes room on a disk that is full.
+        let steps = [
+            self.leave_out_lost(durable, &mut keeping),
+            self.expire(durable, &mut keeping, now),
+            self.delete_left(durable, &mut keeping, now),
+            self.flush(now),
+            self.seal_and_compact(durable, &mut keeping, (age.unwrap_or(durable.config.file_age), now), &mut done),
+            self.prune(&keeping, &mut done),
+        ];
+        done.more = done.rows_sealed > 0 || done.files_compacted > 0;
+        let failed = steps.into_iter().find_map(Result::err);
+        keeping.stats.failures += u64::from(failed.is_some());
+        failed.map_or(Ok(done), Err)
+    }
+
+    fn seal_and_compact(
+        &self,
+        durable: &Durable,
+        keeping: &mut Keeping,
+        (age, now): (Duration, Timestamp),
+        done: &mut Upkeep,
+    ) -> io::Result<()> {
+        done.rows_sealed = self.seal(durable, keeping, age, now)?;
+        // What waits in memory comes first.
+        if done.rows_sealed == 0 {
+            done.files_compacted = self.compact(durable, keeping, now)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes files of the log whose rows are in files.
+    fn prune(&self, keeping: &Keeping, done: &mut Upkeep) -> io::Result<()> {
+        let mut log = self.log();
+        let Some(log) = log.as_mut() else { return Ok(()) };
+        done.log_files_deleted = log.prune(keeping.catalog.published())?;
+        self.note_log(log);
+        Ok(())
+    }
+
+    /// Writes losses that came without a batch to the log, and forces it to the disk where that is due.
+    fn flush(&self, now: Timestamp) -> io::Result<()> {
+        let mut log = self.log();
+        let Some(log) = log.as_mut() else { return Ok(()) };
+        let end_seq = {
+            let writer = self.writer();
+            (!writer.unlogged.is_empty()).then(|| writer.store.end_seq())
+        };
+        if let Some(end_seq) = end_seq {
+            self.commit(log, end_seq, now)?;
+        }
+        let synced = log.sync_if_due();
+        self.note_log(log);
+        synced
+    }
+
+    /// Takes files that were set aside out of the catalogue.
+    fn leave_out_lost(&self, durable: &Durable, keeping: &mut Keeping) -> io::Result<()> {
+        durable.files.try_again();
+        let lost = durable.files.lost(keeping.catalog.entries());
+        if lost.is_empty() {
+            return Ok(());
+        }
+        self.step(keeping, Vec::new(), lost)
+    }
+
+    fn seal(&self, durable: &Durable, keeping: &mut Keeping, age: Duration, now: Timestamp) -> io::Result<u64> {
+        let run = self.writer().store.next_run(durable.config.file_rows, age, now);
+        let Some(end_seq) = run.last().map(|segment| segment.end_seq()) else { return Ok(0) };
+        let entries = durable.files.seal(&run, &mut keeping.namer, now)?;
+        let rows = run.iter().map(|segment| as_u64(segment.rows())).sum();
+        let files = as_u64(entries.len());
+        if let Err(error) = keeping.catalog.step(entries.clone(), Vec::new(), end_seq) {
+            durable.files.forget(&entries);
+            return Err(error);
+        }
+        let mut writer = self.writer();
+        writer.files = keeping.catalog.entries().clone();
+        writer.store.published(end_seq, now);
+        self.show(&writer);
+        keeping.stats.rows_sealed += rows;
+        keeping.stats.files_sealed += files;
+        Ok(rows)
+    }
+
+    /// Makes one file of some of an hour that is over.
+    fn compact(&self, durable: &Durable, keeping: &mut Keeping, now: Timestamp) -> io::Result<u64> {
+        if !durable.config.compact {
+            return Ok(0);
+        }
+        let first_seq = self.snapshot().first_seq();
+        // Late rows have some minutes to come.
+        let until = now.before(COMPACT_AFTER).window(HOUR);
+        let Some(job) = next_job(keeping.catalog.entries(), first_seq, until) else { return Ok(0) };
+        let entry = match durable.files.compact(&job, &mut keeping.namer, now) {
+            Ok(entry) => entry,
+            Err(CompactError::Read) => return Ok(0),
+            Err(CompactError::Io(error)) => return Err(error),
+        };
+        let paths: Vec<String> = job.inputs.iter().map(|entry| entry.path.clone()).collect();
+        if let Err(error) = self.step(keeping, vec![entry.clone()], paths.clone()) {
+            durable.files.forget(&[entry]);
+            return Err(error);
+        }
+        let files = as_u64(paths.len());
+        keeping.stats.files_compacted += files;
+        keeping.leave(paths, now);
+        Ok(files)
+    }
+
+    /// Changes the catalogue and shows readers the change.
+    pub(super) fn step(&self, keeping: &mut Keeping, add: Vec<FileEntry>, remove: Vec<String>) -> io::Result<()> {
+        let published = keeping.catalog.published();
+        keeping.catalog.step(add, remove, published)?;
+        let mut writer = self.writer();
+        writer.files = keeping.catalog.entries().clone();
+        self.show(&writer);
+        Ok(())
+    }
+
+    /// Ends the log in order, so that the next start finds all that is known besides flows at one place.
+    ///
+    /// # Errors
+    /// The disk refuses; what was acknowledged is safe all the same.
+    pub fn close(&self, now: Timestamp) -> io::Result<()> {
+        self.flush(now)?;
+        self.log().as_mut().map_or(Ok(()), crate::wal::Wal::close)
+    }
+
+    /// What the store did and holds; all zero without one.
+    #[must_use]
+    pub fn store_stats(&self) -> StoreStats {
+        let Some(durable) = &self.durable else { return StoreStats::default() };
+        let log = *self.log_stats.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = self.writer().files.clone();
+        let counts = &durable.files.counts;
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        StoreStats {
+            log,
+            files: as_u64(files.len()),
+            file_rows: files.iter().map(|entry| entry.rows).sum(),
+            file_bytes: files.iter().map(|entry| entry.bytes).sum(),
+            files_set_aside: count(&counts.set_aside),
+            read_failures: count(&counts.failures),
+            refused_full: self.writer().refused_full,
+            groups_read: count(&counts.groups_read),
+            groups_skipped: count(&counts.groups_skipped),
+            ..durable.kept()
+        }
+    }
+}
+
+impl Durable {
+    pub(super) fn keeping(&self) -> MutexGuard<'_, Keeping> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts of upkeep; those of the last time where it is at work.
+    fn kept(&self) -> StoreStats {
+        match self.keeping.try_lock() {
+            Ok(keeping) => {
+                let mut last = self.last_stats.lock().unwrap_or_else(PoisonError::into_inner);
+                *last = keeping.stats;
+                *last
+            }
+            Err(_) => *self.last_stats.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}

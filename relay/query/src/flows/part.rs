@@ -1,0 +1,53 @@
+//! Runs of rows that a plan reads: in memory, or in a file.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use flow::Timestamp;
+use relay_index::{Chunk, Segment, Snapshot};
+use table::Col;
+
+/// A run of rows.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    Hot(Arc<Segment>),
+    Cold(Chunk),
+}
+
+impl Part {
+    /// All rows of a snapshot, the newest first, because most questions are about what is new.
+    pub(super) fn all_of(snapshot: &Snapshot) -> Vec<Self> {
+        let hot = snapshot.segments().cloned().map(Self::Hot);
+        let mut parts: Vec<Self> = hot.chain(snapshot.chunks().map(Self::Cold)).collect();
+        parts.sort_by_key(|part| std::cmp::Reverse(part.time_range().1));
+        parts
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Hot(segment) => segment.rows(),
+            Self::Cold(chunk) => chunk.rows(),
+        }
+    }
+
+    pub(super) fn time_range(&self) -> (Timestamp, Timestamp) {
+        match self {
+            Self::Hot(segment) => segment.time_range(),
+            Self::Cold(chunk) => chunk.time_range(),
+        }
+    }
+
+    /// Whether the number of rows is known for certain: a file may turn out to be damaged.
+    pub(super) const fn is_certain(&self) -> bool {
+        matches!(self, Self::Hot(_))
+    }
+
+    /// A batch of the flow table that has at least these columns, given by position; `None` where the file cannot be
+    /// read, which the index remembers.
+    pub(super) fn read(&self, columns: &[usize]) -> Option<RecordBatch> {
+        match self {
+            Self::Hot(segment) => Some(segment.batch().clone()),
+            Self::Cold(chunk) => chunk.read(&columns.iter().map(|column| Col::ALL[*column]).collect::<Vec<_>>()),
+        }
+    }
+}
