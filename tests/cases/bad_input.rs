@@ -10,7 +10,12 @@ use weir_tests::{Place, SOON, Weir, binary, fixture, root};
 fn refusal(args: &[&str]) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let socket = format!("collector.observer.socket={}", folder.path().join("s").display());
-    let out = Command::new("timeout").arg("20").arg(binary("weir")?).args(args).args(["--set", &socket]).output()?;
+    let out = Command::new("timeout")
+        .arg("20")
+        .arg(binary("weir")?)
+        .args(args)
+        .args(["--set", &socket, "--set", "relay.store=none"])
+        .output()?;
     assert!(!out.status.success(), "weir {args:?} did not refuse");
     Ok(String::from_utf8_lossy(&out.stderr).into_owned())
 }

@@ -6,12 +6,15 @@
 mod golden;
 mod lines;
 mod programs;
+pub mod pusher;
+mod relay;
 mod require;
 mod weir;
 
 pub use golden::compare_golden;
 pub use lines::without_deprecated;
 pub use programs::{Collector, Program, StockAgent, relay, stock_relay};
+pub use relay::Relay;
 pub use require::{hubble, installed, python, root, stock_tool};
 pub use weir::{Place, Weir, binary, fixture};
 

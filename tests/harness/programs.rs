@@ -99,7 +99,7 @@ pub fn relay(config: &str, folder: &Path) -> Result<(Program, String)> {
     let file = folder.join("relay.yaml");
     std::fs::write(&file, config)?;
     let mut command = Command::new(binary("weir")?);
-    command.arg("relay").arg("--config").arg(&file);
+    command.arg("relay").arg("--config").arg(&file).args(["--set", "relay.store=none"]);
     for door in ["grpc", "http", "metrics", "flight_sql"] {
         command.arg("--set").arg(format!("relay.{door}.listen=127.0.0.1:0"));
     }

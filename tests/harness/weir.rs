@@ -222,6 +222,7 @@ fn free_ports(folder: &Path) -> Vec<String> {
         "collector.observer.listen=127.0.0.1:0".to_owned(),
         "collector.metrics.listen=127.0.0.1:0".to_owned(),
         format!("collector.observer.socket={}", socket.display()),
+        format!("relay.store={}", folder.join("store").display()),
     ]
     .into_iter()
     .flat_map(|assignment| ["--set".to_owned(), assignment])

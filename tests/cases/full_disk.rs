@@ -1,0 +1,52 @@
+//! A disk that is full stops nothing but taking in, loses nothing, and is told; it goes on by itself.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use demo::topology::wait_until;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use weir_tests::pusher::{Order, Pusher};
+use weir_tests::{Relay, SOON, root};
+
+const COUNT: &str = "SELECT count(*), count(DISTINCT socket_cookie) FROM flows";
+
+#[test]
+fn a_full_disk_refuses_batches_until_there_is_room() -> Result<()> {
+    if !root("full_disk") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let store = folder.path().join("store");
+    let settings = [
+        format!("relay.store={}", store.display()),
+        // Nothing becomes a file meanwhile, so the log only grows.
+        "relay.store.file_age_ms=3600000".to_owned(),
+        "log.filter=warn".to_owned(),
+    ];
+    let relay = Relay::start_on_small_disk(folder.path(), &settings, &store)?;
+    let pusher = Arc::new(Pusher::new("node-1", 77));
+    let runtime = Runtime::new()?;
+    let (orders, receiver) = watch::channel(Order::Go);
+    let running = runtime.spawn(pusher.clone().run(relay.grpc().to_owned(), receiver));
+    wait_until("the disk is full", SOON, || {
+        (relay.metric("weir_relay_store_log_failures_total").ok()? > 3).then_some(())
+    })
+    .with_context(|| format!("{}\n{}", pusher.trouble(), relay.log()))?;
+    // Queries go on, and see what was acknowledged and no half batch.
+    let rows = relay.sql(COUNT)?;
+    let held = rows[0][0].as_u64().context("a number")?;
+    assert!(held >= pusher.acknowledged() && pusher.is_end_of_batch(held) && held > 0, "{held}");
+    assert_eq!(rows[0][0], rows[0][1]);
+    assert!(relay.metric("weir_relay_refused_batches_total{cause=\"store\"}")? > 0);
+    relay.free_small_disk(&store)?;
+    let before = pusher.acknowledged();
+    wait_until("batches are taken again", SOON, || (pusher.acknowledged() > before + 1_000).then_some(()))
+        .with_context(|| relay.log())?;
+    orders.send(Order::Finish)?;
+    runtime.block_on(async { tokio::time::timeout(SOON, running).await })??;
+    let last = pusher.last();
+    let expected: Vec<serde_json::Value> = vec![last.into(), last.into()];
+    assert_eq!(relay.sql(COUNT)?, [expected]);
+    Ok(())
+}
