@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flow::filter::{FilterSet, Query};
+use flow::filter::{CompileExpression, FilterSet, Query};
 use flow::{Endpoint, Flow, FlowDetails, FlowFilter, Http, Ip, L4, L7, L7Record, TrafficDirection, Verdict};
 use proptest::prelude::*;
 
@@ -169,6 +169,17 @@ proptest! {
             let (selected, passes) = (query.matches(&flow), set.matches(&flow));
             prop_assert!(passes || !selected, "{text}: hidden");
             prop_assert!(!pushed.exact || passes == selected, "{text}: said to be exact");
+        }
+    }
+
+    #[test]
+    fn a_compiled_query_selects_the_same_within_other_filters(text in expressions(), other in expressions()) {
+        let (query, given) = (Query::parse(&text).unwrap(), Query::parse(&other).unwrap().push());
+        let outer = FilterSet::compile(&given.whitelist, &given.blacklist).unwrap();
+        let refuse: CompileExpression = |_| unreachable!("no filter has an expression");
+        let set = query.compile_with(given.whitelist, given.blacklist, refuse).unwrap();
+        for flow in flows() {
+            prop_assert_eq!(set.matches(&flow), query.matches(&flow) && outer.matches(&flow), "{} within {}", text, other);
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
+use flow::view::Problem;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -12,10 +13,14 @@ use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 
 use crate::connect::{Dialer, Target};
+use crate::print::put;
 use crate::settings::{HTTP_PORT, TlsSettings};
 
 /// Bytes of an answer that is held as a whole.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// Characters shown of an answer that is not what a relay sends.
+const STRANGE_ANSWER_CHARS: usize = 200;
 
 /// An HTTP server.
 pub(crate) struct HttpServer {
@@ -53,18 +58,35 @@ impl HttpServer {
     /// # Errors
     /// The server cannot be reached or does not speak HTTP.
     pub(crate) async fn post_json(&self, path: &str, accept: &str, json: Vec<u8>) -> Result<Response<Incoming>> {
+        let request = Request::builder().method(Method::POST).header(CONTENT_TYPE, "application/json");
+        self.send(request, path, accept, json).await
+    }
+
+    /// Gets an answer in JSON, whatever its status.
+    ///
+    /// # Errors
+    /// The server cannot be reached or does not speak HTTP.
+    pub(crate) async fn get(&self, path: &str) -> Result<Response<Incoming>> {
+        self.send(Request::builder().method(Method::GET), path, "application/json", Vec::new()).await
+    }
+
+    async fn send(
+        &self,
+        request: hyper::http::request::Builder,
+        path: &str,
+        accept: &str,
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>> {
         let stream = self.dialer.dial().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("HTTP cannot be set up")?;
         // It ends with the runtime; its failures also come out of `send_request`.
         tokio::spawn(connection);
-        let request = Request::builder()
-            .method(Method::POST)
+        let request = request
             .uri(format!("{}{path}", self.base_path))
             .header(HOST, &self.authority)
             .header(USER_AGENT, concat!("flowctl/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, accept)
-            .body(Full::new(Bytes::from(json)))
+            .body(Full::new(Bytes::from(body)))
             .context("the request cannot be written")?;
         sender.send_request(request).await.map_err(|e| {
             anyhow!(
@@ -95,4 +117,21 @@ pub(crate) async fn body(response: Response<Incoming>) -> Result<Vec<u8>> {
         }
     }
     Ok(bytes)
+}
+
+/// Why the relay refused, in its own words.
+pub(crate) async fn refusal(response: Response<Incoming>) -> anyhow::Error {
+    let status = response.status();
+    let body = match body(response).await {
+        Ok(body) => body,
+        Err(error) => return error.context(format!("the relay refused the query with {status}")),
+    };
+    if let Ok(problem) = serde_json::from_slice::<Problem>(&body) {
+        let remedy = if problem.remedy.is_empty() { String::new() } else { format!("; {}", problem.remedy) };
+        return anyhow!("{}{remedy}", problem.error);
+    }
+    let text: String = String::from_utf8_lossy(&body).chars().take(STRANGE_ANSWER_CHARS).collect();
+    let mut shown = Vec::new();
+    put(&mut shown, text.trim());
+    anyhow!("the server refused the query with {status}: {}", String::from_utf8_lossy(&shown))
 }

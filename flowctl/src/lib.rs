@@ -10,6 +10,7 @@ mod http;
 mod list;
 mod moments;
 mod observe;
+mod overview;
 mod print;
 mod reflect;
 mod settings;
@@ -91,6 +92,9 @@ fn dispatch(typed: &Typed, out: &mut dyn Write, err: &mut dyn Write) -> Result<(
         Action::Status => status::run(&output("compact"), &settings, out),
         Action::ListNodes => list::nodes(&output("table"), &settings, out),
         Action::ListNamespaces => list::namespaces(&output("table"), &settings, out),
+        Action::Map => overview::map(given, operands, &settings, out),
+        Action::Top => overview::top(given, operands, &settings, out),
+        Action::Drops => overview::drops(given, operands, &settings, out),
         Action::Sql => sql::run(given, operands, &settings, out, err),
         Action::WatchPeers => watch::peers(&settings, out),
         Action::Reflect => reflect::run(&settings, out),

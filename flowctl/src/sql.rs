@@ -5,8 +5,8 @@ mod table;
 use std::fs;
 use std::io::{IsTerminal as _, Read as _, Write};
 
-use anyhow::{Context, Result, anyhow, bail};
-use flow::view::{Problem, SqlAnswer};
+use anyhow::{Context, Result, bail};
+use flow::view::SqlAnswer;
 use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::Incoming;
@@ -14,13 +14,10 @@ use serde_json::json;
 
 use crate::cli::Given;
 use crate::http::{self, HttpServer};
-use crate::print::put;
 use crate::settings::Settings;
 
 /// Bytes of a query: no person writes a longer one, and the relay would refuse it.
 const QUERY_BYTES_MAX: u64 = 1 << 20;
-/// Characters shown of an answer that is not what a relay sends.
-const STRANGE_ANSWER_CHARS: usize = 200;
 
 /// Layouts of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +55,7 @@ pub(crate) fn run(
     crate::runtime()?.block_on(async {
         let response = http.post_json("/api/v1/sql", accept, request).await?;
         if !response.status().is_success() {
-            return Err(refusal(response).await);
+            return Err(http::refusal(response).await);
         }
         match output {
             SqlOutput::Csv => copy(response, out).await,
@@ -117,23 +114,6 @@ async fn copy(response: Response<Incoming>, out: &mut dyn Write) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Why the relay refused, in its own words.
-async fn refusal(response: Response<Incoming>) -> anyhow::Error {
-    let status = response.status();
-    let body = match http::body(response).await {
-        Ok(body) => body,
-        Err(error) => return error.context(format!("the relay refused the query with {status}")),
-    };
-    if let Ok(problem) = serde_json::from_slice::<Problem>(&body) {
-        let remedy = if problem.remedy.is_empty() { String::new() } else { format!("; {}", problem.remedy) };
-        return anyhow!("{}{remedy}", problem.error);
-    }
-    let text: String = String::from_utf8_lossy(&body).chars().take(STRANGE_ANSWER_CHARS).collect();
-    let mut shown = Vec::new();
-    put(&mut shown, text.trim());
-    anyhow!("the server refused the query with {status}: {}", String::from_utf8_lossy(&shown))
 }
 
 fn show(answer: &SqlAnswer, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {

@@ -46,7 +46,7 @@ fn pages_show_real_traffic() -> Result<()> {
     let shots = tempfile::tempdir()?;
     let mut node = weir.command(Path::new("node"));
     node.arg(folder.join("check.mjs")).arg(format!("http://{}", weir.address("ui")));
-    node.args(["--services", "client,server", "--shots"]).arg(shots.path());
+    node.args(["--services", "wbr-client,wbr-server", "--shots"]).arg(shots.path());
     let told = node.output()?;
     if !told.status.success() {
         bail!("{}\n{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));

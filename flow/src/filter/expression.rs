@@ -33,6 +33,11 @@ impl Expressions {
         Ok(Self { expressions: texts.iter().map(|text| compile(text)).collect::<Result<_, _>>()? })
     }
 
+    /// A single expression that was compiled already.
+    pub(super) fn one(expression: Arc<dyn Expression>) -> Self {
+        Self { expressions: vec![expression] }
+    }
+
     /// Whether one of them is true of the flow.
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {

@@ -20,7 +20,9 @@ mod push;
 pub use measure::{Comparison, Measure};
 pub use push::Pushed;
 
-use super::{FilterError, FilterSet, FlowFilter, SelectionError};
+use std::sync::Arc;
+
+use super::{CompileExpression, Expression, FilterError, FilterSet, FlowFilter, SelectionError};
 use crate::Flow;
 
 /// Bytes an expression may have.
@@ -142,10 +144,32 @@ impl Query {
         push::push(&self.node)
     }
 
+    /// Prepares what the query, a whitelist and a blacklist select together. What Hubble's filters can say is said by
+    /// them, so that indexes help; only the rest is asked of each flow.
+    ///
+    /// # Errors
+    /// A filter of the lists cannot be understood.
+    pub fn compile_with(
+        &self,
+        whitelist: Vec<FlowFilter>,
+        blacklist: Vec<FlowFilter>,
+        expression: CompileExpression,
+    ) -> Result<FilterSet, FilterError> {
+        let pushed = self.push().within(whitelist, blacklist);
+        let set = FilterSet::compile_with(&pushed.whitelist, &pushed.blacklist, expression)?;
+        Ok(if pushed.exact { set } else { set.and(Arc::new(self.clone())) })
+    }
+
     /// All keys with one line of help each, in the order to show them: what completion offers.
     #[must_use]
     pub fn keys() -> Vec<(String, &'static str)> {
         key::all()
+    }
+}
+
+impl Expression for Query {
+    fn is_true_of(&self, flow: &Flow) -> Option<bool> {
+        Some(self.matches(flow))
     }
 }
 

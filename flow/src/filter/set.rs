@@ -1,7 +1,9 @@
 //! Filters prepared for matching.
 
 use super::compile::compile;
-use super::expression::{CompileExpression, refuse};
+use std::sync::Arc;
+
+use super::expression::{CompileExpression, Expression, Expressions, refuse};
 use super::{FilterError, FlowFilter, Rule};
 use crate::Flow;
 
@@ -48,6 +50,18 @@ impl FilterSet {
     pub fn matches(&self, flow: &Flow) -> bool {
         (self.whitelist.is_empty() || self.whitelist.iter().any(|f| f.matches(flow)))
             && !self.blacklist.iter().any(|f| f.matches(flow))
+    }
+
+    /// The flows of this set for which an expression is true as well.
+    #[must_use]
+    pub fn and(mut self, expression: Arc<dyn Expression>) -> Self {
+        if self.whitelist.is_empty() {
+            self.whitelist.push(Filter::default());
+        }
+        for filter in &mut self.whitelist {
+            filter.rules.push(Rule::Expressions(Expressions::one(Arc::clone(&expression))));
+        }
+        self
     }
 
     /// Whether every flow passes, so that matching can be left out.

@@ -288,6 +288,42 @@ pub(super) static SQL: LazyLock<FlagSet> = LazyLock::new(|| {
     )
 });
 
+/// What `map`, `top` and `drops` ask about.
+pub(super) static OVERVIEW: LazyLock<FlagSet> = LazyLock::new(|| {
+    set(
+        "Question",
+        [
+            Flag::text("since", "5m", "Begin there: a duration back from now, or an RFC 3339 time"),
+            Flag::text("until", "", "End there (now if empty)"),
+            Flag::new("limit", FlagKind::Uint, "30", "Show at most so many lines; 0 shows all"),
+            Flag::text("output", "table", "Layout of the output: table or json; for map also dot or mermaid")
+                .short('o'),
+        ],
+    )
+});
+
+/// What `map` and `top` group and sort by.
+pub(super) static MAP: LazyLock<FlagSet> = LazyLock::new(|| {
+    set(
+        "Map",
+        [
+            Flag::text("by", "workload", "What makes a service: namespace, workload or pod"),
+            Flag::text("sort", "bytes", "Largest first: bytes, flows, requests, errors, dropped or latency"),
+        ],
+    )
+});
+
+/// How often `top` asks.
+pub(super) static TOP: LazyLock<FlagSet> = LazyLock::new(|| {
+    set(
+        "Refresh",
+        [
+            Flag::new("interval", FlagKind::Duration, "2s", "Ask again after this time"),
+            Flag::switch("once", "Ask once, as it does where the output is no terminal"),
+        ],
+    )
+});
+
 /// Flags of `completion`.
 pub(super) static COMPLETION: LazyLock<FlagSet> =
     LazyLock::new(|| set("Completion", [Flag::switch("no-descriptions", "Leave out the descriptions of completions")]));

@@ -15,6 +15,9 @@ pub(crate) enum Action {
     ListNodes,
     ListNamespaces,
     Sql,
+    Map,
+    Top,
+    Drops,
     WatchPeers,
     ConfigHelp,
     ConfigGet,
@@ -186,7 +189,7 @@ static WATCH: [Command; 1] = [Command {
     )
 }];
 
-static ROOT_COMMANDS: [Command; 11] = [
+static ROOT_COMMANDS: [Command; 14] = [
     Command {
         long: "Print the script that makes a shell complete flowctl's commands, flags and values.",
         no_operands: true,
@@ -199,11 +202,27 @@ static ROOT_COMMANDS: [Command; 11] = [
         ..command(&["config"], Some(Action::ConfigHelp), "Show or change the configuration")
     },
     Command {
+        operands: "[EXPRESSION]",
+        long: DROPS_LONG,
+        example: "  flowctl drops --since 1h\n  flowctl drops 'dst.ns=shop and dst.port=5432'",
+        own: &[&sets::OVERVIEW],
+        shown: &[&sets::OVERVIEW, &sets::SERVER],
+        ..command(&["drops"], Some(Action::Drops), "Show what was dropped, why and by whom")
+    },
+    Command {
         operands: "[command]",
         long: "Show what a command is for and which flags it takes.",
         ..command(&["help"], Some(Action::Help), "Show help for a command")
     },
     Command { shown: SERVER_HELP, commands: &LIST, ..command(&["list"], None, "List nodes or namespaces") },
+    Command {
+        operands: "[EXPRESSION]",
+        long: MAP_LONG,
+        example: "  flowctl map --since 1h --sort errors\n  flowctl map 'ns=shop' -o dot | dot -Tsvg > shop.svg",
+        own: &[&sets::OVERVIEW, &sets::MAP],
+        shown: &[&sets::OVERVIEW, &sets::MAP, &sets::SERVER],
+        ..command(&["map"], Some(Action::Map), "Show who talks to whom")
+    },
     Command {
         own: FLOW_FLAGS,
         shown: FLOW_HELP,
@@ -228,6 +247,14 @@ static ROOT_COMMANDS: [Command; 11] = [
         own: &[&sets::STATUS_FORMAT],
         shown: &[&sets::STATUS_FORMAT, &sets::SERVER],
         ..command(&["status"], Some(Action::Status), "Show the state of a server")
+    },
+    Command {
+        operands: "[EXPRESSION]",
+        long: TOP_LONG,
+        example: "  flowctl top --since 1m --sort requests\n  flowctl top 'verdict=dropped' --once",
+        own: &[&sets::OVERVIEW, &sets::MAP, &sets::TOP],
+        shown: &[&sets::OVERVIEW, &sets::MAP, &sets::TOP, &sets::SERVER],
+        ..command(&["top"], Some(Action::Top), "Watch the busiest connections")
     },
     command(&["version"], Some(Action::Version), "Print the version"),
     Command {
@@ -309,6 +336,18 @@ const FLOWS_EXAMPLE: &str = "\
   Save flows and read them again:
     flowctl observe --all -o json > flows.json
     flowctl observe --input-file flows.json --port 80";
+
+const MAP_LONG: &str = "\
+Shows who talks to whom: one line for each client, server and port, with bytes, requests, errors, drops and latency.
+
+An expression such as 'src.ns=shop and not proto=dns' selects the flows that count. The question goes to the relay's \
+HTTP API at --http-server.";
+
+const TOP_LONG: &str = "\
+Watches the busiest connections, as map shows them, of the time since --since, again and again until interrupted.";
+
+const DROPS_LONG: &str = "\
+Shows what was dropped: how many packets, why, where in the kernel, from whom to whom, and what to look at.";
 
 const SQL_LONG: &str = "\
 Asks the relay's history with SQL.

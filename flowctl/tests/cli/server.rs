@@ -12,8 +12,8 @@ use proto::peer::{ChangeNotification, ChangeNotificationType};
 use proto::weir::GetFlowsOptions;
 use tonic::Status;
 
-use super::observer::{Answers, RunningObserver};
 use super::differential;
+use super::observer::{Answers, RunningObserver};
 use super::program::{EVERY_KIND, WEIR_FLOWS, flowctl, flowctl_says, folder, isolated, run};
 
 /// The messages of a file.
@@ -233,7 +233,8 @@ fn peers_and_reflection() {
         assert_eq!(found.len(), 1, "{name} once: {reflected}");
         found[0]
     };
-    let rpc = r#"{"name":"GetFlows","input_type":".observer.GetFlowsRequest","output_type":".observer.GetFlowsResponse","#;
+    let rpc =
+        r#"{"name":"GetFlows","input_type":".observer.GetFlowsRequest","output_type":".observer.GetFlowsResponse","#;
     assert!(file("observer/observer.proto").contains(rpc), "{reflected}");
     assert!(file("flow/flow.proto").contains(r#"{"name":"time","number":1,"label":1,"type":11,"#), "{reflected}");
     file("google/protobuf/timestamp.proto");

@@ -18,6 +18,16 @@ pub struct Pushed {
     pub exact: bool,
 }
 
+impl Pushed {
+    /// The filters that let pass what these and a list given by other means let pass.
+    #[must_use]
+    pub fn within(self, whitelist: Vec<FlowFilter>, blacklist: Vec<FlowFilter>) -> Self {
+        let (pass, exact) = intersect(Pass::of(whitelist), Pass::of(self.whitelist));
+        let blacklist = [blacklist, self.blacklist].concat();
+        Self { whitelist: pass.filters(), blacklist, exact: exact && self.exact }
+    }
+}
+
 /// Flows that pass: all of them, or those that match a filter.
 #[derive(Clone, Debug)]
 enum Pass {
@@ -49,11 +59,21 @@ pub(super) fn push(node: &Node) -> Pushed {
         pass = both;
         exact &= next_exact && both_exact;
     }
-    let whitelist = match pass {
-        Pass::Everything => Vec::new(),
-        Pass::Matching(filters) => filters,
-    };
-    Pushed { whitelist, blacklist, exact }
+    Pushed { whitelist: pass.filters(), blacklist, exact }
+}
+
+impl Pass {
+    /// An empty whitelist lets everything pass.
+    fn of(whitelist: Vec<FlowFilter>) -> Self {
+        if whitelist.is_empty() { Self::Everything } else { Self::Matching(whitelist) }
+    }
+
+    fn filters(self) -> Vec<FlowFilter> {
+        match self {
+            Self::Everything => Vec::new(),
+            Self::Matching(filters) => filters,
+        }
+    }
 }
 
 /// A superset of what a part selects, and whether it is just that.
@@ -91,7 +111,8 @@ fn intersect(a: Pass, b: Pass) -> (Pass, bool) {
         (Pass::Matching(a), Pass::Matching(b)) => (a, b),
     };
     if a.len() * b.len() > FILTERS_MAX {
-        return (Pass::Matching(if a.len() <= b.len() { a } else { b }), false);
+        // The first must hold in any case: it may come from elsewhere and not be asked of the flows again.
+        return (Pass::Matching(a), false);
     }
     let mut exact = true;
     let mut both = Vec::new();

@@ -96,6 +96,12 @@ async fn flows_by_count_range_and_condition() {
     assert_eq!(summaries(&ask("?not-verdict=DROPPED&first=251").await).last(), Some(&"number 251"));
     assert_eq!(summaries(&ask("?from-pod=shop/web&to-port=8080&protocol=tcp,udp&last=1").await), ["number 309"]);
     assert!(summaries(&ask("?pod=shop/nobody").await).is_empty());
+    assert_eq!(summaries(&ask("?where=verdict%3Ddropped%20and%20dst.port%3D8080").await), ["number 250"]);
+    assert_eq!(summaries(&ask("?verdict=DROPPED&where=not%20bytes%3E10GB").await), ["number 250"]);
+    assert!(summaries(&ask("?verdict=DROPPED&where=bytes%3E10GB").await).is_empty());
+    let bad = get(relay.http(), "/api/v1/flows?where=verdikt%3Ddropped").await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+    assert!(bad.text().contains("did you mean verdict"), "{}", bad.text());
     let row = &ask("?last=1").await["flows"][0];
     assert_eq!((row["source"]["name"].as_str(), row["destination"]["namespace"].as_str()), (Some("web"), Some("bank")));
     assert_eq!((row["bytes"].as_u64(), row["packets"].as_u64()), (Some(100), Some(2)));

@@ -69,7 +69,9 @@ pub(super) fn describe() -> Document {
             let excluding = condition(&format!("not-{name}"), &format!("Not: {help}"));
             [condition(name, help), excluding]
         });
-        operation.parameters.get_or_insert_default().extend(conditions);
+        let query =
+            condition("where", "an expression such as verdict=dropped and dst.port=5432, beside the conditions");
+        operation.parameters.get_or_insert_default().extend(conditions.chain([query]));
     }
     document
 }

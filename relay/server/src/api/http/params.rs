@@ -27,7 +27,7 @@ pub(super) struct Params {
 }
 
 /// Parameters that are no conditions on flows.
-const OWN: [&str; 5] = ["since", "until", "last", "first", "by"];
+const OWN: [&str; 6] = ["since", "until", "last", "first", "by", "where"];
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Refusal;
@@ -65,7 +65,7 @@ impl Params {
 
     /// Refuses parameters of [`OWN`] that mean nothing to this route.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Refusal> {
-        match self.own.keys().find(|given| !known.contains(*given)) {
+        match self.own.keys().find(|given| **given != "where" && !known.contains(*given)) {
             Some(given) => Err(Refusal::bad(format!("{given} means nothing here"), "leave it out")),
             None => Ok(()),
         }
@@ -98,8 +98,10 @@ impl Params {
 
     fn filter(&self) -> Result<BatchFilter, Refusal> {
         let (whitelist, blacklist) = self.conditions()?;
-        BatchFilter::compile(&whitelist, &blacklist)
-            .map_err(|error| Refusal::bad(with_causes(&error), CONDITIONS_REMEDY))
+        let text = self.own("where").unwrap_or_default();
+        let query = flow::filter::Query::parse(text).map_err(|error| Refusal::bad(error.to_string(), WHERE_REMEDY))?;
+        let filters = query.compile_with(whitelist, blacklist, proto::cel::compile_for_filter);
+        filters.map(BatchFilter::from).map_err(|error| Refusal::bad(with_causes(&error), CONDITIONS_REMEDY))
     }
 
     fn conditions(&self) -> Result<(Vec<FlowFilter>, Vec<FlowFilter>), Refusal> {
@@ -116,6 +118,8 @@ impl Params {
     }
 }
 
+const WHERE_REMEDY: &str =
+    "write conditions such as verdict=dropped and dst.port=5432; docs/filters.md has the language";
 const CONDITIONS_REMEDY: &str = "see /api/openapi.json for the conditions and their values";
 
 fn parse_moment(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
