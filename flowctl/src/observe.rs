@@ -73,6 +73,7 @@ pub(crate) fn flows(
 ///
 /// # Errors
 /// Flags contradict each other, or the server has no such events.
+#[expect(clippy::too_many_arguments, reason = "what a run is made of, passed once")]
 pub(crate) fn events(
     kind: EventKind,
     given: &Given,

@@ -34,6 +34,7 @@ pub(crate) enum Action {
 
 /// A shell that a completion script is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "it is the name of that shell")]
 pub(crate) enum Shell {
     Bash,
     Fish,

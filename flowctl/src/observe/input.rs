@@ -35,6 +35,7 @@ const WORKERS_MAX: usize = 4;
 ///
 /// # Errors
 /// The file cannot be read, a filter cannot be understood, or printing failed.
+#[expect(clippy::too_many_arguments, reason = "what a run is made of, passed once")]
 pub(super) fn read(
     path: &str,
     given: &Given,
@@ -183,6 +184,7 @@ impl Blocks<'_> {
 }
 
 /// Prints the last ones that pass, which are known when the input ends.
+#[expect(clippy::too_many_arguments, reason = "what a run is made of, passed once")]
 fn read_last(
     input: &mut dyn Read,
     last: u64,
@@ -206,6 +208,7 @@ fn read_last(
 }
 
 /// Prints the last ones that pass from the end of a file, without reading what comes before as flows.
+#[expect(clippy::too_many_arguments, reason = "what a run is made of, passed once")]
 fn read_tail(
     file: &mut File,
     last: u64,

@@ -37,7 +37,7 @@ pub(super) fn agent(event: &AgentEvent, time: Option<Timestamp>, layout: TimeLay
 #[expect(deprecated, reason = "agents before 1.19 send events of services")]
 fn agent_details(event: &AgentEvent, layout: TimeLayout) -> String {
     use AgentEventType as Kind;
-    let details = match (Kind(event.r#type), &event.notification) {
+    match (Kind(event.r#type), &event.notification) {
         (Kind::AGENT_EVENT_UNKNOWN, Some(Notification::Unknown(u))) => {
             format!("type: {}, notification: {}", u.r#type, u.notification)
         }
@@ -78,8 +78,7 @@ fn agent_details(event: &AgentEvent, layout: TimeLayout) -> String {
         }
         (Kind::SERVICE_DELETED, Some(Notification::ServiceDelete(s))) => format!("id: {}", s.id),
         _ => "UNKNOWN".to_owned(),
-    };
-    details
+    }
 }
 
 /// The text with `, name: value` for each value that is there.

@@ -29,18 +29,27 @@ fn encode_single(number: u32, kind: &Kind, value: &Value, out: &mut Vec<u8>) -> 
         (Kind::Int64, Value::Int(value)) => value.cast_unsigned(),
         (Kind::Uint32, Value::Uint(value)) => u32::try_from(*value).ok()?.into(),
         (Kind::Uint64, Value::Uint(value)) => *value,
-        (Kind::String, Value::Text(text)) => return Some(delimited(text.as_bytes())),
-        (Kind::Bytes, Value::Bytes(bytes)) => return Some(delimited(bytes)),
+        (Kind::String, Value::Text(text)) => {
+            delimited(text.as_bytes());
+            return Some(());
+        }
+        (Kind::Bytes, Value::Bytes(bytes)) => {
+            delimited(bytes);
+            return Some(());
+        }
         (Kind::Message(name), Value::Message(message)) if name == message.name => {
-            return Some(delimited(&message.bytes));
+            delimited(&message.bytes);
+            return Some(());
         }
         (Kind::Timestamp, Value::Timestamp { seconds, nanos }) => {
-            return Some(delimited(&prost_types::Timestamp { seconds: *seconds, nanos: *nanos }.encode_to_vec()));
+            delimited(&prost_types::Timestamp { seconds: *seconds, nanos: *nanos }.encode_to_vec());
+            return Some(());
         }
         (Kind::Wrapper(inner), value) => {
             let mut wrapped = Vec::new();
             encode_single(1, inner, value, &mut wrapped)?;
-            return Some(delimited(&wrapped));
+            delimited(&wrapped);
+            return Some(());
         }
         _ => return None,
     };

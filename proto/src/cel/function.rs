@@ -83,7 +83,7 @@ pub(super) fn result(name: &str, member: bool, arguments: &[Type]) -> Option<Typ
         (op::LOGICAL_NOT | op::NOT_STRICTLY_FALSE, [kind]) => kind.fits(&Type::Bool).then_some(Type::Bool),
         (op::EQUALS | op::NOT_EQUALS, [_, _]) => arguments[0].fits(&arguments[1]).then_some(Type::Bool),
         (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [a, b]) => {
-            a.join(b).filter(|kind| is_ordered(kind)).map(|_| Type::Bool)
+            a.join(b).filter(is_ordered).map(|_| Type::Bool)
         }
         (op::IN, [element, holder]) => match holder {
             Type::List(inner) | Type::Map(inner, _) => element.fits(inner).then_some(Type::Bool),

@@ -6,6 +6,7 @@ use crate::json::schema::{FieldShape, Kind};
 
 /// Type of an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "CEL has a type of types")]
 pub(super) enum Type {
     /// Whatever it turns out to be.
     Dyn,

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn rare_reasons_share_a_place() {
-        let buckets: Vec<DropBucket> = (0..9).map(|i| bucket(0, &format!("R{i}"), 9 - u64::from(i))).collect();
+        let buckets: Vec<DropBucket> = (0..9_u64).map(|i| bucket(0, &format!("R{i}"), 9 - i)).collect();
         let stack = Stack::build(&buckets);
         assert_eq!(stack.reasons.len(), REASONS_MAX);
         assert_eq!(stack.reasons[REASONS_MAX - 1], ("4 other reasons".to_owned(), 4 + 3 + 2 + 1));

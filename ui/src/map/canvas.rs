@@ -107,6 +107,7 @@ impl Canvas {
     }
 
     /// Draws only what `shown` keeps, over a veil that dims the rest; for hover and selection.
+    #[expect(clippy::too_many_arguments, reason = "all that a picture is made of")]
     pub(crate) fn draw_focus(
         &self,
         scene: &Scene,
@@ -278,6 +279,7 @@ impl Canvas {
         drop(self.context.fill_text(text, x, y));
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the numbers of a rectangle")]
     pub(super) fn rounded(&self, x: f64, y: f64, width: f64, height: f64, corner: f64) {
         self.context.begin_path();
         // Fails only for negative radii.

@@ -141,7 +141,8 @@ impl Column {
             if high <= low {
                 continue;
             }
-            let lane = (self.used[gap].div_ceil(2)) as f32 * if self.used[gap] % 2 == 0 { LANE } else { -LANE };
+            let lane =
+                (self.used[gap].div_ceil(2)) as f32 * if self.used[gap].is_multiple_of(2) { LANE } else { -LANE };
             let y = (wanted.clamp(low, high) + lane).clamp(low, high);
             let distance = (y - wanted).abs();
             if distance < best.0 {

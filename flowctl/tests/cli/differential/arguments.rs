@@ -310,6 +310,7 @@ fn condition(random: &mut Random) -> (&'static str, String) {
     plain_condition(random)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of conditions")]
 fn plain_condition(random: &mut Random) -> (&'static str, String) {
     let pick = |random: &mut Random, from: &[&str]| random.pick(from).to_owned();
     match random.below(30) {
