@@ -88,7 +88,7 @@ impl LossWatch {
             let key = (node.clone(), *source);
             let count = total - self.told.get(&key).copied().unwrap_or(0);
             let event = LostEvent { source: *source, count, ..LostEvent::default() };
-            (count > 0).then(|| NodeLoss { node: key.0, event })
+            (count > 0).then_some(NodeLoss { node: key.0, event })
         });
         let news = news.collect();
         self.told = now;

@@ -43,14 +43,14 @@ pub(crate) fn sweep(sketch: &mut Sketch<'_>) {
     for number in 0..SWEEPS {
         let count = sketch.columns.len();
         for step in 0..count {
-            let column = if number % 2 == 0 { step } else { count - 1 - step };
+            let column = if number.is_multiple_of(2) { step } else { count - 1 - step };
             sort_units(sketch, column);
             for index in 0..sketch.columns[column].len() {
-                sort_inside(sketch, sketch.columns[column][index], number % 2 == 0);
+                sort_inside(sketch, sketch.columns[column][index], number.is_multiple_of(2));
             }
         }
         for index in 0..sketch.apart.len() {
-            sort_inside(sketch, sketch.apart[index], number % 2 == 0);
+            sort_inside(sketch, sketch.apart[index], number.is_multiple_of(2));
         }
         if number + KEPT >= SWEEPS {
             let cost = steepness(sketch);
@@ -74,7 +74,7 @@ pub(crate) fn settle(sketch: &mut Sketch<'_>) {
     for round in 0..ROUNDS {
         let count = sketch.columns.len();
         for step in 0..count {
-            let column = if round % 2 == 0 { step } else { count - 1 - step };
+            let column = if round.is_multiple_of(2) { step } else { count - 1 - step };
             settle_units(sketch, column);
             for index in 0..sketch.columns[column].len() {
                 settle_inside(sketch, sketch.columns[column][index]);
