@@ -16,11 +16,15 @@ pub(crate) const EVERY_KIND: &str = "flows/every-kind.jsonl";
 /// Flows with what Hubble has no field for.
 pub(crate) const WEIR_FLOWS: &str = "flows/weir.jsonl";
 
+/// The home of the programs, which has no files.
+pub(crate) fn home() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("flowctl-no-home")
+}
+
 /// A program with these arguments and an empty environment.
 pub(crate) fn isolated(program: &Path, arguments: &[&str]) -> Command {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("flowctl-no-home");
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("HOME", home).current_dir(folder()).stdin(Stdio::null());
+    command.args(arguments).env_clear().env("HOME", home()).current_dir(folder()).stdin(Stdio::null());
     command
 }
 
