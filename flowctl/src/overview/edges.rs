@@ -48,8 +48,8 @@ impl Sort {
     }
 
     fn compare(self, a: &MapEdge, b: &MapEdge) -> Ordering {
-        let name = |e: &MapEdge| (e.source.clone(), e.destination.clone(), e.port);
-        self.key(b).total_cmp(&self.key(a)).then_with(|| name(a).cmp(&name(b)))
+        let by_name = || (&a.source, &a.destination, a.port).cmp(&(&b.source, &b.destination, b.port));
+        self.key(b).total_cmp(&self.key(a)).then_with(by_name)
     }
 }
 
