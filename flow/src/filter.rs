@@ -20,7 +20,9 @@ pub use error::{FilterError, LabelError, PatternProblem};
 pub use expression::{CompileExpression, Expression, Expressions};
 pub use http::{StatusCodes, equal_fold, path_of_url};
 pub use label::LabelSelectors;
-pub use language::{Comparison, LanguageError, Measure, Problem, Pushed, Query};
+pub use language::{
+    Comparison, Completion, GroupKey, GroupKeyError, LanguageError, Measure, Problem, Pushed, Query, Wanted,
+};
 pub use name::NamePrefixes;
 pub use pattern::{NamePatterns, NodePatterns};
 pub use protocol::Protocols;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flow::filter::{CompileExpression, FilterSet, Query};
+use flow::filter::{CompileExpression, Completion, FilterSet, GroupKey, Query, Wanted};
 use flow::{Endpoint, Flow, FlowDetails, FlowFilter, Http, Ip, L4, L7, L7Record, TrafficDirection, Verdict};
 use proptest::prelude::*;
 
@@ -122,6 +122,92 @@ fn hubble_filters_say_what_they_can() {
     assert_eq!((pushed.whitelist, pushed.exact), (vec![wanted], false));
 }
 
+#[test]
+fn keys_name_groups() {
+    let flow = flow(Verdict::DROPPED, "data", 5432, 503);
+    for (key, value) in [
+        ("src.ns", "shop"),
+        ("dst.namespace", "data"),
+        ("dst.pod", "data/db-0"),
+        ("src", "shop/web-1"),
+        ("to", "data/db-0"),
+        ("src.workload", ""),
+        ("src.label.app", "web"),
+        ("dst.label", "k8s:app=db"),
+        ("src.ip", "10.0.0.1"),
+        ("dst.port", "5432"),
+        ("verdict", "DROPPED"),
+        ("drop.reason", "DROP_REASON_UNKNOWN"),
+        ("proto", "http"),
+        ("direction", "egress"),
+        ("reply", ""),
+        ("http.status", "503"),
+        ("method", "GET"),
+        ("http.path", "/cart"),
+        ("dns.query", ""),
+        ("ip.version", "v4"),
+    ] {
+        assert_eq!(GroupKey::parse(key).unwrap().value(&flow), value, "{key}");
+    }
+    for (key, problem) in [
+        ("ns", "ns is of either side: say src.ns or dst.ns"),
+        ("label.app", "label.app is of either side: say src.label.app or dst.label.app"),
+        ("src.verdict", "no key is called \"src.verdict\", did you mean src.service, verdict, src.port?"),
+    ] {
+        assert_eq!(GroupKey::parse(key).unwrap_err().to_string(), problem);
+    }
+    for key in ["latency", "bytes", "cel"] {
+        assert!(GroupKey::parse(key).unwrap_err().to_string().contains("does not name them"), "{key}");
+    }
+}
+
+/// What a group is called selects the flows of that group again.
+#[test]
+fn names_of_groups_are_values_of_the_language() {
+    for code in [0, 200] {
+        let flow = flow(Verdict::DROPPED, "data", 53, code);
+        for (name, _) in GroupKey::names() {
+            let value = GroupKey::parse(&name).unwrap().value(&flow).into_owned();
+            // The best name of a side is no condition; labels together are one selector.
+            if value.is_empty() || matches!(name.as_str(), "src" | "dst" | "uuid") || name.ends_with("label") {
+                continue;
+            }
+            let query = Query::parse(&format!("{name}={value:?}")).unwrap_or_else(|error| panic!("{error}"));
+            assert!(query.matches(&flow), "{}", query.text());
+        }
+    }
+}
+
+#[test]
+fn what_may_follow() {
+    let value = |condition: &str| Wanted::Value { condition: condition.to_owned(), label: None };
+    for (text, start, typed, wanted) in [
+        ("", 0, "", Wanted::Key),
+        ("src.n", 0, "src.n", Wanted::Key),
+        ("not (ver", 5, "ver", Wanted::Key),
+        ("verdict", 0, "verdict", Wanted::Key),
+        ("verdict ", 8, "", Wanted::Operator),
+        ("verdict=", 8, "", value("verdict")),
+        ("verdict=dro", 8, "dro", value("verdict")),
+        ("src.ns in", 7, "in", Wanted::Operator),
+        ("src.ns in ", 10, "", Wanted::List),
+        ("src.ns not in (shop, ca", 21, "ca", value("from-namespace")),
+        ("dst.pod='shop/w", 8, "shop/w", value("to-pod")),
+        ("latency > 2", 10, "2", value("latency")),
+        ("pod=a ", 6, "", Wanted::Join),
+        ("(pod=a or ns in (b)) a", 21, "a", Wanted::Join),
+        ("pod=a and ", 10, "", Wanted::Key),
+    ] {
+        let typed = typed.to_owned();
+        assert_eq!(Query::complete(text), Some(Completion { start, typed, wanted }), "{text}");
+    }
+    let label = Wanted::Value { condition: "from-label".to_owned(), label: Some("app".to_owned()) };
+    assert_eq!(Query::complete("src.label.app=").map(|completion| completion.wanted), Some(label));
+    for text in ["= ", "verdict verdict ", "pod=a pod=b ", "& "] {
+        assert_eq!(Query::complete(text), None, "{text}");
+    }
+}
+
 /// Expressions over few values, so that they often match.
 fn expressions() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -186,6 +272,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in ".{0,80}") {
         drop(Query::parse(&text));
+        drop(Query::complete(&text));
     }
 
     #[test]
@@ -194,6 +281,8 @@ proptest! {
         Just("~"), Just(">="), Just("pod"), Just("src.port"), Just("80"), Just("'"), Just("\""), Just("\\"), Just("bytes"),
         Just("label.app"), Just("é"), Just("&"), Just("!"),
     ], 0..20)) {
-        drop(Query::parse(&words.join(" ")));
+        let text = words.join(" ");
+        drop(Query::parse(&text));
+        drop(Query::complete(&text));
     }
 }

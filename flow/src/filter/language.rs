@@ -11,17 +11,22 @@
 //! Conditions mean what the conditions of a [`Selection`] mean; measures (`bytes`, `latency`, ...) are numbers with a
 //! unit, which Hubble's filters do not know. `&&`, `||` and `!` are other words for `and`, `or` and `not`.
 
+mod complete;
+mod group;
 mod key;
 mod lexer;
 mod measure;
 mod parser;
 mod push;
 
+pub use complete::{Completion, Wanted};
+pub use group::{GroupKey, GroupKeyError};
 pub use measure::{Comparison, Measure};
 pub use push::Pushed;
 
 use std::sync::Arc;
 
+use super::expression::refuse;
 use super::{CompileExpression, Expression, FilterError, FilterSet, FlowFilter, SelectionError};
 use crate::Flow;
 
@@ -117,12 +122,20 @@ pub enum Problem {
 }
 
 impl Query {
-    /// Reads an expression; empty text selects every flow.
+    /// Reads an expression; empty text selects every flow. Values of the key `cel` are refused.
     ///
     /// # Errors
     /// The text is none of the language, or a value is none of its key.
     pub fn parse(text: &str) -> Result<Self, LanguageError> {
-        let node = parser::parse(text)?;
+        Self::parse_with(text, refuse)
+    }
+
+    /// Reads an expression, with a language for the values of the key `cel`.
+    ///
+    /// # Errors
+    /// The text is none of the language, or a value is none of its key.
+    pub fn parse_with(text: &str, expression: CompileExpression) -> Result<Self, LanguageError> {
+        let node = parser::parse(text, expression)?;
         Ok(Self { text: text.to_owned(), node })
     }
 
@@ -160,10 +173,23 @@ impl Query {
         Ok(if pushed.exact { set } else { set.and(Arc::new(self.clone())) })
     }
 
+    /// What may stand at the end of a text that is still being typed; `None` where something before is wrong already.
+    #[must_use]
+    pub fn complete(text: &str) -> Option<Completion> {
+        complete::complete(text)
+    }
+
     /// All keys with one line of help each, in the order to show them: what completion offers.
     #[must_use]
     pub fn keys() -> Vec<(String, &'static str)> {
         key::all()
+    }
+}
+
+impl Default for Query {
+    /// Selects every flow.
+    fn default() -> Self {
+        Self { text: String::new(), node: Node::All(Vec::new()) }
     }
 }
 

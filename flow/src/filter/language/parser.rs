@@ -4,18 +4,18 @@ use super::key::{self, By, Found};
 use super::lexer::{Kind, Token, tokens};
 use super::measure::{Comparison, Measure, Order};
 use super::{LanguageError, Node, Problem, TEXT_BYTES_MAX};
-use crate::filter::{FilterSet, Selection};
+use crate::filter::{CompileExpression, FilterSet, Selection};
 
 /// Parentheses and negations inside each other.
 const DEPTH_MAX: usize = 64;
 
 /// Reads a whole expression.
-pub(super) fn parse(text: &str) -> Result<Node, LanguageError> {
+pub(super) fn parse(text: &str, expression: CompileExpression) -> Result<Node, LanguageError> {
     if text.len() > TEXT_BYTES_MAX {
         let start: String = text.chars().take(40).collect();
         return Err(error(&start, 0, Problem::TooLarge { what: "long" }));
     }
-    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0, expression };
     if parser.next_is(&Kind::End) {
         return Ok(Node::All(Vec::new()));
     }
@@ -38,6 +38,8 @@ struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
     depth: usize,
+    /// The language of the values of `cel`.
+    expression: CompileExpression,
 }
 
 /// A condition's operator.
@@ -245,8 +247,8 @@ impl<'a> Parser<'a> {
         let mut selection = Selection::new();
         let filters = selection.add(&found.condition, &values, false).and_then(|()| selection.finish());
         let (filters, _) = filters.map_err(|problem| error(self.text, at, Problem::Value(problem)))?;
-        let set =
-            FilterSet::compile(&filters, &[]).map_err(|problem| error(self.text, at, Problem::Filter(problem)))?;
+        let set = FilterSet::compile_with(&filters, &[], self.expression)
+            .map_err(|problem| error(self.text, at, Problem::Filter(problem)))?;
         Ok(Node::Filter(filters, set))
     }
 }

@@ -99,7 +99,8 @@ impl Params {
     fn filter(&self) -> Result<BatchFilter, Refusal> {
         let (whitelist, blacklist) = self.conditions()?;
         let text = self.own("where").unwrap_or_default();
-        let query = flow::filter::Query::parse(text).map_err(|error| Refusal::bad(error.to_string(), WHERE_REMEDY))?;
+        let query = flow::filter::Query::parse_with(text, proto::cel::compile_for_filter)
+            .map_err(|error| Refusal::bad(error.to_string(), WHERE_REMEDY))?;
         let filters = query.compile_with(whitelist, blacklist, proto::cel::compile_for_filter);
         filters.map(BatchFilter::from).map_err(|error| Refusal::bad(with_causes(&error), CONDITIONS_REMEDY))
     }
