@@ -11,7 +11,7 @@ mod sets;
 mod tree;
 mod value;
 
-pub(crate) use complete::{complete, script};
+pub(crate) use complete::{complete, complete_expression, script};
 pub(crate) use flag::{Flag, FlagKind};
 pub(crate) use help::{help, usage};
 pub(crate) use parse::{Given, Typed, parse};

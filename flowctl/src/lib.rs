@@ -3,9 +3,12 @@
 //! A client only: it speaks Hubble's gRPC API to any server of it and the HTTP API to a Weir relay. Flags, layouts and
 //! exit codes are those of Hubble's own command line, so that scripts go on working.
 
+mod candidates;
 mod cli;
 mod configure;
 mod connect;
+mod expression;
+mod groups;
 mod http;
 mod list;
 mod moments;
@@ -17,6 +20,8 @@ mod settings;
 mod sql;
 mod status;
 mod stop;
+mod ui;
+mod units;
 mod watch;
 
 use std::ffi::OsString;
@@ -66,7 +71,8 @@ fn dispatch(typed: &Typed, out: &mut dyn Write, err: &mut dyn Write) -> Result<(
         return print_help(&typed.path, out);
     };
     if action == Action::Complete {
-        return Ok(write!(out, "{}", cli::complete(&typed.operands))?);
+        let ask = |condition: &str, label: Option<&str>| candidates::of_server(&typed.operands, condition, label);
+        return Ok(write!(out, "{}", cli::complete(&typed.operands, &ask))?);
     }
     let mut settings = Settings::load(&typed.flags, &|name| std::env::var(name).ok());
     let (given, operands) = (&typed.flags, typed.operands.as_slice());
@@ -95,6 +101,7 @@ fn dispatch(typed: &Typed, out: &mut dyn Write, err: &mut dyn Write) -> Result<(
         Action::Map => overview::map(given, operands, &settings, out),
         Action::Top => overview::top(given, operands, &settings, out),
         Action::Drops => overview::drops(given, operands, &settings, out),
+        Action::Ui => ui::run(given, operands, &settings, now),
         Action::Sql => sql::run(given, operands, &settings, out, err),
         Action::WatchPeers => watch::peers(&settings, out),
         Action::Reflect => reflect::run(&settings, out),

@@ -1,8 +1,12 @@
 //! `observe`: flows of a server or of a file, and events of a server, filtered and printed.
 
+mod counting;
 mod input;
 mod losses;
+mod newest;
 mod query;
+mod request;
+mod rest;
 mod stream;
 
 use std::io::Write;
@@ -16,6 +20,7 @@ use crate::print::{Output, Paint, Printer, Style};
 use crate::settings::Settings;
 use losses::Losses;
 use query::{Query, Selectors};
+pub(crate) use request::Request;
 
 /// Kinds of events that are no flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +43,12 @@ pub(crate) fn flows(
     if given.trailing_not {
         bail!("trailing --not found in the arguments");
     }
-    let output = output(given)?;
+    let counting = counting::from_flags(given)?;
+    let output = if counting.is_some() { Output::Counts } else { output(given)? };
     if output != Output::Json && !given.list("field-mask").is_empty() {
+        if counting.is_some() {
+            bail!("--field-mask takes away what --group-by and --rate may count: leave it out");
+        }
         let name = given.text("output", "compact");
         bail!("{name} output format is not compatible with custom field mask: try -o json");
     }
@@ -52,7 +61,7 @@ pub(crate) fn flows(
     let silent = given.is_on("silent-errors", false);
     let result = {
         let news: &mut dyn Write = if silent { &mut nowhere } else { &mut *err };
-        let mut printer = Printer::new(out, news, output, style(given, settings, output));
+        let mut printer = Printer::new(out, news, output, style(given, settings, output)).counting(counting);
         let path = given.text("input-file", "");
         let read = if path.is_empty() {
             stream::flows(settings, query, &mut printer, &mut losses)

@@ -4,7 +4,6 @@ mod drops;
 mod edges;
 mod graph;
 mod question;
-mod units;
 
 use std::io::{IsTerminal as _, Write};
 

@@ -1,6 +1,7 @@
 //! Flows, losses, events and news about nodes as text, in Hubble's layouts.
 
 mod compact;
+mod counts;
 mod dict;
 mod escape;
 mod events;
@@ -12,12 +13,15 @@ mod tabs;
 mod wide;
 
 use std::io::{self, IsTerminal as _, Write};
+use std::time::Duration;
 
 use flow::NodeState;
+use prost_types::Timestamp;
 use proto::observer::get_flows_response::ResponseTypes;
 use proto::observer::{GetAgentEventsResponse, GetDebugEventsResponse, GetFlowsResponse};
 use proto::relay::NodeStatusEvent;
 
+pub(crate) use counts::{Counting, Counts};
 pub(crate) use escape::{Escape, put};
 pub(crate) use paint::Paint;
 pub(crate) use tabs::Tabs;
@@ -25,6 +29,11 @@ pub(crate) use tabs::Tabs;
 use crate::moments::TimeLayout;
 use events::ShownEvent;
 use wide::Wide;
+
+/// News about nodes in words, if they call for attention.
+pub(crate) fn node_news(status: &NodeStatusEvent) -> Option<String> {
+    news::is_alarming(NodeState(status.state_change)).then(|| news::text(status))
+}
 
 /// Layout of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +50,8 @@ pub(crate) enum Output {
     Table,
     /// Columns with what Hubble has no field for; printed as flows come.
     Wide,
+    /// No flows: what they come to, by group or by second.
+    Counts,
 }
 
 /// How values are shown.
@@ -73,6 +84,7 @@ pub(crate) struct Printer<'a> {
     lines: u64,
     tabs: Tabs,
     wide: Wide,
+    counts: Option<Counts>,
     /// Kept between lines, so that none is allocated for each.
     line: Vec<u8>,
 }
@@ -96,8 +108,30 @@ impl<'a> Printer<'a> {
             lines: 0,
             tabs: Tabs::default(),
             wide: Wide::default(),
+            counts: None,
             line: Vec::new(),
         }
+    }
+
+    /// Counts flows in place of printing them.
+    pub(crate) fn counting(self, counting: Option<Counting>) -> Self {
+        Self { counts: counting.map(Counts::new), ..self }
+    }
+
+    /// How often [`Self::tick`] is to be called; `None` for never.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.counts.as_ref().and_then(Counts::interval)
+    }
+
+    /// Prints what came since the last time, `elapsed` ago.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub(crate) fn tick(&mut self, now: Timestamp, elapsed: Duration) -> io::Result<()> {
+        if let Some(counts) = &mut self.counts {
+            counts.tick(now, elapsed, self.out)?;
+        }
+        self.out.flush()
     }
 
     /// Prints a message.
@@ -106,6 +140,13 @@ impl<'a> Printer<'a> {
     /// Writing failed.
     pub(crate) fn print(&mut self, response: &GetFlowsResponse) -> io::Result<()> {
         self.line.clear();
+        if let Some(counts) = &mut self.counts {
+            match &response.response_types {
+                Some(ResponseTypes::Flow(flow)) => return counts.add(flow, self.out),
+                Some(ResponseTypes::LostEvents(lost)) => counts.add_lost(lost.num_events_lost),
+                Some(ResponseTypes::NodeStatus(_)) | None => {}
+            }
+        }
         match &response.response_types {
             // A kind of message that this version does not know.
             None => return Ok(()),
@@ -120,6 +161,7 @@ impl<'a> Printer<'a> {
                     Output::Wide => self.wide.write_flow(&mut self.line, &shown, self.lines == 0),
                     Output::Json => put_json(&mut self.line, &proto::json::to_line(response)),
                     Output::LegacyJson => put_json(&mut self.line, &proto::json::to_json(flow)),
+                    Output::Counts => return Ok(()),
                 }
             }
             Some(ResponseTypes::LostEvents(lost)) => {
@@ -131,6 +173,7 @@ impl<'a> Printer<'a> {
                     Output::Table => table::add_loss(&mut self.tabs, &shown, self.escape, self.lines == 0),
                     Output::Json => put_json(&mut self.line, &proto::json::to_line(response)),
                     Output::LegacyJson => put_json(&mut self.line, &proto::json::to_json(lost)),
+                    Output::Counts => return Ok(()),
                 }
             }
         }
@@ -150,7 +193,7 @@ impl<'a> Printer<'a> {
                 news::write_dict(&mut self.line, status, &time, self.escape_err, self.lines > 0);
                 self.lines = self.lines.max(1);
             }
-            Output::Compact | Output::Table | Output::Wide => {
+            Output::Compact | Output::Table | Output::Wide | Output::Counts => {
                 news::write_line(&mut self.line, status, &response.node_name, &time, self.escape_err);
             }
         }
@@ -249,6 +292,9 @@ impl<'a> Printer<'a> {
     /// Writing failed.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.tabs.write(self.out)?;
+        if let Some(counts) = &mut self.counts {
+            counts.finish(self.out)?;
+        }
         self.out.flush()
     }
 }

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking, and say why they are skipped")]
 
 mod cli {
+    pub(crate) mod completion;
     pub(crate) mod config;
+    pub(crate) mod counting;
     pub(crate) mod differential;
     pub(crate) mod forward;
     pub(crate) mod golden;
@@ -11,4 +13,6 @@ mod cli {
     pub(crate) mod server;
     pub(crate) mod sql;
     pub(crate) mod tls;
+    pub(crate) mod ui;
+    pub(crate) mod where_expression;
 }

@@ -76,7 +76,7 @@ fn names(flag: &Flag) -> String {
     if !flag.value_name().is_empty() {
         write!(text, " {}", flag.value_name()).expect(MEMORY);
     }
-    if let (FlagKind::Filter, Some(bare)) = (flag.kind, flag.bare) {
+    if let (FlagKind::Filter | FlagKind::Duration, Some(bare)) = (flag.kind, flag.bare) {
         write!(text, "[={bare}]").expect(MEMORY);
     }
     text

@@ -166,7 +166,12 @@ impl Typed {
 
 impl Given {
     fn set(&mut self, flag: &'static Flag, value: String) -> Result<(), UsageError> {
-        let checked = if flag.kind == FlagKind::Filter { self.select(flag, &value) } else { flag.check(&value) };
+        let checked = match flag.kind {
+            FlagKind::Filter => self.select(flag, &value),
+            // Otherwise it would silently negate the filter after it.
+            _ if flag.name == "where" && self.trailing_not => Err("put the not into the expression".to_owned()),
+            _ => flag.check(&value),
+        };
         if let Err(reason) = checked {
             return Err(UsageError::Value { value, flag: flag.names(), reason });
         }

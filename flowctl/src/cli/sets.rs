@@ -77,7 +77,12 @@ pub(super) static FILTERS: LazyLock<FlagSet> = LazyLock::new(|| {
     });
     let not =
         Flag::new(NOT, FlagKind::Filter, "", "Exclude what the next filter flag matches, e.g. --not --from-ip 2.2.2.2");
-    set("Filters", conditions.chain([not.bare("true")]))
+    let expression = Flag::text(
+        "where",
+        "",
+        "Only flows for which this expression is true, e.g. 'verdict=dropped and latency > 250ms'; combines with all other filters",
+    );
+    set("Filters", conditions.chain([not.bare("true"), expression]))
 });
 
 /// Short forms of conditions.
@@ -151,6 +156,30 @@ pub(super) static FLOW_FORMAT: LazyLock<FlagSet> = LazyLock::new(|| {
             Flag::switch("numeric", "Show addresses in place of names, the same as --ip-translation=false"),
             Flag::switch("ip-translation", "Show names of pods, services and DNS in place of addresses").on(),
             Flag::text("color", "auto", "When to colour compact and dict output: auto, always or never"),
+        ],
+    )
+});
+
+/// Counts in place of flows.
+pub(super) static COUNTS: LazyLock<FlagSet> = LazyLock::new(|| {
+    set(
+        "Counts",
+        [
+            Flag::new(
+                "group-by",
+                FlagKind::Strings,
+                "[]",
+                "Count flows, bytes and drops by these keys of the filter language, e.g. src.ns,dst.ns,dst.port",
+            ),
+            Flag::new("top", FlagKind::Uint, "20", "Show the N largest groups; 0 shows all"),
+            Flag::text("sort", "flows", "Largest groups first by: flows, bytes or dropped"),
+            Flag::new(
+                "rate",
+                FlagKind::Duration,
+                "",
+                "Show flows, bytes and drops per second: over the time of all flows, with --follow of each interval",
+            )
+            .bare("1s"),
         ],
     )
 });

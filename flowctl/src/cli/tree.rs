@@ -18,6 +18,7 @@ pub(crate) enum Action {
     Map,
     Top,
     Drops,
+    Ui,
     WatchPeers,
     ConfigHelp,
     ConfigGet,
@@ -81,12 +82,20 @@ const fn command(name: &'static [&'static str], action: Option<Action>, short: &
     }
 }
 
-const FLOW_FLAGS: &[&LazyLock<FlagSet>] =
-    &[&sets::SELECTORS, &sets::FILTERS, &sets::RAW_FILTERS, &sets::FORMATTING, &sets::FLOW_FORMAT, &sets::OTHER];
+const FLOW_FLAGS: &[&LazyLock<FlagSet>] = &[
+    &sets::SELECTORS,
+    &sets::FILTERS,
+    &sets::RAW_FILTERS,
+    &sets::COUNTS,
+    &sets::FORMATTING,
+    &sets::FLOW_FORMAT,
+    &sets::OTHER,
+];
 const FLOW_HELP: &[&LazyLock<FlagSet>] = &[
     &sets::SELECTORS,
     &sets::FILTERS,
     &sets::RAW_FILTERS,
+    &sets::COUNTS,
     &sets::FORMATTING,
     &sets::FLOW_FORMAT,
     &sets::SERVER,
@@ -190,7 +199,7 @@ static WATCH: [Command; 1] = [Command {
     )
 }];
 
-static ROOT_COMMANDS: [Command; 14] = [
+static ROOT_COMMANDS: [Command; 15] = [
     Command {
         long: "Print the script that makes a shell complete flowctl's commands, flags and values.",
         no_operands: true,
@@ -256,6 +265,14 @@ static ROOT_COMMANDS: [Command; 14] = [
         own: &[&sets::OVERVIEW, &sets::MAP, &sets::TOP],
         shown: &[&sets::OVERVIEW, &sets::MAP, &sets::TOP, &sets::SERVER],
         ..command(&["top"], Some(Action::Top), "Watch the busiest connections")
+    },
+    Command {
+        operands: "[EXPRESSION]",
+        long: UI_LONG,
+        example: "  flowctl ui\n  flowctl ui 'ns=shop and not proto=dns'\n  flowctl ui --verdict DROPPED",
+        own: &[&sets::FILTERS, &sets::RAW_FILTERS],
+        shown: &[&sets::FILTERS, &sets::RAW_FILTERS, &sets::SERVER],
+        ..command(&["ui"], Some(Action::Ui), "Watch flows on a whole terminal")
     },
     command(&["version"], Some(Action::Version), "Print the version"),
     Command {
@@ -346,6 +363,11 @@ HTTP API at --http-server.";
 
 const TOP_LONG: &str = "\
 Watches the busiest connections, as map shows them, of the time since --since, again and again until interrupted.";
+
+const UI_LONG: &str = "\
+Watches flows on a whole terminal: a list that follows, who talks to whom, and what is dropped and why. ? shows the keys.
+
+An expression such as 'src.ns=shop and not proto=dns' selects the flows that are shown; / changes it.";
 
 const DROPS_LONG: &str = "\
 Shows what was dropped: how many packets, why, where in the kernel, from whom to whom, and what to look at.";

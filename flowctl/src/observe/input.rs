@@ -58,7 +58,8 @@ pub(super) fn read(
         bail!("--last must be <= 1_000_000, got {last}: use --all and `tail`, or read a part with --since");
     }
     let line_bytes_max = usize::try_from(given.number("line-bytes-max", LINE_BYTES_MAX)).unwrap_or(usize::MAX);
-    let judge = Judge { bare_flows: given.is_on("bare-flows", false), filters, selectors: selectors.clone() };
+    let bare_flows = given.is_on("bare-flows", false);
+    let judge = Judge { bare_flows, filters, rest: query.rest.clone(), selectors: selectors.clone() };
     let mut sieve = Sieve { judge: &judge, bare_seen: false, unknown_seen: false, refused: 0 };
     let whole = |file: &File| file.metadata().is_ok_and(|m| !m.is_file() || m.len() <= WHOLE_BYTES_MAX);
     let result = match &mut file {

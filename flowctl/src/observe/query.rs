@@ -1,13 +1,16 @@
 //! What is asked for: filters, part of the history, fields.
 
 use anyhow::{Context, Result, bail};
+use flow::filter::Query as Expression;
 use prost::{Message as _, Name as _};
 use prost_types::Timestamp;
-use proto::convert::filter_to_wire;
+use proto::convert::{filter_from_wire, filter_to_wire};
 use proto::flow::FlowFilter;
+use proto::mask::FieldMask;
 use proto::observer::{GetAgentEventsRequest, GetDebugEventsRequest, GetFlowsRequest};
 use proto::weir::GetFlowsOptions;
 
+use super::rest::Rest;
 use crate::cli::Given;
 use crate::moments::{is_valid, parse_moment};
 use crate::print::Output;
@@ -76,6 +79,8 @@ pub(super) struct Query {
     pub(super) mask_is_ours: bool,
     /// Whether to ask for what Hubble has no field for.
     details: bool,
+    /// What the filters cannot say of the expression of `--where`.
+    pub(super) rest: Option<Rest>,
 }
 
 impl Selectors {
@@ -98,7 +103,7 @@ impl Selectors {
     ///
     /// # Errors
     /// Flags contradict each other or a time cannot be understood.
-    fn of_flows(given: &Given, now: Timestamp) -> Result<Self> {
+    fn of_flows(given: &Given, counted: bool, now: Timestamp) -> Result<Self> {
         let (first, last) = (given.number("first", 0), given.number("last", 0));
         let (all, follow) = (given.is_on("all", false), given.is_on("follow", false));
         for (one, other, names) in [
@@ -117,6 +122,8 @@ impl Selectors {
         let number = match (first, last) {
             (first, _) if first > 0 => first,
             (_, 0) if all && !positioned => u64::MAX,
+            // What is counted is all there is, where nothing says which part.
+            (_, 0) if counted && !positioned && !follow && !from_file => u64::MAX,
             (_, 0) if !positioned && !follow && !from_file => DEFAULT_NUMBER,
             (_, last) => last,
         };
@@ -148,7 +155,7 @@ impl Query {
     /// # Errors
     /// Flags contradict each other or a value cannot be understood.
     pub(super) fn from_flags(given: &Given, output: Output, settings: &Settings, now: Timestamp) -> Result<Self> {
-        let selectors = Selectors::of_flows(given, now)?;
+        let selectors = Selectors::of_flows(given, output == Output::Counts, now)?;
         let (whitelist, blacklist) = given.selection.clone().finish()?;
         let [mut whitelist, mut blacklist] =
             [whitelist, blacklist].map(|filters| filters.iter().map(filter_to_wire).collect::<Vec<_>>());
@@ -168,8 +175,31 @@ impl Query {
         if let Some(path) = mask.iter().find(|path| !proto::mask::is_path(path)) {
             bail!("failed to construct field mask: invalid path {path:?} for message \"flow.Flow\"");
         }
-        let details = matches!(output, Output::Wide | Output::Json) && mask.is_empty();
-        Ok(Self { whitelist, blacklist, selectors, mask, mask_is_ours, details })
+        let details = matches!(output, Output::Wide | Output::Json | Output::Counts) && mask.is_empty();
+        let mut query = Self { whitelist, blacklist, selectors, mask, mask_is_ours, details, rest: None };
+        for text in given.all("where") {
+            query.narrow(crate::expression::parse(text).context("invalid argument for \"--where\" flag")?);
+        }
+        Ok(query)
+    }
+
+    /// Asks for flows that match this expression too: the filters say what they can of it.
+    pub(super) fn narrow(&mut self, expression: Expression) {
+        let [white, black] = [&self.whitelist, &self.blacklist]
+            .map(|filters| filters.iter().cloned().map(filter_from_wire).collect::<Vec<_>>());
+        let pushed = expression.push().within(white, black);
+        self.whitelist = pushed.whitelist.iter().map(filter_to_wire).collect();
+        self.blacklist = pushed.blacklist.iter().map(filter_to_wire).collect();
+        if !pushed.exact {
+            self.rest.get_or_insert_default().0.push(expression);
+            // Whatever it asks for has to be there.
+            self.details = true;
+        }
+    }
+
+    /// What to take away from flows that came with all their fields, for the rest of the expression to be asked.
+    pub(super) fn late_mask(&self) -> FieldMask {
+        if self.rest.is_some() { FieldMask::new(&self.mask) } else { FieldMask::default() }
     }
 
     /// The request for a server.
@@ -184,7 +214,8 @@ impl Query {
             blacklist: self.blacklist.clone(),
             since,
             until,
-            field_mask: (!self.mask.is_empty()).then(|| prost_types::FieldMask { paths: self.mask.clone() }),
+            field_mask: (!self.mask.is_empty() && self.rest.is_none())
+                .then(|| prost_types::FieldMask { paths: self.mask.clone() }),
             experimental: None,
             extensions: self
                 .details

@@ -1,15 +1,22 @@
 //! Flows and events of a server.
 
+use std::ops::ControlFlow;
 use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::Result;
+use flow::Clock as _;
 use futures::FutureExt as _;
+use proto::mask::FieldMask;
+use proto::observer::get_flows_response::ResponseTypes;
 use proto::observer::observer_client::ObserverClient;
 use proto::observer::{GetAgentEventsRequest, GetDebugEventsRequest, GetFlowsRequest, GetFlowsResponse};
+use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use super::EventKind;
 use super::losses::Losses;
+use super::newest::{self, Seen};
 use super::query::{Query, Selectors};
 use crate::connect::Connection;
 use crate::print::Printer;
@@ -23,17 +30,56 @@ const STOP_CHECK: u32 = 1024;
 ///
 /// # Errors
 /// The server cannot be reached, refuses, or breaks off; or printing failed.
-pub(super) fn flows(settings: &Settings, query: Query, printer: &mut Printer<'_>, losses: &mut Losses) -> Result<()> {
+pub(super) fn flows(
+    settings: &Settings,
+    mut query: Query,
+    printer: &mut Printer<'_>,
+    losses: &mut Losses,
+) -> Result<()> {
     let server = settings.server()?;
     crate::runtime()?.block_on(async {
         let connection = Connection::open(&server).await?;
+        let Some(rest) = query.rest.clone() else {
+            let opened = open(&connection, query);
+            return follow(&connection, opened, printer, |response, printer| {
+                losses.count(&response);
+                printer.print(&response)?;
+                Ok(ControlFlow::Continue(()))
+            })
+            .await;
+        };
+        let (number, first) = (query.selectors.number, query.selectors.first);
+        let seen = if number > 0 && number != u64::MAX && !first {
+            newest::print(&connection, &mut query, &rest, printer, losses).await?
+        } else {
+            Seen::default()
+        };
+        if seen.is_all {
+            return Ok(());
+        }
+        // The server counts what its filters let pass, we what is left of that.
+        query.selectors.number = if first { u64::MAX } else { query.selectors.number };
+        let (most, mut passed) = (if first { number } else { u64::MAX }, 0);
+        let mask = query.late_mask();
         let opened = open(&connection, query);
-        follow(&connection, opened, printer, |response, printer| {
+        follow(&connection, opened, printer, |mut response, printer| {
+            if seen.has(&response) || !rest.passes(&response) {
+                return Ok(ControlFlow::Continue(()));
+            }
             losses.count(&response);
-            Ok(printer.print(&response)?)
+            passed += u64::from(apply(&mask, &mut response));
+            printer.print(&response)?;
+            Ok(if passed < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })
         .await
     })
+}
+
+/// Takes from a flow what was not asked to be shown; false for what is no flow.
+pub(super) fn apply(mask: &FieldMask, response: &mut GetFlowsResponse) -> bool {
+    let Some(ResponseTypes::Flow(flow)) = &mut response.response_types else { return false };
+    mask.apply(flow);
+    true
 }
 
 /// Prints the events of a server until it ends the stream or the user stops it.
@@ -54,23 +100,34 @@ pub(super) fn events(
             EventKind::Agent => {
                 let opened =
                     async { Ok(client.get_agent_events(GetAgentEventsRequest::from(selectors)).await?.into_inner()) };
-                follow(&connection, opened, printer, |event, printer| Ok(printer.print_agent_event(&event)?)).await
+                follow(&connection, opened, printer, |event, printer| {
+                    printer.print_agent_event(&event)?;
+                    Ok(ControlFlow::Continue(()))
+                })
+                .await
             }
             EventKind::Debug => {
                 let opened =
                     async { Ok(client.get_debug_events(GetDebugEventsRequest::from(selectors)).await?.into_inner()) };
-                follow(&connection, opened, printer, |event, printer| Ok(printer.print_debug_event(&event)?)).await
+                follow(&connection, opened, printer, |event, printer| {
+                    printer.print_debug_event(&event)?;
+                    Ok(ControlFlow::Continue(()))
+                })
+                .await
             }
         }
     })
 }
 
-/// Shows what a stream brings until it ends or the user stops it.
-async fn follow<T>(
+/// Shows what a stream brings until it ends, `show` has enough or the user stops it.
+///
+/// # Errors
+/// The server refuses or breaks off, or `show` failed.
+pub(super) async fn follow<T>(
     connection: &Connection,
     opened: impl Future<Output = Result<Streaming<T>, Status>>,
     printer: &mut Printer<'_>,
-    mut show: impl FnMut(T, &mut Printer<'_>) -> Result<()>,
+    mut show: impl FnMut(T, &mut Printer<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let mut stop = pin!(stop::requested());
     let answer = async {
@@ -84,6 +141,7 @@ async fn follow<T>(
         answer = answer => answer.map_err(|status| connection.explain(&status))?,
     };
     let mut arrivals = Arrivals { stream, next: Some(first) };
+    let mut clock = Clock::start(printer.interval());
     let mut until_check = STOP_CHECK;
     loop {
         until_check -= 1;
@@ -91,6 +149,9 @@ async fn follow<T>(
             until_check = STOP_CHECK;
             if (&mut stop).now_or_never().is_some() {
                 return Ok(());
+            }
+            if let Some(elapsed) = clock.tick().now_or_never() {
+                printer.tick(now(), elapsed)?;
             }
         }
         let message = match arrivals.next().now_or_never() {
@@ -100,17 +161,61 @@ async fn follow<T>(
                 tokio::select! {
                     biased;
                     () = &mut stop => return Ok(()),
+                    elapsed = clock.tick() => {
+                        printer.tick(now(), elapsed)?;
+                        continue;
+                    }
                     message = arrivals.next() => message,
                 }
             }
         };
         match message {
-            Ok(Some(message)) => show(message, printer)?,
+            Ok(Some(message)) => {
+                if show(message, printer)?.is_break() {
+                    return Ok(());
+                }
+            }
             Ok(None) => return Ok(()),
             Err(status) if status.code() == tonic::Code::Cancelled => return Ok(()),
             Err(status) => return Err(connection.explain(&status)),
         }
     }
+}
+
+/// Tells when an interval has passed, and how long it really took.
+struct Clock {
+    /// `None` where nobody wants to know.
+    interval: Option<tokio::time::Interval>,
+    last: Instant,
+}
+
+impl Clock {
+    fn start(length: Option<Duration>) -> Self {
+        let last = Instant::now();
+        let interval = length.map(|length| {
+            let mut interval = tokio::time::interval_at(last + length, length);
+            // After a pause of the machine one late interval is enough.
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            interval
+        });
+        Self { interval, last }
+    }
+
+    /// Waits for the end of the interval.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no end is missed when the future is dropped.
+    async fn tick(&mut self) -> Duration {
+        match &mut self.interval {
+            Some(interval) => interval.tick().await,
+            None => std::future::pending().await,
+        };
+        std::mem::replace(&mut self.last, Instant::now()).elapsed()
+    }
+}
+
+fn now() -> prost_types::Timestamp {
+    proto::convert::time_to_wire(flow::SystemClock.now())
 }
 
 /// The messages of a stream, of which the first has been received already.
@@ -133,7 +238,7 @@ impl<T> Arrivals<T> {
 }
 
 /// Opens the stream; a server too old for our field mask is asked again without one.
-async fn open(connection: &Connection, mut query: Query) -> Result<Streaming<GetFlowsResponse>, Status> {
+pub(super) async fn open(connection: &Connection, mut query: Query) -> Result<Streaming<GetFlowsResponse>, Status> {
     let mut client = ObserverClient::new(connection.channel.clone());
     let mut ask = async |request: GetFlowsRequest| client.get_flows(request).await.map(tonic::Response::into_inner);
     match ask(query.to_request()).await {

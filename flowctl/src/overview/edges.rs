@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use anyhow::{Result, bail};
 use flow::view::{MapEdge, ServiceMap};
 
-use super::units;
 use crate::print::{Tabs, put};
+use crate::units;
 
 /// What the largest come first of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

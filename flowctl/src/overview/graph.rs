@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use flow::view::{MapEdge, ServiceMap};
 
 use super::edges::names;
-use super::units;
+use crate::units;
 
 /// Prints the map in the language of Graphviz.
 ///

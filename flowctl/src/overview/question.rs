@@ -1,7 +1,6 @@
 //! A question to the relay's HTTP API.
 
 use anyhow::{Context, Result, bail};
-use flow::filter::Query;
 use flow::view::Completeness;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::from_slice;
@@ -31,7 +30,7 @@ impl Question {
             [_, second, ..] => bail!("more than one expression: put {second:?} and the rest in quotes with the first"),
         };
         // Refused here already, with the place of the mistake, whatever the relay's version.
-        Query::parse(expression)?;
+        crate::expression::parse(expression)?;
         let own = [("since", given.text("since", "5m")), ("until", given.text("until", "")), ("where", expression)];
         let parameters: Vec<String> = own
             .iter()

@@ -15,8 +15,8 @@ pub(super) fn is_alarming(state: NodeState) -> bool {
     matches!(state, NodeState::NODE_ERROR | NodeState::NODE_UNAVAILABLE)
 }
 
-/// `TIME [RELAY]: what happened: nodes`.
-pub(super) fn write_line(out: &mut Vec<u8>, news: &NodeStatusEvent, relay: &str, time: &str, escape: Escape) {
+/// What happened and to which nodes.
+pub(super) fn text(news: &NodeStatusEvent) -> String {
     let count = news.node_names.len();
     let text = match NodeState(news.state_change) {
         NodeState::NODE_CONNECTED => format!("Receiving flows from {count} nodes"),
@@ -25,7 +25,12 @@ pub(super) fn write_line(out: &mut Vec<u8>, news: &NodeStatusEvent, relay: &str,
         NodeState::NODE_ERROR => format!("Error {} on {count} nodes", quoted(&news.message)),
         state => format!("unknown node status event {state} of {count} nodes"),
     };
-    escape.put(out, &format!("{time} [{relay}]: {text}: {}", joined(&news.node_names)));
+    format!("{text}: {}", joined(&news.node_names))
+}
+
+/// `TIME [RELAY]: what happened: nodes`.
+pub(super) fn write_line(out: &mut Vec<u8>, news: &NodeStatusEvent, relay: &str, time: &str, escape: Escape) {
+    escape.put(out, &format!("{time} [{relay}]: {}", text(news)));
     out.push(b'\n');
 }
 

@@ -19,7 +19,7 @@ fn transcript(arguments: &[&str]) -> String {
     text.replace(&*home().to_string_lossy(), "/home/someone")
 }
 
-fn check(name: &str, runs: &[&[&str]]) {
+pub(crate) fn check(name: &str, runs: &[&[&str]]) {
     let actual = runs.iter().map(|arguments| transcript(arguments)).collect::<Vec<_>>().join("\n");
     let path = folder().join("golden").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -200,6 +200,7 @@ fn help() {
         &["list", "--help"],
         &["list", "nodes", "--help"],
         &["sql", "--help"],
+        &["ui", "--help"],
         &["watch", "--help"],
         &["config", "--help"],
         &["version"],

@@ -26,6 +26,8 @@ pub(crate) struct Answers {
     pub(crate) flows: Vec<GetFlowsResponse>,
     /// Whether a stream of flows stays open after the last one, as with `--follow`.
     pub(crate) keep_open: bool,
+    /// Whether filters and numbers of requests are heeded, as real servers do.
+    pub(crate) heeds_requests: bool,
     /// Refuses requests for flows with this, as long as they have a field mask.
     pub(crate) mask_refusal: Option<Status>,
     /// Ends the stream of flows with this.
@@ -127,6 +129,22 @@ pub(crate) fn state(answers: Answers) -> Arc<impl Observer + Peer + Healthy> {
     Arc::new(State { answers, requests: Mutex::default() })
 }
 
+/// Flows that a real server would send of these.
+fn asked_for(flows: Vec<GetFlowsResponse>, request: &GetFlowsRequest) -> Vec<GetFlowsResponse> {
+    let filters = proto::filter::WireFilterSet::compile(&request.whitelist, &request.blacklist).unwrap();
+    let time = |t: &prost_types::Timestamp| (t.seconds, t.nanos);
+    let since = request.since.as_ref().map(time);
+    let in_time = |flow: &GetFlowsResponse| since.is_none_or(|since| flow.time.as_ref().map(time) >= Some(since));
+    let mut flows: Vec<_> = flows.into_iter().filter(|flow| filters.matches(flow) && in_time(flow)).collect();
+    let number = usize::try_from(request.number).unwrap();
+    if request.first {
+        flows.truncate(number);
+    } else if number > 0 || since.is_none() {
+        flows.drain(..flows.len().saturating_sub(number));
+    }
+    flows
+}
+
 type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn stream_of<T: Send + 'static>(items: Vec<T>, end: Option<Status>, keep_open: bool) -> Answer<T> {
@@ -144,8 +162,12 @@ impl Observer for State {
     async fn get_flows(&self, request: Request<GetFlowsRequest>) -> Result<Response<Self::GetFlowsStream>, Status> {
         let request = request.into_inner();
         let masked = request.field_mask.is_some();
+        let Answers { mut flows, end, keep_open, mask_refusal, heeds_requests, .. } = self.answers.clone();
+        if heeds_requests {
+            flows = asked_for(flows, &request);
+        }
+        let keep_open = keep_open && (request.follow || !heeds_requests);
         self.requests.lock().unwrap().push(request);
-        let Answers { flows, end, keep_open, mask_refusal, .. } = self.answers.clone();
         match mask_refusal {
             Some(refusal) if masked => Err(refusal),
             _ => Ok(Response::new(stream_of(flows, end, keep_open))),

@@ -11,12 +11,15 @@ use proto::observer::GetFlowsResponse;
 use super::lines::trimmed;
 use crate::moments::order;
 use crate::observe::query::Selectors;
+use crate::observe::rest::Rest;
 
 /// Decides about lines.
 pub(super) struct Judge {
     /// Whether a flow without its envelope is a flow.
     pub(super) bare_flows: bool,
     pub(super) filters: WireFilterSet,
+    /// What the filters cannot say.
+    pub(super) rest: Option<Rest>,
     pub(super) selectors: Selectors,
 }
 
@@ -53,7 +56,9 @@ impl Judge {
                 Err(error) => return damaged(error),
             },
         };
-        let passes = self.is_in_time(&response) && self.filters.matches(&response);
+        let passes = self.is_in_time(&response)
+            && self.filters.matches(&response)
+            && self.rest.as_ref().is_none_or(|rest| rest.passes_as_flow(&response));
         Verdict {
             judged: if passes { Judged::Passed(Box::new(response)) } else { Judged::Blocked },
             unknown: read.unknown.filter(|_| !read.holds_bare_flow),

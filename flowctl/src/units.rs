@@ -1,12 +1,12 @@
 //! Numbers as people read them.
 
 /// Bytes in powers of ten: `532 B`, `1.4 kB`, `20 MB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     scaled(bytes as f64, &["B", "kB", "MB", "GB", "TB", "PB"], 1000.0)
 }
 
 /// Microseconds: `48 µs`, `1.2 ms`, `3.4 s`.
-pub(super) fn micros(micros: f64) -> String {
+pub(crate) fn micros(micros: f64) -> String {
     scaled(micros, &["µs", "ms", "s"], 1000.0)
 }
 
@@ -25,8 +25,19 @@ fn scaled(value: f64, units: &[&str], step: f64) -> String {
 }
 
 /// A count, empty for none.
-pub(super) fn count(count: u64) -> String {
+pub(crate) fn count(count: u64) -> String {
     if count == 0 { String::new() } else { count.to_string() }
+}
+
+/// A rate or another number that may be small: three digits, whole from a hundred on.
+pub(crate) fn rate(value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        value if value < 0.005 => "<0.01".to_owned(),
+        value if value < 10.0 => format!("{value:.2}"),
+        value if value < 100.0 => format!("{value:.1}"),
+        value => format!("{value:.0}"),
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +51,7 @@ mod tests {
         {
             assert_eq!(bytes(value), expected);
         }
+        assert_eq!([0.0, 0.001, 0.5, 12.34, 1234.5].map(rate), ["0", "<0.01", "0.50", "12.3", "1234"]);
         assert_eq!((micros(48.0), micros(1_240.0), micros(3.4e6)), ("48 µs".into(), "1.2 ms".into(), "3.4 s".into()));
     }
 }

@@ -1,0 +1,96 @@
+//! The scripts that make shells ask for candidates.
+
+use crate::cli::tree::Shell;
+
+/// The script that makes a shell ask for candidates.
+pub(crate) fn script(shell: Shell, descriptions: bool) -> String {
+    let ask = if descriptions { "__complete" } else { "__completeNoDesc" };
+    let template = match shell {
+        Shell::Bash => BASH,
+        Shell::Fish => FISH,
+        Shell::PowerShell => POWERSHELL,
+        Shell::Zsh => ZSH,
+    };
+    template.replace("__complete", ask)
+}
+
+/// Bash cuts words at `=` and `:`, which belong to ours, and replaces what stands behind the last cut only.
+const BASH: &str = r#"# bash completion for flowctl
+_flowctl() {
+    local line piece value quote="" head="" directive=0 i
+    local -a words=()
+    COMPREPLY=()
+    for ((i = 1; i <= COMP_CWORD; i++)); do
+        piece="${COMP_WORDS[i]}"
+        if ((${#words[@]})) && [[ $piece == [=:]* || ${COMP_WORDS[i-1]} == [=:]* ]]; then
+            words[-1]+="$piece"
+        else
+            words+=("$piece")
+        fi
+    done
+    value="${words[-1]}"
+    case "$value" in
+        [\'\"]*) quote="${value:0:1}" value="${value:1}" words[-1]="$value" ;;
+        *) [[ $value == --*=* ]] && value="${value#*=}"
+           head="${value%"${value##*[=:]}"}" ;;
+    esac
+    while IFS= read -r line; do
+        case "$line" in
+            :*) directive="${line#:}" ;;
+            *) line="${line%%$'\t'*}" line="${line#"$head"}"
+               [[ -z $quote && $line == *[[:space:]\'\"\(\)\<\>\&\|\;]* ]] && printf -v line %q "$line"
+               COMPREPLY+=("$line") ;;
+        esac
+    done < <("${COMP_WORDS[0]}" __complete "${words[@]}" 2>/dev/null)
+    if ((directive & 2)); then compopt -o nospace 2>/dev/null; fi
+    if [ "${#COMPREPLY[@]}" -eq 0 ] && [ "$directive" -eq 0 ]; then
+        while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+    fi
+}
+complete -F _flowctl flowctl
+"#;
+
+const ZSH: &str = r#"#compdef flowctl
+_flowctl() {
+    local line directive=0
+    local -a candidates asked options
+    asked=("${(@Q)words[2,CURRENT]}")
+    while IFS= read -r line; do
+        case "$line" in
+            :*) directive="${line#:}" ;;
+            *) line="${line//:/\\:}"; candidates+=("${line/$'\t'/:}") ;;
+        esac
+    done < <("${words[1]}" __complete "${(@)asked}" 2>/dev/null)
+    [[ $PREFIX == --*=* ]] && compset -P 1 '*='
+    (( directive & 2 )) && options=(-S '')
+    if (( ${#candidates} )); then
+        _describe flowctl candidates $options
+    elif (( directive == 0 )); then
+        _files
+    fi
+}
+compdef _flowctl flowctl
+"#;
+
+const FISH: &str = r#"# fish completion for flowctl
+function __flowctl_candidates
+    set -l words (commandline -opc) (commandline -ct | string trim -l -c '"\'')
+    set -l before (string match -r -- '^--[^=]+=' $words[-1])
+    $words[1] __complete $words[2..-1] 2>/dev/null | string match -v ':*' | string replace -r -- '^' "$before"
+end
+complete -c flowctl -f -a '(__flowctl_candidates)'
+complete -c flowctl -n 'test -z (__flowctl_candidates)' -F
+"#;
+
+const POWERSHELL: &str = r#"# PowerShell completion for flowctl
+Register-ArgumentCompleter -Native -CommandName flowctl -ScriptBlock {
+    param($word, $ast, $cursor)
+    $words = @($ast.CommandElements | Select-Object -Skip 1 | ForEach-Object { "$_" })
+    if ($word -eq '') { $words += '""' }
+    flowctl __complete @words 2>$null | Where-Object { $_ -notlike ':*' } | ForEach-Object {
+        $value, $about = $_ -split "`t", 2
+        if (-not $about) { $about = $value }
+        [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $about)
+    }
+}
+"#;

@@ -1,0 +1,108 @@
+//! Follows a server, and begins again where it broke off.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use futures::FutureExt as _;
+use prost_types::Timestamp;
+use proto::observer::GetFlowsResponse;
+use proto::observer::get_flows_response::ResponseTypes;
+use proto::observer::observer_client::ObserverClient;
+use tokio::sync::mpsc;
+
+use crate::connect::Connection;
+use crate::moments::order;
+use crate::observe::Request;
+use crate::settings::ServerSettings;
+
+/// What a server brings.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It answers.
+    Connected,
+    /// Flows, losses and news about nodes, in order.
+    Messages(Vec<GetFlowsResponse>),
+    /// It does not answer any more, or not at all; it is asked again after that time.
+    Broken { problem: String, again_in: Duration },
+}
+
+/// Flows of the past that the screen begins with.
+const HISTORY: u64 = 500;
+/// Messages handed on together at most.
+const BATCH: usize = 256;
+/// Waiting time after the first failure; it doubles up to the longest.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(15);
+
+/// Hands on what the server brings until nobody listens any more.
+pub(super) async fn follow(server: ServerSettings, request: Request, to: mpsc::Sender<News>) {
+    let mut newest: Option<Timestamp> = None;
+    let mut wait = RETRY_MIN;
+    loop {
+        let mut heard = false;
+        let ended = follow_once(&server, &request, &mut newest, &mut heard, &to).await;
+        if heard {
+            wait = RETRY_MIN;
+        }
+        let problem = match ended {
+            Ok(()) => "the server ended the stream".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        if to.send(News::Broken { problem, again_in: wait }).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY_MAX);
+    }
+}
+
+async fn follow_once(
+    server: &ServerSettings,
+    request: &Request,
+    newest: &mut Option<Timestamp>,
+    heard: &mut bool,
+    to: &mpsc::Sender<News>,
+) -> Result<()> {
+    let gone = || anyhow!("nobody listens");
+    let connection = Connection::open(server).await?;
+    let mut client = ObserverClient::new(connection.channel.clone());
+    let question = match newest {
+        // After a break from where it was; the model leaves out what it has already.
+        Some(since) => request.to_wire(0, Some(*since)),
+        None => request.to_wire(HISTORY, None),
+    };
+    let explain = |status: tonic::Status| connection.explain(&status);
+    let mut stream = client.get_flows(question).await.map_err(explain)?.into_inner();
+    to.send(News::Connected).await.map_err(|_| gone())?;
+    *heard = true;
+    loop {
+        let mut batch = Vec::new();
+        let mut next = Some(stream.message().await);
+        while let Some(message) = next {
+            match message.map_err(explain)? {
+                Some(message) => {
+                    see(&message, newest);
+                    if request.passes(&message) {
+                        batch.push(message);
+                    }
+                }
+                None => {
+                    to.send(News::Messages(batch)).await.map_err(|_| gone())?;
+                    return Ok(());
+                }
+            }
+            next = if batch.len() < BATCH { stream.message().now_or_never() } else { None };
+        }
+        if !batch.is_empty() {
+            to.send(News::Messages(batch)).await.map_err(|_| gone())?;
+        }
+    }
+}
+
+/// Remembers how far it came.
+fn see(message: &GetFlowsResponse, newest: &mut Option<Timestamp>) {
+    let (Some(ResponseTypes::Flow(_)), Some(time)) = (&message.response_types, message.time) else { return };
+    if newest.is_none_or(|newest| order(time, newest).is_gt()) {
+        *newest = Some(time);
+    }
+}

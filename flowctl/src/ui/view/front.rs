@@ -1,0 +1,69 @@
+//! The filter line and the help.
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Color;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear, Paragraph};
+
+use super::{centered, header_style, plain};
+use crate::ui::model::{Front, Model};
+
+const HELP: &[(&str, &str)] = &[
+    ("1 2 3, tab", "flows, who talks to whom, drops"),
+    ("up down, j k", "select"),
+    ("page up, page down", "turn pages"),
+    ("home g, end G", "oldest or largest, newest or smallest"),
+    ("enter", "all fields of the selected flow"),
+    ("J K", "scroll the fields"),
+    ("/", "filter: verdict=dropped and dst.port=5432"),
+    ("space, p", "stand still, go on"),
+    ("s", "sort groups by flows, bytes, drops"),
+    ("c", "forget what was counted"),
+    ("esc", "close"),
+    ("q, ctrl-c", "quit"),
+];
+
+/// The filter that counts, or the one that is being typed.
+pub(super) fn draw_filter(frame: &mut Frame<'_>, model: &Model, area: Rect) {
+    let palette = model.palette;
+    let Front::Filter(line) = &model.front else {
+        let text = model.query.text();
+        let shown = if text.is_empty() {
+            Line::styled(" / to filter, such as verdict=dropped and not proto=dns", palette.dim())
+        } else {
+            Line::from(vec![Span::styled(" filter  ", header_style(palette)), Span::raw(plain(text))])
+        };
+        frame.render_widget(shown, area);
+        return;
+    };
+    let mut spans = vec![Span::styled(" / ", header_style(palette))];
+    if let Some((problem, position)) = &line.problem {
+        // The place of the mistake is shown in the text itself: there is one line only.
+        let place = line.text.char_indices().nth(position.saturating_sub(1)).map_or(line.text.len(), |(at, _)| at);
+        spans.push(Span::raw(line.text[..place].to_owned()));
+        spans.push(Span::styled(line.text[place..].to_owned(), palette.alarm()));
+        spans.push(Span::styled(format!("  {}", plain(problem)), palette.color(Color::Yellow)));
+    } else {
+        spans.push(Span::raw(line.text.clone()));
+    }
+    let before = 3 + Span::raw(&line.text[..line.cursor]).width();
+    let column = u16::try_from(before).unwrap_or(u16::MAX);
+    // A text longer than the line moves to the left, so that the cursor is seen.
+    let hidden = (column + 1).saturating_sub(area.width);
+    frame.render_widget(Paragraph::new(Line::from(spans)).scroll((0, hidden)), area);
+    frame.set_cursor_position(Position::new(area.x + column - hidden, area.y));
+}
+
+pub(super) fn draw_help(frame: &mut Frame<'_>, model: &Model, area: Rect) {
+    let lines: Vec<Line<'_>> = HELP
+        .iter()
+        .map(|(keys, what)| {
+            Line::from(vec![Span::styled(format!(" {keys:20}"), header_style(model.palette)), Span::raw(*what)])
+        })
+        .collect();
+    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
+    let area = centered(area, 66, height);
+    frame.render_widget(Clear, area);
+    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" Keys ")), area);
+}
