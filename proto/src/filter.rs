@@ -50,12 +50,61 @@ impl WireFilterSet {
             && !self.blacklist.iter().any(|filter| filter.matches(flow))
     }
 
+    /// Fields of a flow that decide, for [`crate::json::FlowFields::of`]; `None` where any of them may.
+    #[must_use]
+    pub fn fields(&self) -> Option<Vec<&'static str>> {
+        let mut fields = Vec::new();
+        for filter in self.whitelist.iter().chain(&self.blacklist) {
+            if !filter.expressions.is_empty() {
+                return None;
+            }
+            for rule in &filter.rules {
+                fields.extend_from_slice(fields_of(rule)?);
+            }
+        }
+        Some(fields)
+    }
+
     /// Whether every message passes, so that matching can be left out.
     #[must_use]
     pub fn passes_everything(&self) -> bool {
         let empty = |filter: &WireFilter| filter.rules.is_empty() && filter.expressions.is_empty();
         self.blacklist.is_empty() && (self.whitelist.is_empty() || self.whitelist.iter().any(empty))
     }
+}
+
+/// Fields that the rule looks at; `None` where that is not known.
+fn fields_of(rule: &Rule) -> Option<&'static [&'static str]> {
+    Some(match rule {
+        Rule::Uuid(_) => &["uuid"],
+        Rule::EventType(_) => &["event_type"],
+        Rule::Verdict(_) => &["verdict"],
+        Rule::DropReason(_) => &["verdict", "drop_reason_desc"],
+        Rule::Reply(_) => &["verdict", "is_reply"],
+        Rule::Encrypted(_) | Rule::SourceIpXlated(_) | Rule::IpVersion(_) | Rule::Ip(..) => &["IP"],
+        Rule::Protocol(_) => &["l4", "l7"],
+        Rule::NodeLabel(_) => &["node_labels"],
+        Rule::TcpFlags(_) | Rule::Port(..) => &["l4"],
+        Rule::NodeName(_) => &["node_name"],
+        Rule::TraceId(_) => &["trace_context"],
+        Rule::TrafficDirection(_) => &["traffic_direction"],
+        Rule::Interface(_) => &["interface"],
+        Rule::IpTraceId(_) => &["ip_trace_id"],
+        Rule::DnsQuery(_)
+        | Rule::HttpStatus(_)
+        | Rule::HttpMethod(_)
+        | Rule::HttpPath(_)
+        | Rule::HttpUrl(_)
+        | Rule::HttpHeader(_) => &["l7"],
+        Rule::Service(..) => &["source_service", "destination_service"],
+        Rule::Fqdn(..) => &["source_names", "destination_names"],
+        Rule::Label(..) => &["source.labels", "destination.labels"],
+        Rule::Identity(..) => &["source.identity", "destination.identity"],
+        Rule::Pod(..) => &["source.namespace", "source.pod_name", "destination.namespace", "destination.pod_name"],
+        Rule::Workload(..) => &["source.workloads", "destination.workloads"],
+        Rule::Cluster(..) => &["source.cluster_name", "destination.cluster_name"],
+        _ => return None,
+    })
 }
 
 fn compile_all(filters: &[wire::FlowFilter]) -> Result<Vec<WireFilter>, FilterError> {

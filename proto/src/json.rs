@@ -6,6 +6,7 @@
 
 mod base64;
 mod decode;
+mod kept;
 mod lexer;
 mod number;
 pub(crate) mod schema;
@@ -20,6 +21,7 @@ use crate::flow::{Flow, FlowFilter};
 use crate::observer::GetFlowsResponse;
 
 pub use decode::JsonError;
+pub use kept::FlowFields;
 
 /// One line, without a line end.
 #[must_use]
@@ -33,7 +35,7 @@ pub fn to_line(response: &GetFlowsResponse) -> String {
 /// # Errors
 /// The line is not a JSON object, or a known field has a value of another type.
 pub fn from_line(line: &str) -> Result<GetFlowsResponse, JsonError> {
-    let Line { response, holds_bare_flow, .. } = read_line(line.as_bytes(), Unknown::Keep)?;
+    let Line { response, holds_bare_flow, .. } = read_line(line.as_bytes(), Unknown::Keep, &FlowFields::ALL)?;
     if holds_bare_flow { bare_flow(line.as_bytes(), Unknown::Keep) } else { Ok(response) }
 }
 
@@ -47,6 +49,8 @@ pub struct Line {
     /// Whether it holds a flow without its envelope, as clients before 0.10 wrote them; then nothing of it is read but
     /// what an envelope has too.
     pub holds_bare_flow: bool,
+    /// Whether the line is the one that [`to_line`] makes of all that it holds, so that it can be printed as it is.
+    pub is_as_written: bool,
 }
 
 /// Reads a line as the stock client does: unknown fields and names are left out and told of, and a bare flow is no flow.
@@ -54,7 +58,15 @@ pub struct Line {
 /// # Errors
 /// The line is not a JSON object, or a known field has a value of another type.
 pub fn line_from_bytes(line: &[u8]) -> Result<Line, JsonError> {
-    read_line(line, Unknown::LeaveOut)
+    read_line(line, Unknown::LeaveOut, &FlowFields::ALL)
+}
+
+/// Reads a line as [`line_from_bytes`] does, with the same errors, and keeps no other fields of a flow than these.
+///
+/// # Errors
+/// The line is not a JSON object, or a known field has a value of another type.
+pub fn line_with_fields(line: &[u8], fields: &FlowFields) -> Result<Line, JsonError> {
+    read_line(line, Unknown::LeaveOut, fields)
 }
 
 /// Reads a line that [`Line::holds_bare_flow`].
@@ -68,19 +80,20 @@ pub fn bare_flow_from_bytes(line: &[u8]) -> Result<GetFlowsResponse, JsonError> 
 /// Fields of which a line of a flow log has one where it holds no flow.
 const EXPORT_ONLY: [&str; 4] = ["agent_event", "agentEvent", "debug_event", "debugEvent"];
 
-fn read_line(line: &[u8], policy: Unknown) -> Result<Line, JsonError> {
+fn read_line(line: &[u8], policy: Unknown, fields: &FlowFields) -> Result<Line, JsonError> {
     let (mut is_export, mut is_flow) = (false, false);
     let mut first_unknown = None;
-    let response: GetFlowsResponse = decode::message(line, policy, &mut |depth, unknown| {
+    let read = decode::message_of::<GetFlowsResponse>(line, policy, &fields.0, &mut |depth, unknown| {
         if depth == 1 {
             is_export |= EXPORT_ONLY.contains(&unknown);
             is_flow |= schema::is_field::<Flow>(unknown);
         }
         first_unknown.get_or_insert_with(|| unknown.to_owned());
     })?;
+    let decode::Read { message: response, is_as_written } = read;
     // A response says what it holds; a bare flow has none of these fields, but others than the two they share.
     let holds_bare_flow = response.response_types.is_none() && is_flow && !is_export;
-    Ok(Line { response, unknown: first_unknown, holds_bare_flow })
+    Ok(Line { response, unknown: first_unknown, holds_bare_flow, is_as_written })
 }
 
 fn bare_flow(line: &[u8], policy: Unknown) -> Result<GetFlowsResponse, JsonError> {

@@ -147,3 +147,84 @@ fn a_filter_with_anything_unknown_is_refused() {
     assert_eq!(filters[0].source_pod, ["a"]);
     assert_eq!(filters[1].verdict, [2, 1]);
 }
+
+/// Whether the line is told to be as it is written, with the proof where it is.
+#[track_caller]
+fn is_as_written(line: &str) -> bool {
+    let read = proto::json::line_from_bytes(line.as_bytes()).expect("the line is well-formed");
+    let same = to_line(&read.response) == line;
+    assert!(same || !read.is_as_written, "{line} is written otherwise");
+    read.is_as_written
+}
+
+#[test]
+fn lines_as_they_are_written_are_known() {
+    for line in REAL.lines().chain(PRINTED) {
+        assert!(is_as_written(line), "{line}");
+    }
+    for line in [
+        r#"{}"#,
+        r#"{"flow":{}}"#,
+        r#"{"flow":{"source":{},"is_reply":false,"Summary":"\"\\ \u003ca\u0026b\u003e \b\f\n\r\t\u0001 \u2028 é 😀 â"}}"#,
+        r#"{"flow":{"extensions":{"@type":"type.googleapis.com/weir.v1.FlowDetails","phase":"PHASE_NEW","bytes":"1500"}}}"#,
+        r#"{"flow":{"time":"2026-01-15T10:11:12Z","l4":{"ICMPv4":{}},"policy_match_type":7}}"#,
+    ] {
+        assert!(is_as_written(line), "{line}");
+    }
+}
+
+#[test]
+fn lines_that_are_written_otherwise_are_known() {
+    for line in [
+        r#"{"flow":{"verdict":"FORWARDED"} }"#,
+        r#" {"flow":{}}"#,
+        r#"{"flow":{}} "#,
+        r#"{"flow":{"uuid":"a","time":"2026-01-15T10:11:12Z"}}"#,
+        r#"{"node_name":"n","flow":{}}"#,
+        r#"{"flow":{"nodeName":"n"}}"#,
+        r#"{"flow":{"uuid":""}}"#,
+        r#"{"flow":{"verdict":1}}"#,
+        r#"{"flow":{"verdict":"VERDICT_UNKNOWN"}}"#,
+        r#"{"flow":{"verdict":"NEWER"}}"#,
+        r#"{"flow":{"newer":1}}"#,
+        r#"{"flow":{"proxy_port":"80"}}"#,
+        r#"{"flow":{"proxy_port":0}}"#,
+        r#"{"flow":{"proxy_port":8.0e1}}"#,
+        r#"{"flow":{"socket_cookie":7}}"#,
+        r#"{"flow":{"source":{"labels":[]}}}"#,
+        r#"{"flow":{"source":null}}"#,
+        r#"{"flow":{"Summary":"<"}}"#,
+        r#"{"flow":{"Summary":"&"}}"#,
+        r#"{"flow":{"Summary":"\u003E"}}"#,
+        r#"{"flow":{"Summary":"\u0041"}}"#,
+        r#"{"flow":{"Summary":"\/"}}"#,
+        "{\"flow\":{\"Summary\":\"\u{2028}\"}}",
+        r#"{"time":"2026-01-15T11:11:12+01:00"}"#,
+        r#"{"time":"2026-01-15T10:11:12.5Z"}"#,
+        r#"{"time":"2026-01-15T10:11:12.500000Z"}"#,
+        r#"{"time":"2026-01-15T9:11:12Z"}"#,
+    ] {
+        assert_ne!(to_line(&from_line(line).expect("the line is well-formed")), line);
+        assert!(!is_as_written(line), "{line}");
+    }
+}
+
+#[test]
+fn fields_that_nobody_looks_at_are_checked_and_left_out() {
+    use proto::json::{FlowFields, line_with_fields};
+    let fields = FlowFields::of(["verdict", "source.pod_name", "l4"]);
+    let line = PRINTED[0].replace(r#""source":{"#, r#""source":{"pod_name":"p","#);
+    let read = line_with_fields(line.as_bytes(), &fields).unwrap();
+    let expected = r#"{"flow":{"verdict":"FORWARDED","l4":{"TCP":{"source_port":51001,"destination_port":8080,"flags":{"PSH":true,"ACK":true}}},"source":{"pod_name":"p"}},"node_name":"kind-kind/kind-worker","time":"2026-01-15T10:11:12.005000015Z"}"#;
+    assert_eq!(to_line(&read.response), expected);
+    for damaged in [
+        r#"{"flow":{"IP":{"source":7}}}"#,
+        r#"{"flow":{"source":{"labels":["a",1]}}}"#,
+        r#"{"flow":{"uuid":"a","uuid":"b"}}"#,
+        r#"{"flow":{"node_labels":["a"}}"#,
+    ] {
+        let whole = proto::json::line_from_bytes(damaged.as_bytes()).unwrap_err().to_string();
+        let part = line_with_fields(damaged.as_bytes(), &fields).unwrap_err().to_string();
+        assert_eq!(part, whole, "{damaged}");
+    }
+}

@@ -4,12 +4,17 @@
 //! what it takes is taken (numbers in strings, numbers for names, camelCase), so that a line is a flow for both or for
 //! neither.
 
+mod extension;
+mod scalar;
+mod skip;
+
 use prost::encoding::{WireType, encode_key, encode_varint};
 use prost::{Message, Name};
 
+use super::kept::Kept;
 use super::lexer::{BadSyntax, Lexer, Token};
 use super::schema::{self, FieldShape, Kind, MessageShape};
-use super::{base64, number, time};
+use skip::skip;
 
 /// A text is not the JSON form of the message.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +93,13 @@ pub(super) enum Unknown {
     Keep,
 }
 
+/// A message, and how it was written.
+pub(super) struct Read<M> {
+    pub(super) message: M,
+    /// Whether the text is the one that [`super::to_json`] makes of the message, had all of it been kept.
+    pub(super) is_as_written: bool,
+}
+
 /// Reads one message that is all the text holds. `unknown` is told of each field and name that was left out: how deep it
 /// stands, and what it is called.
 pub(super) fn message<M: Message + Name + Default>(
@@ -95,10 +107,20 @@ pub(super) fn message<M: Message + Name + Default>(
     policy: Unknown,
     unknown: &mut dyn FnMut(u32, &str),
 ) -> Result<M, JsonError> {
+    message_of(text, policy, &Kept::Whole, unknown).map(|read| read.message)
+}
+
+/// Reads one message as [`message`] does, and keeps a part of it.
+pub(super) fn message_of<M: Message + Name + Default>(
+    text: &[u8],
+    policy: Unknown,
+    kept: &Kept,
+    unknown: &mut dyn FnMut(u32, &str),
+) -> Result<Read<M>, JsonError> {
     let mut lexer = Lexer::new(text);
-    let message = next_message(&mut lexer, policy, unknown)?;
+    let message = next_message(&mut lexer, policy, kept, unknown)?;
     match lexer.next() {
-        Ok(Token::End) => Ok(message),
+        Ok(Token::End) => Ok(Read { message, is_as_written: lexer.is_as_written() }),
         Ok(_) => Err(JsonError::Syntax { at: lexer.position(), problem: "something follows the object" }),
         Err(bad) => Err(Stop::from(bad).into_error()),
     }
@@ -109,7 +131,7 @@ pub(super) fn messages<M: Message + Name + Default>(text: &[u8], policy: Unknown
     let mut lexer = Lexer::new(text);
     let mut messages = Vec::new();
     while lexer.peek().is_some() {
-        messages.push(next_message(&mut lexer, policy, &mut |_, _| {})?);
+        messages.push(next_message(&mut lexer, policy, &Kept::Whole, &mut |_, _| {})?);
     }
     Ok(messages)
 }
@@ -117,12 +139,14 @@ pub(super) fn messages<M: Message + Name + Default>(text: &[u8], policy: Unknown
 fn next_message<M: Message + Name + Default>(
     lexer: &mut Lexer<'_>,
     policy: Unknown,
+    kept: &Kept,
     unknown: &mut dyn FnMut(u32, &str),
 ) -> Result<M, JsonError> {
     let name = M::full_name();
     let shape = schema::message(&name).expect("every generated message has a descriptor");
-    let mut decoder = Decoder { lexer: lexer.clone(), out: Vec::with_capacity(512), policy, unknown, depth: 0 };
-    let read = decoder.message(shape, false);
+    let mut decoder =
+        Decoder { lexer: lexer.clone(), out: Vec::with_capacity(512), policy, unknown, depth: 0, inside_any: false };
+    let read = decoder.message(shape, kept, false);
     let Decoder { lexer: after, out, .. } = decoder;
     *lexer = after;
     read.map_err(Stop::into_error)?;
@@ -131,8 +155,6 @@ fn next_message<M: Message + Name + Default>(
 
 /// Messages inside of each other: more than any message of the API, and as many as `prost` reads.
 const DEPTH_MAX: u32 = 100;
-/// Objects and lists inside of each other in what is passed over; as many as Go's library takes.
-const SKIP_DEPTH_MAX: usize = 10_000;
 
 struct Decoder<'a, 'u> {
     lexer: Lexer<'a>,
@@ -140,11 +162,13 @@ struct Decoder<'a, 'u> {
     policy: Unknown,
     unknown: &'u mut dyn FnMut(u32, &str),
     depth: u32,
+    /// Whether this is a message inside of an extension, which holds no opened ones.
+    inside_any: bool,
 }
 
 impl<'a> Decoder<'a, '_> {
     /// An object as a message; `in_any` leaves out the name of its type.
-    fn message(&mut self, shape: &'static MessageShape, in_any: bool) -> Result<(), Stop> {
+    fn message(&mut self, shape: &'static MessageShape, kept: &Kept, in_any: bool) -> Result<(), Stop> {
         if self.lexer.next()? != Token::ObjectOpen {
             return Err(Stop::expected("an object"));
         }
@@ -157,13 +181,26 @@ impl<'a> Decoder<'a, '_> {
             let at = self.lexer.position();
             if let Some(name) = self.lexer.plain_name(!first) {
                 if let Some(place) = shape.place_from(next, name) {
-                    (first, next) = (false, place + 1);
                     let field = &shape.fields[place];
-                    self.field(field, place, &mut fields).map_err(|stop| stop.at(&String::from_utf8_lossy(name)))?;
+                    if place < next || field.name.as_bytes() != name {
+                        self.lexer.mark_odd();
+                    }
+                    (first, next) = (false, place + 1);
+                    self.field(field, place, kept, &mut fields)
+                        .map_err(|stop| stop.at(&String::from_utf8_lossy(name)))?;
+                    continue;
+                }
+                if in_any && first && name == b"@type" {
+                    first = false;
+                    self.skip()?;
                     continue;
                 }
                 self.lexer.go_to(at);
             }
+            if self.lexer.object_ends() {
+                break;
+            }
+            self.lexer.mark_odd();
             let Some(name) = self.name(&mut first)? else { break };
             if in_any && name == "@type" {
                 self.skip()?;
@@ -179,7 +216,7 @@ impl<'a> Decoder<'a, '_> {
             };
             next = place + 1;
             let field = &shape.fields[place];
-            self.field(field, place, &mut fields).map_err(|stop| stop.at(&name))?;
+            self.field(field, place, kept, &mut fields).map_err(|stop| stop.at(&name))?;
         }
         self.depth -= 1;
         Ok(())
@@ -206,32 +243,41 @@ impl<'a> Decoder<'a, '_> {
         Ok(Some(name))
     }
 
-    fn field(&mut self, field: &'static FieldShape, place: usize, seen: &mut Seen) -> Result<(), Stop> {
+    fn field(&mut self, field: &'static FieldShape, place: usize, kept: &Kept, seen: &mut Seen) -> Result<(), Stop> {
         if !seen.mark_field(place) {
             return Err(Stop::expected("one value, not two"));
         }
         if self.lexer.peek() == Some(b'n') && self.lexer.next()? == Token::Null {
+            self.lexer.mark_odd();
             return Ok(());
         }
+        let start = self.out.len();
+        let kept = kept.field(place);
         if field.repeated {
-            return self.list(field);
+            self.list(field, kept)?;
+        } else {
+            if field.oneof.is_some_and(|group| !seen.mark_alternative(group)) {
+                return Err(Stop::expected("one of the alternatives, not two"));
+            }
+            self.value(field, kept)?;
         }
-        if field.oneof.is_some_and(|group| !seen.mark_alternative(group)) {
-            return Err(Stop::expected("one of the alternatives, not two"));
+        if matches!(kept, Kept::Nothing) {
+            self.out.truncate(start);
         }
-        self.value(field)
+        Ok(())
     }
 
-    fn list(&mut self, field: &'static FieldShape) -> Result<(), Stop> {
+    fn list(&mut self, field: &'static FieldShape, kept: &Kept) -> Result<(), Stop> {
         if self.lexer.next()? != Token::ListOpen {
             return Err(Stop::expected("a list"));
         }
         if self.lexer.peek() == Some(b']') {
+            self.lexer.mark_odd();
             self.lexer.next()?;
             return Ok(());
         }
         for index in 0usize.. {
-            self.value(field).map_err(|stop| stop.at(&index.to_string()))?;
+            self.value(field, kept).map_err(|stop| stop.at(&index.to_string()))?;
             let at = self.lexer.position();
             match self.lexer.next()? {
                 Token::Comma => {}
@@ -243,11 +289,11 @@ impl<'a> Decoder<'a, '_> {
     }
 
     /// One value, encoded with the key of its field.
-    fn value(&mut self, field: &'static FieldShape) -> Result<(), Stop> {
+    fn value(&mut self, field: &'static FieldShape, kept: &Kept) -> Result<(), Stop> {
         match &field.kind {
             Kind::Message(_) => {
                 let shape = field.message();
-                self.nested(field.number, |decoder| decoder.message(shape, false))
+                self.nested(field.number, |decoder| decoder.message(shape, kept, false))
             }
             Kind::Any => self.nested(field.number, Self::any),
             Kind::Wrapper(inner) => self.nested(field.number, |decoder| {
@@ -259,121 +305,6 @@ impl<'a> Decoder<'a, '_> {
                 self.scalar(field.number, kind, Some(field), &token)
             }
         }
-    }
-
-    fn scalar(
-        &mut self,
-        number: u32,
-        kind: &Kind,
-        field: Option<&'static FieldShape>,
-        token: &Token<'_>,
-    ) -> Result<(), Stop> {
-        match (kind, token) {
-            (Kind::Bool, Token::Bool(value)) => self.varint(number, u64::from(*value)),
-            (Kind::Bool, _) => return Err(Stop::expected("true or false")),
-            (Kind::String, Token::Text(text)) => self.delimited(number, text.as_bytes()),
-            (Kind::String, _) => return Err(Stop::expected("a string")),
-            (Kind::Enum(_), token) => return self.enumeration(field, token),
-            (Kind::Timestamp, Token::Text(text)) => {
-                let (seconds, nanos) = time::read(text).ok_or(Stop::expected("an RFC 3339 time"))?;
-                self.delimited(number, &prost_types::Timestamp { seconds, nanos }.encode_to_vec());
-            }
-            (Kind::Timestamp, _) => return Err(Stop::expected("an RFC 3339 time")),
-            (Kind::Bytes, Token::Text(text)) => {
-                self.delimited(number, &base64::decode(text).ok_or(Stop::expected("base64"))?);
-            }
-            (Kind::Bytes, _) => return Err(Stop::expected("base64")),
-            (Kind::Int32, token) => {
-                let value = signed(token).filter(|value| i32::try_from(*value).is_ok());
-                self.signed(number, value.ok_or(Stop::expected("a 32-bit integer"))?);
-            }
-            (Kind::Int64, token) => self.signed(number, signed(token).ok_or(Stop::expected("an integer"))?),
-            (Kind::Uint32, token) => {
-                let value = unsigned(token).filter(|value| u32::try_from(*value).is_ok());
-                self.varint(number, value.ok_or(Stop::expected("an unsigned 32-bit integer"))?);
-            }
-            (Kind::Uint64, token) => {
-                self.varint(number, unsigned(token).ok_or(Stop::expected("an unsigned integer"))?);
-            }
-            (Kind::Fixed64, token) => {
-                self.fixed(number, unsigned(token).ok_or(Stop::expected("an unsigned integer"))?);
-            }
-            (Kind::Double, token) => self.fixed(number, double(token).ok_or(Stop::expected("a number"))?.to_bits()),
-            (Kind::Message(_) | Kind::Any | Kind::Wrapper(_), _) => return Err(Stop::expected("an object")),
-        }
-        Ok(())
-    }
-
-    /// A name or a number; a name that the API does not have is left out, for there is no number to keep it by.
-    fn enumeration(&mut self, field: Option<&'static FieldShape>, token: &Token<'_>) -> Result<(), Stop> {
-        let field = field.ok_or(Stop::expected("a name or number"))?;
-        let value = match token {
-            Token::Text(name) => match field.enumeration().number(name) {
-                Some(value) => value,
-                None if self.policy == Unknown::Refuse => return Err(Stop::expected("a name that the field has")),
-                None => {
-                    // Deeper than any bare field, so that nobody takes it for one.
-                    (self.unknown)(u32::MAX, name);
-                    return Ok(());
-                }
-            },
-            Token::Number(_) => {
-                signed(token).and_then(|value| i32::try_from(value).ok()).ok_or(Stop::expected("a 32-bit integer"))?
-            }
-            _ => return Err(Stop::expected("a name or number")),
-        };
-        self.signed(field.number, value.into());
-        Ok(())
-    }
-
-    /// `@type` names the message whose fields lie open beside it.
-    fn any(&mut self) -> Result<(), Stop> {
-        let mut ahead = self.lexer.clone();
-        let keep = self.policy == Unknown::Keep;
-        let (found, holds_bytes) = type_url(&mut ahead, keep)?;
-        let Some(type_url) = found else {
-            if self.policy == Unknown::Refuse && !is_empty_object(self.lexer.clone()) {
-                return Err(Stop::expected("a type").at("@type"));
-            }
-            return self.skip();
-        };
-        let name = type_url.rsplit('/').next().unwrap_or_default();
-        let known = schema::message(name).filter(|_| !name.starts_with("google.protobuf."));
-        // What this library could not open it wrote as bytes.
-        let closed = keep && holds_bytes;
-        let known = known.filter(|shape| !closed || shape.fields.iter().any(|field| field.name == "value"));
-        self.delimited(1, type_url.as_bytes());
-        match known {
-            Some(shape) => {
-                // In the order of numbers, as every encoder writes, so that the bytes are the same again.
-                let mut inner = Vec::new();
-                std::mem::swap(&mut inner, &mut self.out);
-                let read = self.message(shape, true);
-                std::mem::swap(&mut inner, &mut self.out);
-                read?;
-                self.delimited(2, &in_order(&inner));
-                Ok(())
-            }
-            None if keep => self.opaque(),
-            None => Err(Stop::expected("a type of the API").at("@type")),
-        }
-    }
-
-    /// An extension of an unknown type as this library writes it: its bytes in base64.
-    fn opaque(&mut self) -> Result<(), Stop> {
-        if self.lexer.next()? != Token::ObjectOpen {
-            return Err(Stop::expected("an object"));
-        }
-        let mut first = true;
-        while let Some(name) = self.name(&mut first)? {
-            if name == "value" && self.lexer.peek() == Some(b'"') {
-                let token = self.lexer.next()?;
-                self.scalar(2, &Kind::Bytes, None, &token).map_err(|stop| stop.at("value"))?;
-            } else {
-                self.skip()?;
-            }
-        }
-        Ok(())
     }
 
     /// Passes over a value of any type.
@@ -405,27 +336,6 @@ impl<'a> Decoder<'a, '_> {
         self.out.splice(start..=start, prefix[..10 - unused].iter().copied());
         Ok(())
     }
-
-    fn varint(&mut self, number: u32, value: u64) {
-        encode_key(number, WireType::Varint, &mut self.out);
-        encode_varint(value, &mut self.out);
-    }
-
-    #[expect(clippy::cast_sign_loss, reason = "protobuf sends negative numbers as their two's complement")]
-    fn signed(&mut self, number: u32, value: i64) {
-        self.varint(number, value as u64);
-    }
-
-    fn fixed(&mut self, number: u32, bits: u64) {
-        encode_key(number, WireType::SixtyFourBit, &mut self.out);
-        self.out.extend_from_slice(&bits.to_le_bytes());
-    }
-
-    fn delimited(&mut self, number: u32, bytes: &[u8]) {
-        encode_key(number, WireType::LengthDelimited, &mut self.out);
-        encode_varint(bytes.len() as u64, &mut self.out);
-        self.out.extend_from_slice(bytes);
-    }
 }
 
 /// Fields and alternatives that were set, by place.
@@ -450,152 +360,4 @@ impl Seen {
         self.alternatives |= bit;
         fresh
     }
-}
-
-fn skip(lexer: &mut Lexer<'_>) -> Result<(), Stop> {
-    // One entry for each open object (true) or list (false).
-    let mut open: Vec<bool> = Vec::new();
-    // Whether a value must come next: not after a value, and not before the end of something empty.
-    loop {
-        let at = lexer.position();
-        let mut token = lexer.next()?;
-        if open.last() == Some(&true) {
-            // In an object a name comes before the value.
-            if let Token::Text(_) = token {
-                if lexer.next()? != Token::Colon {
-                    return Err(BadSyntax { at, problem: "no colon after the name of a field" }.into());
-                }
-                token = lexer.next()?;
-            } else if token != Token::ObjectClose {
-                return Err(BadSyntax { at, problem: "no name of a field" }.into());
-            }
-        }
-        match token {
-            Token::ObjectOpen | Token::ListOpen => {
-                let object = token == Token::ObjectOpen;
-                if open.len() >= SKIP_DEPTH_MAX {
-                    return Err(Stop::expected("fewer levels"));
-                }
-                let closes = if object { b'}' } else { b']' };
-                if lexer.peek() != Some(closes) {
-                    open.push(object);
-                    continue;
-                }
-                lexer.next()?;
-            }
-            Token::Null | Token::Bool(_) | Token::Number(_) | Token::Text(_) => {}
-            _ => return Err(BadSyntax { at, problem: "no value" }.into()),
-        }
-        // A value is complete; perhaps what holds it is too.
-        loop {
-            let Some(object) = open.last().copied() else { return Ok(()) };
-            let at = lexer.position();
-            match (lexer.next()?, object) {
-                (Token::Comma, _) => break,
-                (Token::ObjectClose, true) | (Token::ListClose, false) => {
-                    open.pop();
-                }
-                _ => return Err(BadSyntax { at, problem: "neither a comma nor an end" }.into()),
-            }
-        }
-        // No end may follow a comma; the next round refuses one in a list, this one in an object.
-        if open.last() == Some(&true) && lexer.peek() == Some(b'}') {
-            return Err(BadSyntax { at: lexer.position(), problem: "an end after a comma" }.into());
-        }
-    }
-}
-
-/// The type that an object names (`None` where it names none), and whether it has a text called `value`. The empty name
-/// is one for this library alone.
-fn type_url(lexer: &mut Lexer<'_>, may_be_empty: bool) -> Result<(Option<String>, bool), Stop> {
-    if lexer.next()? != Token::ObjectOpen {
-        return Err(Stop::expected("an object"));
-    }
-    let mut found: Option<String> = None;
-    let mut holds_bytes = false;
-    if lexer.peek() == Some(b'}') {
-        return Ok((None, false));
-    }
-    loop {
-        let at = lexer.position();
-        let Token::Text(name) = lexer.next()? else {
-            return Err(BadSyntax { at, problem: "no name of a field" }.into());
-        };
-        if lexer.next()? != Token::Colon {
-            return Err(BadSyntax { at, problem: "no colon after the name of a field" }.into());
-        }
-        if name == "@type" {
-            match lexer.next()? {
-                Token::Text(text) if found.is_none() && (may_be_empty || !text.is_empty()) => {
-                    found = Some(text.into_owned())
-                }
-                _ => return Err(Stop::expected("one type").at("@type")),
-            }
-        } else {
-            holds_bytes |= name == "value" && lexer.peek() == Some(b'"');
-            skip(lexer)?;
-        }
-        match lexer.next()? {
-            Token::Comma => {}
-            Token::ObjectClose => return Ok((found, holds_bytes)),
-            _ => return Err(BadSyntax { at, problem: "neither a comma nor the end of the object" }.into()),
-        }
-    }
-}
-
-fn is_empty_object(mut lexer: Lexer<'_>) -> bool {
-    lexer.next() == Ok(Token::ObjectOpen) && lexer.next() == Ok(Token::ObjectClose)
-}
-
-/// The fields of an encoded message in the order of their numbers.
-fn in_order(encoded: &[u8]) -> Vec<u8> {
-    let mut fields = Vec::new();
-    let mut rest = encoded;
-    while !rest.is_empty() {
-        let before = rest;
-        let Ok((number, wire_type)) = prost::encoding::decode_key(&mut rest) else { return encoded.to_vec() };
-        let context = prost::encoding::DecodeContext::default();
-        if prost::encoding::skip_field(wire_type, number, &mut rest, context).is_err() {
-            return encoded.to_vec();
-        }
-        fields.push((number, &before[..before.len() - rest.len()]));
-    }
-    fields.sort_by_key(|(number, _)| *number);
-    fields.into_iter().flat_map(|(_, bytes)| bytes).copied().collect()
-}
-
-/// The digits of a number, or of a string that holds one.
-fn digits<'t>(token: &'t Token<'_>) -> Option<&'t [u8]> {
-    match token {
-        Token::Number(text) => Some(text),
-        Token::Text(text) => number::in_text(text),
-        _ => None,
-    }
-}
-
-fn unsigned(token: &Token<'_>) -> Option<u64> {
-    match number::whole(digits(token)?)? {
-        (true, value) => (value == 0).then_some(0),
-        (false, value) => Some(value),
-    }
-}
-
-fn signed(token: &Token<'_>) -> Option<i64> {
-    match number::whole(digits(token)?)? {
-        (true, value) => 0i64.checked_sub_unsigned(value),
-        (false, value) => i64::try_from(value).ok(),
-    }
-}
-
-fn double(token: &Token<'_>) -> Option<f64> {
-    let text = match token {
-        Token::Text(text) => match &**text {
-            "NaN" => return Some(f64::NAN),
-            "Infinity" => return Some(f64::INFINITY),
-            "-Infinity" => return Some(f64::NEG_INFINITY),
-            text => number::in_text(text)?,
-        },
-        token => digits(token)?,
-    };
-    std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| value.is_finite())
 }

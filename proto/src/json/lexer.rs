@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::write;
+
 /// A piece of JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
@@ -49,12 +51,39 @@ pub(super) struct BadSyntax {
 #[derive(Clone, Debug)]
 pub(super) struct Lexer<'a> {
     text: &'a [u8],
+    /// The same as text, where all of it is UTF-8.
+    utf8: Option<&'a str>,
     at: usize,
+    /// Whether something so far stands otherwise than it would be written.
+    odd: bool,
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) const fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0 }
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, utf8: std::str::from_utf8(text).ok(), at: 0, odd: false }
+    }
+
+    /// Notes that something stands otherwise than it would be written.
+    pub(super) const fn mark_odd(&mut self) {
+        self.odd = true;
+    }
+
+    /// Whether everything read stands as it would be written: nothing was marked, there is no space between pieces, and
+    /// strings are escaped where they are written with escapes, and only there.
+    pub(super) fn is_as_written(&self) -> bool {
+        /// First byte of the two characters beyond ASCII that are escaped, and of some thousand others.
+        const LEAD: u8 = 0xe2;
+        let found = |found, byte: &u8| found | matches!(*byte, b'<' | b'>' | b'&' | LEAD);
+        !self.odd
+            && (!self.text.iter().fold(false, found)
+                || self.utf8.is_some_and(|text| !text.contains(['<', '>', '&', '\u{2028}', '\u{2029}'])))
+    }
+
+    /// Reads the end of an object that is next without a space before it.
+    pub(super) fn object_ends(&mut self) -> bool {
+        let ends = self.text.get(self.at) == Some(&b'}');
+        self.at += usize::from(ends);
+        ends
     }
 
     /// Offset of the next piece.
@@ -66,7 +95,10 @@ impl<'a> Lexer<'a> {
     pub(super) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.text.get(self.at) {
             match byte {
-                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                b' ' | b'\n' | b'\r' | b'\t' => {
+                    self.at += 1;
+                    self.odd = true;
+                }
                 byte => return Some(*byte),
             }
         }
@@ -132,7 +164,10 @@ impl<'a> Lexer<'a> {
         let start = self.at + 1;
         let plain = plain_length(&self.text[start..]);
         if self.text.get(start + plain) == Some(&b'"') {
-            let text = std::str::from_utf8(&self.text[start..start + plain]).map_err(|_| self.bad("invalid UTF-8"))?;
+            let text = match self.utf8 {
+                Some(utf8) => &utf8[start..start + plain],
+                None => std::str::from_utf8(&self.text[start..start + plain]).map_err(|_| self.bad("invalid UTF-8"))?,
+            };
             self.at = start + plain + 1;
             return Ok(Cow::Borrowed(text));
         }
@@ -145,7 +180,11 @@ impl<'a> Lexer<'a> {
                     self.at += 1;
                     return String::from_utf8(out).map(Cow::Owned).map_err(|_| self.bad("invalid UTF-8"));
                 }
-                Some(b'\\') => self.escape(&mut out)?,
+                Some(b'\\') => {
+                    let (from, escape) = (out.len(), self.at);
+                    self.escape(&mut out)?;
+                    self.odd |= !is_written_like(&out[from..], &self.text[escape..self.at]);
+                }
                 Some(0..=0x1f) => return Err(self.bad("a control character in a string")),
                 Some(_) => {
                     let plain = plain_length(&self.text[self.at..]);
@@ -198,6 +237,16 @@ impl<'a> Lexer<'a> {
         self.at += 6;
         Ok(unit)
     }
+}
+
+/// Whether a character, in UTF-8, is written as this escape.
+fn is_written_like(utf8: &[u8], escape: &[u8]) -> bool {
+    let c = std::str::from_utf8(utf8).ok().and_then(|text| text.chars().next());
+    c.is_some_and(|c| {
+        let mut text = String::new();
+        write::escape(c, &mut text);
+        write::needs_escape(c) && text.as_bytes() == escape
+    })
 }
 
 /// Bytes before the first quote, backslash or control character.

@@ -59,6 +59,19 @@ pub(super) fn read(text: &str) -> Option<(i64, i32)> {
     RANGE.contains(&seconds).then_some((seconds, nanos))
 }
 
+/// Whether a text that [`read`] reads is the one that [`write`] makes of the time.
+pub(super) fn is_as_written(text: &str) -> bool {
+    let text = text.as_bytes();
+    // Without a fraction, or with one that needs all of its digits.
+    let fraction = match text.len() {
+        20 => true,
+        24 | 27 | 30 => text[19] == b'.' && &text[text.len() - 4..] != b"000Z",
+        _ => false,
+    };
+    // The hour has two digits where the colons are here, and the offset one letter.
+    fraction && text[13] == b':' && text[16] == b':' && text[text.len() - 1] == b'Z'
+}
+
 /// `Z` or `+01:00`; people do write 24 hours and 60 minutes.
 fn offset_seconds(bytes: &[u8]) -> Option<i64> {
     if bytes == b"Z" {
@@ -156,6 +169,7 @@ mod tests {
                 let mut text = String::new();
                 write(seconds, nanos, &mut text);
                 assert_eq!(read(&text), Some((seconds, nanos)), "{text}");
+                assert!(is_as_written(&text), "{text}");
             }
         }
     }

@@ -141,25 +141,12 @@ impl Writer {
             self.out.push_str(plain);
             let mut chars = special.chars();
             if let Some(c) = chars.next() {
-                self.escape(c);
+                escape(c, &mut self.out);
             }
             rest = chars.as_str();
         }
         self.out.push_str(rest);
         self.out.push('"');
-    }
-
-    fn escape(&mut self, c: char) {
-        match c {
-            '"' => self.out.push_str("\\\""),
-            '\\' => self.out.push_str("\\\\"),
-            '\u{8}' => self.out.push_str("\\b"),
-            '\u{c}' => self.out.push_str("\\f"),
-            '\n' => self.out.push_str("\\n"),
-            '\r' => self.out.push_str("\\r"),
-            '\t' => self.out.push_str("\\t"),
-            c => write!(self.out, "\\u{:04x}", u32::from(c)).expect(TEXT),
-        }
     }
 
     fn double(&mut self, number: f64) {
@@ -192,8 +179,23 @@ impl Writer {
     }
 }
 
-const fn needs_escape(c: char) -> bool {
+/// Whether a character of a string is written with an escape.
+pub(super) const fn needs_escape(c: char) -> bool {
     matches!(c, '\0'..='\u{1f}' | '"' | '\\' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
+}
+
+/// Writes the escape of a character.
+pub(super) fn escape(c: char, out: &mut String) {
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c => write!(out, "\\u{:04x}", u32::from(c)).expect(TEXT),
+    }
 }
 
 /// Type URL and value.
