@@ -16,6 +16,7 @@ mod observe;
 mod overview;
 mod print;
 mod reflect;
+mod rows;
 mod settings;
 mod sql;
 mod status;

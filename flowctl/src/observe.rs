@@ -9,7 +9,7 @@ mod request;
 mod rest;
 mod stream;
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use anyhow::{Result, bail};
 use prost_types::Timestamp;
@@ -17,6 +17,7 @@ use prost_types::Timestamp;
 use crate::cli::Given;
 use crate::moments::TimeLayout;
 use crate::print::{Output, Paint, Printer, Style};
+use crate::rows::RowFormat;
 use crate::settings::Settings;
 use losses::Losses;
 use query::{Query, Selectors};
@@ -52,6 +53,13 @@ pub(crate) fn flows(
         let name = given.text("output", "compact");
         bail!("{name} output format is not compatible with custom field mask: try -o json");
     }
+    if let Output::Rows(format) = output
+        && format.is_binary()
+        && std::io::stdout().is_terminal()
+    {
+        let name = given.text("output", "");
+        bail!("{name} output is binary and nothing for a terminal: write it to a file, > flows.{name}");
+    }
     let query = Query::from_flags(given, output, settings, now)?;
     if given.is_on("print-raw-filters", false) {
         return Ok(out.write_all(query.filters_as_yaml().as_bytes())?);
@@ -61,12 +69,13 @@ pub(crate) fn flows(
     let silent = given.is_on("silent-errors", false);
     let result = {
         let news: &mut dyn Write = if silent { &mut nowhere } else { &mut *err };
-        let mut printer = Printer::new(out, news, output, style(given, settings, output)).counting(counting);
-        let path = given.text("input-file", "");
-        let read = if path.is_empty() {
+        let mut printer = Printer::new(out, news, output, style(given, settings, output))?.counting(counting);
+        // The last value counts, as in Hubble, where it says that there is no file.
+        let paths: Vec<&str> = given.all("input-file").filter(|path| !path.is_empty()).collect();
+        let read = if given.text("input-file", "").is_empty() {
             stream::flows(settings, query, &mut printer, &mut losses)
         } else {
-            input::read(path, given, settings, &query, &mut printer, &mut losses)
+            input::read(&paths, given, settings, &query, &mut printer, &mut losses)
         };
         // Flows that came before a failure are worth printing too.
         printer.finish().map_err(anyhow::Error::from).and(read)
@@ -92,8 +101,11 @@ pub(crate) fn events(
     err: &mut dyn Write,
 ) -> Result<()> {
     let output = output(given)?;
+    if matches!(output, Output::Rows(_)) {
+        bail!("{} output is for flows: events have no columns, try -o json", given.text("output", ""));
+    }
     let selectors = Selectors::of_events(given, now)?;
-    let mut printer = Printer::new(out, err, output, style(given, settings, output));
+    let mut printer = Printer::new(out, err, output, style(given, settings, output))?;
     let read = stream::events(kind, settings, selectors, &mut printer);
     printer.finish().map_err(anyhow::Error::from).and(read)
 }
@@ -114,7 +126,13 @@ fn output(given: &Given) -> Result<Output> {
         ),
         "tab" | "table" => Output::Table,
         "wide" => Output::Wide,
-        _ => bail!("invalid output format: {name}: one of compact, dict, json, table, wide"),
+        "csv" => Output::Rows(RowFormat::Csv),
+        "ndjson" => Output::Rows(RowFormat::Ndjson),
+        "arrow" => Output::Rows(RowFormat::Arrow),
+        "parquet" => Output::Rows(RowFormat::Parquet),
+        _ => {
+            bail!("invalid output format: {name}: one of compact, dict, json, table, wide, csv, ndjson, arrow, parquet")
+        }
     })
 }
 
@@ -126,6 +144,6 @@ fn style(given: &Given, settings: &Settings, output: Output) -> Style {
         node_name: given.is_on("print-node-name", false),
         policy_names: given.is_on("print-policy-names", false),
         debug: settings.debug(),
-        details: output == Output::Wide,
+        details: matches!(output, Output::Wide | Output::Rows(_)),
     }
 }

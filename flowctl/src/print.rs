@@ -5,6 +5,7 @@ mod counts;
 mod dict;
 mod escape;
 mod events;
+mod format;
 mod news;
 mod paint;
 mod parts;
@@ -23,11 +24,14 @@ use proto::relay::NodeStatusEvent;
 
 pub(crate) use counts::{Counting, Counts};
 pub(crate) use escape::{Escape, put};
+pub(crate) use format::{Format, SHOWN_FIELDS};
 pub(crate) use paint::Paint;
 pub(crate) use tabs::Tabs;
 
 use crate::moments::TimeLayout;
+use crate::rows::{RowFormat, RowWriter};
 use events::ShownEvent;
+use format::put_json;
 use wide::Wide;
 
 /// News about nodes in words, if they call for attention.
@@ -52,6 +56,8 @@ pub(crate) enum Output {
     Wide,
     /// No flows: what they come to, by group or by second.
     Counts,
+    /// Rows of the flow table, for other programs.
+    Rows(RowFormat),
 }
 
 /// How values are shown.
@@ -75,42 +81,51 @@ pub(crate) struct Style {
 pub(crate) struct Printer<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
-    output: Output,
-    style: Style,
-    paint: Paint,
-    escape: Escape,
+    format: Format,
     escape_err: Escape,
     /// Flows and losses printed, for the layouts in which the first one is special.
     lines: u64,
     tabs: Tabs,
     wide: Wide,
     counts: Option<Counts>,
+    rows: Option<RowWriter>,
     /// Kept between lines, so that none is allocated for each.
     line: Vec<u8>,
 }
 
 impl<'a> Printer<'a> {
     /// Prints flows and losses to `out`, news about nodes to `err`.
-    pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, output: Output, style: Style) -> Self {
+    ///
+    /// # Errors
+    /// Rows cannot be begun.
+    pub(crate) fn new(
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+        output: Output,
+        style: Style,
+    ) -> anyhow::Result<Self> {
         // Columns are counted in characters, so they cannot be coloured.
         let paint = if matches!(output, Output::Table | Output::Wide) { Paint::OFF } else { style.paint };
+        let terminal = io::stdout().is_terminal();
+        let rows = match output {
+            Output::Rows(format) => Some(RowWriter::new(format, terminal.then_some(Escape::All))?),
+            _ => None,
+        };
         let escape = |terminal: bool| {
             if terminal || output == Output::Wide { Escape::All } else { Escape::Some(paint) }
         };
-        Self {
+        Ok(Self {
             out,
             err,
-            output,
-            paint,
-            escape: escape(io::stdout().is_terminal()),
             escape_err: escape(io::stderr().is_terminal()),
-            style,
+            format: Format { output, style, paint, escape: escape(terminal) },
             lines: 0,
             tabs: Tabs::default(),
             wide: Wide::default(),
             counts: None,
+            rows,
             line: Vec::new(),
-        }
+        })
     }
 
     /// Counts flows in place of printing them.
@@ -152,25 +167,40 @@ impl<'a> Printer<'a> {
             None => return Ok(()),
             Some(ResponseTypes::NodeStatus(status)) => return self.print_news(response, status),
             Some(ResponseTypes::Flow(flow)) => {
-                let (style, paint, escape) = (&self.style, self.paint, self.escape);
-                let shown = parts::Shown { flow, style, paint, escape };
-                match self.output {
-                    Output::Compact => compact::write_flow(&mut self.line, &shown),
-                    Output::Dict => dict::write_flow(&mut self.line, &shown, self.lines == 0),
-                    Output::Table => table::add_flow(&mut self.tabs, &shown, self.lines == 0),
-                    Output::Wide => self.wide.write_flow(&mut self.line, &shown, self.lines == 0),
-                    Output::Json => put_json(&mut self.line, &proto::json::to_line(response)),
-                    Output::LegacyJson => put_json(&mut self.line, &proto::json::to_json(flow)),
-                    Output::Counts => return Ok(()),
+                if let Some(rows) = &mut self.rows {
+                    self.lines += 1;
+                    return rows.push(&proto::convert::flow_from_wire(flow.clone()), self.out);
+                }
+                if self.format.write_flow(&mut self.line, response, flow) {
+                    let line = std::mem::take(&mut self.line);
+                    let printed = self.print_flows(&line, 1);
+                    self.line = line;
+                    return printed;
+                }
+                let Format { output, style, paint, escape } = &self.format;
+                let shown = parts::Shown { flow, style, paint: *paint, escape: *escape };
+                if *output == Output::Wide {
+                    self.wide.write_flow(&mut self.line, &shown, self.lines == 0);
+                } else {
+                    table::add_flow(&mut self.tabs, &shown, self.lines == 0);
                 }
             }
             Some(ResponseTypes::LostEvents(lost)) => {
-                let shown =
-                    parts::ShownLoss { lost, node: &response.node_name, time: response.time, style: &self.style };
-                match self.output {
+                let shown = parts::ShownLoss {
+                    lost,
+                    node: &response.node_name,
+                    time: response.time,
+                    style: &self.format.style,
+                };
+                match self.format.output {
+                    // A loss is no row.
+                    Output::Rows(_) => {
+                        compact::write_loss(&mut self.line, &shown);
+                        return self.err.write_all(&self.line);
+                    }
                     Output::Compact | Output::Wide => compact::write_loss(&mut self.line, &shown),
-                    Output::Dict => dict::write_loss(&mut self.line, &shown, self.escape, self.lines == 0),
-                    Output::Table => table::add_loss(&mut self.tabs, &shown, self.escape, self.lines == 0),
+                    Output::Dict => dict::write_loss(&mut self.line, &shown, self.format.escape, self.lines == 0),
+                    Output::Table => table::add_loss(&mut self.tabs, &shown, self.format.escape, self.lines == 0),
                     Output::Json => put_json(&mut self.line, &proto::json::to_line(response)),
                     Output::LegacyJson => put_json(&mut self.line, &proto::json::to_json(lost)),
                     Output::Counts => return Ok(()),
@@ -181,19 +211,35 @@ impl<'a> Printer<'a> {
         self.out.write_all(&self.line)
     }
 
+    /// How flows become text, for other threads; what they write goes to [`Printer::print_flows`].
+    pub(crate) fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// Prints flows that [`Format::write_flow`] wrote.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub(crate) fn print_flows(&mut self, text: &[u8], flows: u64) -> io::Result<()> {
+        let first = self.lines == 0;
+        self.lines += flows;
+        let text = if first { text.strip_prefix(self.format.separator()).unwrap_or(text) } else { text };
+        self.out.write_all(text)
+    }
+
     fn print_news(&mut self, response: &GetFlowsResponse, status: &NodeStatusEvent) -> io::Result<()> {
-        if !self.style.debug && !news::is_alarming(NodeState(status.state_change)) {
+        if !self.format.style.debug && !news::is_alarming(NodeState(status.state_change)) {
             return Ok(());
         }
-        let time = self.style.time.text(response.time);
-        match self.output {
+        let time = self.format.style.time.text(response.time);
+        match self.format.output {
             Output::Json => put_json(&mut self.line, &proto::json::to_line(response)),
             Output::LegacyJson => return Ok(()),
             Output::Dict => {
                 news::write_dict(&mut self.line, status, &time, self.escape_err, self.lines > 0);
                 self.lines = self.lines.max(1);
             }
-            Output::Compact | Output::Table | Output::Wide | Output::Counts => {
+            Output::Compact | Output::Table | Output::Wide | Output::Counts | Output::Rows(_) => {
                 news::write_line(&mut self.line, status, &response.node_name, &time, self.escape_err);
             }
         }
@@ -206,10 +252,10 @@ impl<'a> Printer<'a> {
     /// Writing failed.
     pub(crate) fn print_agent_event(&mut self, response: &GetAgentEventsResponse) -> io::Result<()> {
         let Some(event) = &response.agent_event else { return Err(io::Error::other("not an agent event")) };
-        match self.output {
+        match self.format.output {
             Output::Json => self.print_json(&proto::json::to_json(response)),
             Output::LegacyJson => self.print_json(&proto::json::to_json(event)),
-            _ => self.print_event(&events::agent(event, response.time, self.style.time), &response.node_name),
+            _ => self.print_event(&events::agent(event, response.time, self.format.style.time), &response.node_name),
         }
     }
 
@@ -219,10 +265,10 @@ impl<'a> Printer<'a> {
     /// Writing failed.
     pub(crate) fn print_debug_event(&mut self, response: &GetDebugEventsResponse) -> io::Result<()> {
         let Some(event) = &response.debug_event else { return Err(io::Error::other("not a debug event")) };
-        match self.output {
+        match self.format.output {
             Output::Json => self.print_json(&proto::json::to_json(response)),
             Output::LegacyJson => self.print_json(&proto::json::to_json(event)),
-            _ => self.print_event(&events::debug(event, response.time, self.style.time), &response.node_name),
+            _ => self.print_event(&events::debug(event, response.time, self.format.style.time), &response.node_name),
         }
     }
 
@@ -234,9 +280,9 @@ impl<'a> Printer<'a> {
 
     fn print_event(&mut self, event: &ShownEvent, node: &str) -> io::Result<()> {
         self.line.clear();
-        let (escape, first) = (self.escape, self.lines == 0);
-        let node = self.style.node_name.then_some(node);
-        match self.output {
+        let (escape, first) = (self.format.escape, self.lines == 0);
+        let node = self.format.style.node_name.then_some(node);
+        match self.format.output {
             Output::Dict => {
                 // The stock client ends this separator without a line end.
                 if !first {
@@ -283,6 +329,9 @@ impl<'a> Printer<'a> {
     /// # Errors
     /// Writing failed.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if let Some(rows) = &mut self.rows {
+            rows.flush(self.out)?;
+        }
         self.out.flush()
     }
 
@@ -295,13 +344,11 @@ impl<'a> Printer<'a> {
         if let Some(counts) = &mut self.counts {
             counts.finish(self.out)?;
         }
+        if let Some(rows) = &mut self.rows {
+            rows.finish(self.out)?;
+        }
         self.out.flush()
     }
-}
-
-fn put_json(line: &mut Vec<u8>, json: &str) {
-    line.extend_from_slice(json.as_bytes());
-    line.push(b'\n');
 }
 
 /// A path without doubled slashes and without the parts `.` and `..`, as Go's `path.Clean` makes it.

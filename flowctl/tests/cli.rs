@@ -8,8 +8,10 @@ mod cli {
     pub(crate) mod differential;
     pub(crate) mod forward;
     pub(crate) mod golden;
+    pub(crate) mod inputs;
     pub(crate) mod observer;
     pub(crate) mod program;
+    pub(crate) mod rows;
     pub(crate) mod server;
     pub(crate) mod sql;
     pub(crate) mod tls;

@@ -18,10 +18,12 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 mod columns;
 mod conform;
 mod document;
+mod file;
 
 pub use columns::{COLUMNS, Col};
 pub use conform::{SchemaError, check_schema, conform};
 pub use document::document;
+pub use file::{file_schema, for_file};
 
 /// Most rows of one batch, so that 16-bit dictionary keys always suffice.
 pub const MAX_BATCH_ROWS: usize = 1 << 15;

@@ -138,6 +138,10 @@ pub(super) static FORMATTING: LazyLock<FlagSet> = LazyLock::new(|| {
   json     the same as jsonpb
   table    aligned columns
   wide     columns with bytes, packets, round-trip time, process and the kernel's drop reason
+  csv      rows of the flow table with a header
+  ndjson   the same rows, one flat JSON object a line
+  arrow    the same rows as a stream of Arrow's IPC format
+  parquet  the same rows as a Parquet file
 ",
             )
             .short('o'),

@@ -62,10 +62,17 @@ impl TimeLayout {
         let Civil { year, month, day, hour, minute, second, nanos, weekday } = civil;
         let month_name = MONTHS[usize::from(month) - 1];
         match self {
-            Self::StampMilli => put(
-                out,
-                format_args!("{month_name} {day:2} {hour:02}:{minute:02}:{second:02}.{:03}", nanos / 1_000_000),
-            ),
+            Self::StampMilli => {
+                // The layout of most lines, so without the machinery of formatting.
+                let digit = |number: u32| b'0' + u8::try_from(number % 10).expect("a digit");
+                let millis = nanos / 1_000_000;
+                out.extend_from_slice(month_name.as_bytes());
+                out.extend_from_slice(&[b' ', if day < 10 { b' ' } else { b'0' + day / 10 }, b'0' + day % 10]);
+                for (before, part) in [(b' ', hour), (b':', minute), (b':', second)] {
+                    out.extend_from_slice(&[before, b'0' + part / 10, b'0' + part % 10]);
+                }
+                out.extend_from_slice(&[b'.', digit(millis / 100), digit(millis / 10), digit(millis)]);
+            }
             Self::YearMonthDay => put(out, format_args!("{year:04}-{month:02}-{day:02}")),
             Self::YearMonthDayHour => put(out, format_args!("{year:04}-{month:02}-{day:02}T{hour:02}Z")),
             Self::YearMonthDayHourMinute => {

@@ -13,47 +13,11 @@ use proto::weir::GetFlowsOptions;
 use super::rest::Rest;
 use crate::cli::Given;
 use crate::moments::{is_valid, parse_moment};
-use crate::print::Output;
+use crate::print::{Output, SHOWN_FIELDS};
 use crate::settings::{Settings, yaml_text};
 
 /// Flows printed where nothing says how many.
 const DEFAULT_NUMBER: u64 = 20;
-
-/// Fields that compact, dict and table show. Hubble's own list leaves out the ones from `traffic_direction` on, so that
-/// its policy verdicts lose their direction, match and names.
-const SHOWN_FIELDS: &[&str] = &[
-    "time",
-    "verdict",
-    "ethernet",
-    "IP",
-    "l4",
-    "source.identity",
-    "source.namespace",
-    "source.pod_name",
-    "destination.identity",
-    "destination.namespace",
-    "destination.pod_name",
-    "Type",
-    "node_name",
-    "l7",
-    "event_type",
-    "source_service",
-    "destination_service",
-    "is_reply",
-    "Summary",
-    "ip_trace_id",
-    "traffic_direction",
-    "policy_match_type",
-    "source_names",
-    "destination_names",
-    "sock_xlate_point",
-    "debug_capture_point",
-    "auth_type",
-    "egress_allowed_by",
-    "ingress_allowed_by",
-    "egress_denied_by",
-    "ingress_denied_by",
-];
 
 /// Which part of the history.
 #[derive(Clone, Debug, Default)]
@@ -175,7 +139,7 @@ impl Query {
         if let Some(path) = mask.iter().find(|path| !proto::mask::is_path(path)) {
             bail!("failed to construct field mask: invalid path {path:?} for message \"flow.Flow\"");
         }
-        let details = matches!(output, Output::Wide | Output::Json | Output::Counts) && mask.is_empty();
+        let details = matches!(output, Output::Wide | Output::Json | Output::Counts | Output::Rows(_)) && mask.is_empty();
         let mut query = Self { whitelist, blacklist, selectors, mask, mask_is_ours, details, rest: None };
         for text in given.all("where") {
             query.narrow(crate::expression::parse(text).context("invalid argument for \"--where\" flag")?);

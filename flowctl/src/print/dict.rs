@@ -8,6 +8,8 @@ use super::Escape;
 use super::parts::{Shown, ShownLoss};
 
 pub(super) const SEPARATOR: &[u8] = b"------------";
+/// What stands between two blocks of flows.
+pub(super) const SEPARATOR_LINE: &[u8] = b"------------\n";
 
 /// One block; all but the first begin with a separator.
 pub(super) fn write_flow(out: &mut Vec<u8>, shown: &Shown<'_>, first: bool) {
@@ -47,7 +49,6 @@ pub(super) fn write_loss(out: &mut Vec<u8>, shown: &ShownLoss<'_>, escape: Escap
 
 fn separate(out: &mut Vec<u8>, first: bool) {
     if !first {
-        out.extend_from_slice(SEPARATOR);
-        out.push(b'\n');
+        out.extend_from_slice(SEPARATOR_LINE);
     }
 }

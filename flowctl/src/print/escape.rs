@@ -26,7 +26,7 @@ impl Escape {
 
 fn put_some(out: &mut Vec<u8>, text: &str, paint: Paint) {
     let mut rest = text;
-    while let Some(at) = rest.find(['\u{1b}', '\r']) {
+    while let Some(at) = memchr::memchr2(0x1b, b'\r', rest.as_bytes()) {
         out.extend_from_slice(&rest.as_bytes()[..at]);
         rest = &rest[at..];
         if let Some(code) = paint.own_code(rest) {

@@ -2,18 +2,13 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use arrow::array::ArrayRef;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use table::schema::{COLUMNS, ColumnKind};
+use table::schema::{file_schema, for_file};
 
 use super::generate::Batches;
 use super::{say, speed};
@@ -61,7 +56,7 @@ fn create(path: &Path) -> Result<ArrowWriter<File>> {
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_dictionary_page_size_limit(16 << 20)
         .build();
-    Ok(ArrowWriter::try_new(file, schema(), Some(properties))?)
+    Ok(ArrowWriter::try_new(file, file_schema(), Some(properties))?)
 }
 
 fn finish(writer: Option<(ArrowWriter<File>, u64)>) -> Result<u64> {
@@ -69,22 +64,4 @@ fn finish(writer: Option<(ArrowWriter<File>, u64)>) -> Result<u64> {
     let file = writer.into_inner()?;
     file.sync_all()?;
     Ok(file.metadata()?.len())
-}
-
-/// Types every reader of Parquet and every lake format knows.
-fn schema() -> SchemaRef {
-    let fields = COLUMNS.iter().map(|column| {
-        let kind = if column.kind == ColumnKind::Small { DataType::Int32 } else { column.kind.data_type() };
-        Field::new(column.name, kind, column.nullable)
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-fn for_file(batch: &RecordBatch) -> Result<RecordBatch> {
-    let convert = |(column, array): (&table::schema::Column, &ArrayRef)| match column.kind {
-        ColumnKind::Small => cast(array, &DataType::Int32),
-        _ => Ok(array.clone()),
-    };
-    let columns = COLUMNS.iter().zip(batch.columns()).map(convert).collect::<Result<Vec<_>, _>>()?;
-    Ok(RecordBatch::try_new(schema(), columns)?)
 }

@@ -1,0 +1,125 @@
+//! Streams and files of Arrow's IPC format, read front to back with bounds on what they may claim.
+
+use std::io::Read;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::{Message, MessageHeader, root_as_message};
+use arrow::record_batch::RecordBatch;
+
+use super::guard::guarded;
+
+/// First bytes of a file; a stream begins with [`CONTINUATION`].
+pub(crate) const FILE_MAGIC: &[u8] = b"ARROW1";
+/// Bytes before a message.
+pub(crate) const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// Bytes of a message without its body: a schema with many columns has some tens of thousands.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a body, packed or not.
+const BODY_BYTES_MAX: usize = 1 << 30;
+
+/// Batches of a stream or file.
+pub(super) struct ArrowBatches<R> {
+    input: R,
+    decoder: StreamDecoder,
+    /// Bytes read.
+    at: u64,
+}
+
+impl<R: Read> ArrowBatches<R> {
+    /// Begins at the start of a stream or a file.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub(super) fn open(mut input: R, is_file: bool) -> Result<Self> {
+        let mut at = 0;
+        if is_file {
+            // The messages of a file are those of a stream after this.
+            let mut magic = [0; 8];
+            input.read_exact(&mut magic).context("cut off in its first bytes")?;
+            at = magic.len() as u64;
+        }
+        Ok(Self { input, decoder: StreamDecoder::new(), at })
+    }
+
+    /// The next batch; `None` at the end.
+    ///
+    /// # Errors
+    /// The bytes are damaged or end early; the message tells where.
+    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let place = self.at;
+            let context = || format!("damaged or cut off in the message at byte {place}");
+            let Some(message) = self.message().with_context(context)? else { return Ok(None) };
+            let mut buffer = Buffer::from_vec(message);
+            let batch = guarded(|| self.decoder.decode(&mut buffer)).with_context(context)?.with_context(context)?;
+            if batch.is_some() {
+                return Ok(batch);
+            }
+        }
+    }
+
+    /// The bytes of the next message with its length before it and its body after it.
+    fn message(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut message = Vec::new();
+        if self.take(4, &mut message)? == 0 {
+            return Ok(None);
+        }
+        if message.get(..4) == Some(&CONTINUATION) {
+            self.take(4, &mut message)?;
+        }
+        let size = message.last_chunk::<4>().filter(|_| message.len().is_multiple_of(4) && !message.is_empty());
+        let size = u32::from_le_bytes(*size.context("the length of a message is cut off")?);
+        if size == 0 {
+            return Ok(None);
+        }
+        let size = usize::try_from(size)?;
+        ensure!(size <= MESSAGE_BYTES_MAX, "a message claims {size} bytes");
+        let head = message.len();
+        ensure!(self.take(size, &mut message)? == size, "a message is cut off");
+        let parsed = parse(&message[head..])?;
+        let body = usize::try_from(parsed.bodyLength()).ok().filter(|body| *body <= BODY_BYTES_MAX);
+        let Some(body) = body else { bail!("a body claims {} bytes", parsed.bodyLength()) };
+        let start = message.len();
+        ensure!(self.take(body, &mut message)? == body, "the body of a message is cut off");
+        check_sizes(&message[head..start], &message[start..])?;
+        Ok(Some(message))
+    }
+
+    /// Appends so many bytes, or as many as there are; no more memory is taken than bytes come.
+    fn take(&mut self, bytes: usize, message: &mut Vec<u8>) -> Result<usize> {
+        let read = (&mut self.input).take(bytes as u64).read_to_end(message)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+fn parse(message: &[u8]) -> Result<Message<'_>> {
+    root_as_message(message).map_err(|error| anyhow!("not a message of Arrow: {error}"))
+}
+
+/// Refuses packed buffers that claim to become huge, before anybody makes room for them.
+fn check_sizes(message: &[u8], body: &[u8]) -> Result<()> {
+    let message = parse(message)?;
+    let batch = match message.header_type() {
+        MessageHeader::RecordBatch => message.header_as_record_batch(),
+        MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().and_then(|batch| batch.data()),
+        _ => None,
+    };
+    let Some(batch) = batch.filter(|batch| batch.compression().is_some()) else { return Ok(()) };
+    for buffer in batch.buffers().iter().flatten() {
+        let Ok(offset) = usize::try_from(buffer.offset()) else { bail!("a buffer before the body") };
+        if buffer.length() < 8 {
+            continue;
+        }
+        let prefix =
+            body.get(offset..).and_then(|rest| rest.first_chunk::<8>()).context("a buffer outside of the body")?;
+        let unpacked = i64::from_le_bytes(*prefix);
+        // -1 is a buffer that is not packed.
+        let fits = usize::try_from(unpacked).is_ok_and(|unpacked| unpacked <= BODY_BYTES_MAX) || unpacked == -1;
+        ensure!(fits, "a buffer claims to unpack to {unpacked} bytes");
+    }
+    Ok(())
+}
