@@ -289,6 +289,9 @@ pub struct SqlAnswer {
     pub elapsed_ms: f64,
     /// Whether rows were cut off at the limit.
     pub truncated: bool,
+    /// Files of the store whose flows are missing, of whatever time, each with what is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
 }
 
 /// One column of a SQL answer.

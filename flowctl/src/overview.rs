@@ -12,6 +12,7 @@ use flow::view::{DropSummary, ServiceMap};
 
 use self::edges::Sort;
 use self::question::Question;
+pub(crate) use self::question::tell_damage;
 use crate::cli::Given;
 use crate::settings::Settings;
 
@@ -68,6 +69,7 @@ pub(crate) fn top(given: &Given, operands: &[String], settings: &Settings, out: 
             write!(out, "{CLEAR}{} connections, {} to {}\n\n", map.edges.len(), map.since, map.until)?;
             edges::write(&map, sort, limit, out)?;
             out.flush()?;
+            question::tell(&map.completeness)?;
         }
     })
 }

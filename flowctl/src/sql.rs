@@ -19,6 +19,9 @@ use crate::settings::Settings;
 /// Bytes of a query: no person writes a longer one, and the relay would refuse it.
 const QUERY_BYTES_MAX: u64 = 1 << 20;
 
+/// Header in which the relay tells how many files of its store are damaged.
+const DAMAGED_FILES: &str = "weir-damaged-files";
+
 /// Layouts of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SqlOutput {
@@ -58,7 +61,15 @@ pub(crate) fn run(
             return Err(http::refusal(response).await);
         }
         match output {
-            SqlOutput::Csv => copy(response, out).await,
+            SqlOutput::Csv => {
+                let damaged =
+                    response.headers().get(DAMAGED_FILES).and_then(|count| count.to_str().ok()).map(str::to_owned);
+                copy(response, out).await?;
+                out.flush()?;
+                damaged.map_or(Ok(()), |count| {
+                    crate::warn(&format!("flows of {count} damaged files of the store are missing: -o json names them"))
+                })
+            }
             SqlOutput::Json => {
                 copy(response, out).await?;
                 Ok(writeln!(out)?)
@@ -129,5 +140,5 @@ fn show(answer: &SqlAnswer, out: &mut dyn Write, err: &mut dyn Write) -> Result<
         let rows = if answer.rows.len() == 1 { "row" } else { "rows" };
         writeln!(err, "{} {rows} in {:.1} ms", answer.rows.len(), answer.elapsed_ms)?;
     }
-    Ok(())
+    crate::overview::tell_damage(&answer.damaged)
 }

@@ -139,7 +139,8 @@ impl Query {
         if let Some(path) = mask.iter().find(|path| !proto::mask::is_path(path)) {
             bail!("failed to construct field mask: invalid path {path:?} for message \"flow.Flow\"");
         }
-        let details = matches!(output, Output::Wide | Output::Json | Output::Counts | Output::Rows(_)) && mask.is_empty();
+        let details =
+            matches!(output, Output::Wide | Output::Json | Output::Counts | Output::Rows(_)) && mask.is_empty();
         let mut query = Self { whitelist, blacklist, selectors, mask, mask_is_ours, details, rest: None };
         for text in given.all("where") {
             query.narrow(crate::expression::parse(text).context("invalid argument for \"--where\" flag")?);

@@ -79,5 +79,19 @@ pub(super) fn tell(completeness: &Completeness) -> Result<()> {
         let more = if count > NAMED_MAX { format!(" and {} more", count - NAMED_MAX) } else { String::new() };
         crate::warn(&format!("nodes that do not report now: {named}{more}"))?;
     }
+    tell_damage(&completeness.damaged)
+}
+
+/// Tells on standard error which files of the store the answer lacks.
+///
+/// # Errors
+/// Writing failed.
+pub(crate) fn tell_damage(files: &[String]) -> Result<()> {
+    for problem in files.iter().take(NAMED_MAX) {
+        crate::warn(&format!("flows of the store are missing: {problem}"))?;
+    }
+    if files.len() > NAMED_MAX {
+        crate::warn(&format!("flows of {} more damaged files are missing", files.len() - NAMED_MAX))?;
+    }
     Ok(())
 }

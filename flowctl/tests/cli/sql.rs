@@ -71,6 +71,37 @@ fn a_cut_off_answer_says_so() {
 }
 
 #[test]
+fn damaged_files_of_the_store_are_told() {
+    let damaged = r#""damaged":["a.parquet is damaged: checksum","b","c","d","e","f"]"#;
+    let (outcome, ..) = ask(
+        "200 OK",
+        &ANSWER.replace(r#""truncated":false"#, &format!("\"truncated\":false,{damaged}")),
+        &["SELECT 1"],
+    );
+    let missing = "flowctl: flows of the store are missing: ";
+    let told: Vec<&str> = outcome.stderr.lines().collect();
+    assert_eq!(told[0], format!("{missing}a.parquet is damaged: checksum"));
+    assert_eq!((told.len(), told[4]), (5, "flowctl: flows of 2 more damaged files are missing"));
+    assert_eq!(outcome.code, Some(0));
+    let head = "200 OK\r\nweir-damaged-files: 3";
+    let (outcome, ..) = ask(head, "n\n1\n", &["SELECT 1", "-o", "csv"]);
+    assert_eq!(outcome.stderr, "flowctl: flows of 3 damaged files of the store are missing: -o json names them\n");
+
+    let completeness =
+        r#""completeness":{"oldest":"","lost":0,"losses":[],"missing_nodes":[],"damaged":["a.parquet is damaged"]}"#;
+    for (command, body) in [
+        ("map", format!(r#"{{"nodes":[],"edges":[],"since":"","until":"",{completeness}}}"#)),
+        ("top", format!(r#"{{"nodes":[],"edges":[],"since":"","until":"",{completeness}}}"#)),
+        ("drops", format!(r#"{{"total":0,"groups":[],"timeline":[],{completeness}}}"#)),
+    ] {
+        let (url, served) = serve_once("200 OK", &body);
+        let outcome = flowctl_says(&[command, "--http-server", &url]);
+        served.join().unwrap();
+        assert_eq!((outcome.stderr, outcome.code), (format!("{missing}a.parquet is damaged\n"), Some(0)), "{command}");
+    }
+}
+
+#[test]
 fn queries_come_from_files_and_pipes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("q.sql");

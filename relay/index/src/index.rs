@@ -245,8 +245,9 @@ impl Index {
         Stats { batches_repeated: writer.batches_repeated, ..writer.store.stats() }
     }
 
-    /// What is wrong with files that have rows of a range.
-    fn damaged(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Vec<String> {
+    /// What is wrong with files that have rows of a range (both ends optional and inclusive), as far as is known.
+    #[must_use]
+    pub fn damaged(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Vec<String> {
         let Some(durable) = &self.durable else { return Vec::new() };
         let meets = |trouble: &Trouble| {
             let (oldest, newest) = trouble.range;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod collector;
+mod damaged;
 mod flight_sql;
 mod http;
 mod live;

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flow::view::{Problem, SqlAnswer};
 use futures::{Stream, StreamExt as _};
@@ -22,6 +22,8 @@ use self::form::Writer;
 use super::problem::Refusal;
 use crate::relay::Relay;
 
+/// Header of an answer in rows: how many files of the store are known to be damaged, whose flows are missing.
+const DAMAGED_FILES: HeaderName = HeaderName::from_static("weir-damaged-files");
 /// Label of SQL among the kinds of queries.
 const KIND: &str = "sql";
 
@@ -137,6 +139,7 @@ async fn answer_json(relay: &Relay, query: &str, running: &mut Running) -> Resul
         rows,
         elapsed_ms: milliseconds(running.begun.elapsed()),
         truncated,
+        damaged: relay.index.damaged(None, None),
     })
     .into_response())
 }
@@ -162,7 +165,13 @@ async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut running: Runn
     let head = head.map_err(|_| Refusal::failed())?;
     let rest = Rest { answer, writer, running };
     let body = futures::stream::once(async { Ok(Bytes::from(head)) }).chain(rest.into_stream());
-    Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(body)).into_response())
+    let mut response = ([(header::CONTENT_TYPE, kind)], Body::from_stream(body)).into_response();
+    // Rows have no room for it.
+    let damaged = relay.index.damaged(None, None).len();
+    if damaged > 0 {
+        response.headers_mut().insert(DAMAGED_FILES, damaged.into());
+    }
+    Ok(response)
 }
 
 /// What is still to be written of an answer.

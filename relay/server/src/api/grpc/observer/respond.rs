@@ -71,6 +71,21 @@ pub(super) fn lost(loss: &NodeLoss, now: Timestamp) -> GetFlowsResponse {
     }
 }
 
+/// Files of the store whose flows are missing, told as the trouble of a node, which every client prints; `None` where none
+/// is.
+pub(super) fn damage(files: &[String], now: Timestamp) -> Option<GetFlowsResponse> {
+    let first = files.first()?;
+    let more = if files.len() > 1 { format!(" (and {} more files)", files.len() - 1) } else { String::new() };
+    let message = format!("flows of the store are missing: {first}{more}");
+    let node_names = vec![RELAY_NAME.to_owned()];
+    let event = NodeStatusEvent { state_change: NodeState::NODE_ERROR.0, node_names, message };
+    Some(GetFlowsResponse {
+        node_name: RELAY_NAME.to_owned(),
+        time: Some(time_to_wire(now)),
+        response_types: Some(ResponseTypes::NodeStatus(event)),
+    })
+}
+
 /// Nodes in a state, and what is known of why; `None` where no node is in it.
 pub(super) fn node_status(state: NodeState, nodes: &[Node], now: Timestamp) -> Option<GetFlowsResponse> {
     let node_names = names_in(nodes, state);

@@ -139,7 +139,13 @@ impl FlowStream {
         }
         // What the ledger told is not news. A loss reported between the two may be told twice; none is left out.
         drop(self.losses.take());
-        self.tell(hits).await.map(|_| ()).map_err(|(end, _)| end)
+        self.tell(hits).await.map_err(|(end, _)| end)?;
+        // Only reading finds out what is damaged.
+        let damaged = self.relay.index.damaged(self.ask.search.since, self.ask.search.until);
+        match respond::damage(&damaged, self.relay.now()) {
+            Some(response) => self.send(response).await,
+            None => Ok(()),
+        }
     }
 
     async fn tell_news(&mut self, from_seq: u64) -> Result<(), End> {
