@@ -27,7 +27,7 @@ use conversation::Conversations;
 use ids::FlowIds;
 use pair::Pair;
 pub(crate) use sockets::Owner;
-use sockets::{Change, Role, Sockets};
+use sockets::{Change, Role, Socket, Sockets};
 use totals::Totals;
 
 /// A flow without names, and what is known to find them.
@@ -204,8 +204,8 @@ impl Decoder {
         }
     }
 
-    /// Owners of the sockets at both ends of a packet. `cookie` is that of the sender's socket, where known.
-    fn parties(&mut self, pair: &Pair, cookie: u64, world: &World) -> (Party, Party) {
+    /// Owners of the sockets at both ends of a packet. `sender` is the sender's socket, where known.
+    fn parties(&mut self, pair: &Pair, sender: Option<Socket>, world: &World) -> (Party, Party) {
         let netns = |address| match pair.scope {
             0 => world.locate(address, 0).map(|number| world.place(number).map_or(0, |place| place.cookie)),
             loopback => Some(loopback),
@@ -215,8 +215,8 @@ impl Decoder {
             Party { owner: owner.filter(|owner| owner.tgid != 0), netns: told.or(netns).unwrap_or(0) }
         };
         let (from, to) = (netns(pair.from.address()), netns(pair.to.address()));
-        let source = party(self.sockets.owner(cookie, pair, from), from);
-        let destination = party(self.sockets.owner(0, &pair.reversed(), to), to);
+        let source = party(self.sockets.owner(sender, pair, from), from);
+        let destination = party(self.sockets.owner(None, &pair.reversed(), to), to);
         (source, destination)
     }
 }

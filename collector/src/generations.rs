@@ -3,31 +3,43 @@
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table};
 
 /// A map of at most `capacity` entries in two generations.
 ///
-/// New and used entries are in the young generation. When it has half the capacity, or when [`Generations::turn`] is
-/// called, it becomes the old one, and what is left of the former old one is forgotten. So an entry used since the last
+/// New and used entries are young. When half the capacity is young and one more has to be, or when [`Generations::turn`]
+/// is called, the young ones become old, and what was still old by then is forgotten. So an entry used since the last
 /// turn is never forgotten, and no use has to relink a list: this is for tables that every flow passes, where the order
-/// of use need not be exact. Entries forgotten for lack of room are counted.
+/// of use need not be exact. Both generations are in one table: a use costs one look-up, and nothing is held twice; a
+/// turn passes over the whole table. Entries forgotten for lack of room are counted.
 #[derive(Debug)]
 pub(crate) struct Generations<K, V> {
-    young: HashTable<(K, V)>,
-    old: HashTable<(K, V)>,
+    table: HashTable<Entry<K, V>>,
     hasher: RandomState,
     half: usize,
+    /// Entries that are young.
+    young: usize,
+    /// Mark of young entries; it changes with each turn.
+    mark: bool,
     evicted: u64,
+}
+
+#[derive(Debug)]
+struct Entry<K, V> {
+    key: K,
+    value: V,
+    mark: bool,
 }
 
 impl<K: Copy + Eq + Hash, V> Generations<K, V> {
     /// An empty map; a capacity below two counts as two.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            young: HashTable::new(),
-            old: HashTable::new(),
+            table: HashTable::new(),
             hasher: RandomState::default(),
             half: (capacity / 2).max(1),
+            young: 0,
+            mark: true,
             evicted: 0,
         }
     }
@@ -35,71 +47,77 @@ impl<K: Copy + Eq + Hash, V> Generations<K, V> {
     /// Finds an entry and marks it as used.
     pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
         let hash = self.hasher.hash_one(key);
-        if self.young.find(hash, |(k, _)| k == key).is_none() {
-            self.promote(hash, key)?;
+        if self.young >= self.half && self.table.find(hash, |e| e.key == *key).is_some_and(|e| e.mark != self.mark) {
+            self.make_room(hash, key);
         }
-        self.young.find_mut(hash, |(k, _)| k == key).map(|(_, value)| value)
+        let entry = self.table.find_mut(hash, |entry| entry.key == *key)?;
+        self.young += usize::from(entry.mark != self.mark);
+        entry.mark = self.mark;
+        Some(&mut entry.value)
     }
 
     /// Finds an entry without marking it as used.
     pub(crate) fn peek(&self, key: &K) -> Option<&V> {
         let hash = self.hasher.hash_one(key);
-        let entry = self.young.find(hash, |(k, _)| k == key);
-        entry.or_else(|| self.old.find(hash, |(k, _)| k == key)).map(|(_, value)| value)
+        self.table.find(hash, |entry| entry.key == *key).map(|entry| &entry.value)
     }
 
     /// Finds an entry and marks it as used, or makes it; says whether it was made.
     pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> (&mut V, bool) {
         let hash = self.hasher.hash_one(key);
-        let mut made = false;
-        if self.young.find(hash, |(k, _)| *k == key).is_none() && self.promote(hash, &key).is_none() {
-            self.insert_young(hash, key, make());
-            made = true;
+        if self.young >= self.half && self.table.find(hash, |e| e.key == key).is_none_or(|e| e.mark != self.mark) {
+            self.make_room(hash, &key);
         }
-        let entry = self.young.find_mut(hash, |(k, _)| *k == key);
-        (&mut entry.expect("it was found, promoted or inserted").1, made)
+        let (hasher, mark) = (&self.hasher, self.mark);
+        match self.table.entry(hash, |entry| entry.key == key, |entry| hasher.hash_one(entry.key)) {
+            hash_table::Entry::Occupied(entry) => {
+                let entry = entry.into_mut();
+                self.young += usize::from(entry.mark != mark);
+                entry.mark = mark;
+                (&mut entry.value, false)
+            }
+            hash_table::Entry::Vacant(place) => {
+                self.young += 1;
+                (&mut place.insert(Entry { key, value: make(), mark }).into_mut().value, true)
+            }
+        }
     }
 
     /// Adds or replaces an entry.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        let hash = self.hasher.hash_one(key);
-        if let Some((_, slot)) = self.young.find_mut(hash, |(k, _)| *k == key) {
+        let mut value = Some(value);
+        let (slot, _) = self.get_or_insert_with(key, || value.take().expect("it is taken once"));
+        if let Some(value) = value {
             *slot = value;
-            return;
         }
-        if let Ok(entry) = self.old.find_entry(hash, |(k, _)| *k == key) {
-            entry.remove();
-        }
-        self.insert_young(hash, key, value);
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let hash = self.hasher.hash_one(key);
-        for table in [&mut self.young, &mut self.old] {
-            if let Ok(entry) = table.find_entry(hash, |(k, _)| k == key) {
-                return Some(entry.remove().0.1);
-            }
-        }
-        None
+        let (entry, _) = self.table.find_entry(hash, |entry| entry.key == *key).ok()?.remove();
+        self.young -= usize::from(entry.mark == self.mark);
+        Some(entry.value)
     }
 
     /// Ends a generation: forgets what was not used since the last turn. Call it at half the time after which entries
     /// may be forgotten.
     pub(crate) fn turn(&mut self) {
-        self.old.clear();
-        std::mem::swap(&mut self.young, &mut self.old);
+        let mark = self.mark;
+        self.table.retain(|entry| entry.mark == mark);
+        self.mark = !mark;
+        self.young = 0;
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
+        self.table.clear();
+        self.young = 0;
     }
 
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        self.table.len()
     }
 
     /// Entries forgotten for lack of room since the start.
@@ -107,21 +125,14 @@ impl<K: Copy + Eq + Hash, V> Generations<K, V> {
         self.evicted
     }
 
-    /// Moves an entry from the old generation to the young one.
-    fn promote(&mut self, hash: u64, key: &K) -> Option<()> {
-        let entry = self.old.find_entry(hash, |(k, _)| k == key).ok()?;
-        let ((key, value), _) = entry.remove();
-        self.insert_young(hash, key, value);
-        Some(())
-    }
-
-    fn insert_young(&mut self, hash: u64, key: K, value: V) {
-        if self.young.len() >= self.half {
-            self.evicted += self.old.len() as u64;
-            self.turn();
+    /// Ends a generation because one more entry has to be young. An old entry of this key is kept: it is the one.
+    fn make_room(&mut self, hash: u64, key: &K) {
+        if let Some(entry) = self.table.find_mut(hash, |entry| entry.key == *key) {
+            entry.mark = self.mark;
         }
-        let hasher = &self.hasher;
-        self.young.insert_unique(hash, (key, value), |(k, _)| hasher.hash_one(k));
+        let before = self.table.len();
+        self.turn();
+        self.evicted += (before - self.table.len()) as u64;
     }
 }
 
@@ -150,6 +161,30 @@ mod tests {
     }
 
     proptest! {
+        /// As long as there is room, what was used since the last turn is there, whatever the order of uses.
+        #[test]
+        fn what_was_used_since_the_last_turn_is_there(uses in prop::collection::vec((0u8..12, any::<bool>()), 0..300)) {
+            let mut map = Generations::new(16);
+            let mut used = std::collections::HashSet::new();
+            for (key, turn) in uses {
+                if turn && key == 0 {
+                    map.turn();
+                    used.clear();
+                }
+                if key % 3 == 0 && map.remove(&key).is_some() {
+                    used.remove(&key);
+                } else {
+                    map.insert(key, key);
+                    used.insert(key);
+                }
+                if map.evicted() == 0 {
+                    prop_assert!(used.iter().all(|key| map.peek(key) == Some(key)));
+                }
+                prop_assert_eq!(map.get(&key).is_some(), used.contains(&key));
+                prop_assert!(map.young <= map.half && map.young <= map.len());
+            }
+        }
+
         #[test]
         fn nothing_is_lost_without_being_counted(capacity in 2usize..20, keys in prop::collection::vec(0u8..40, 0..300)) {
             let mut map = Generations::new(capacity);

@@ -143,6 +143,11 @@ impl TcpFlags {
         Self(self.0 | other.0)
     }
 
+    /// Names of the flags that are set, in the order in which Hubble writes them.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::TEXT_ORDER.into_iter().filter(move |(flag, _)| self.contains(*flag)).map(|(_, name)| name)
+    }
+
     /// Finds one flag by name, in any case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -152,15 +157,9 @@ impl TcpFlags {
 
 impl std::fmt::Display for TcpFlags {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut first = true;
-        for (flag, name) in Self::TEXT_ORDER {
-            if self.contains(flag) {
-                if !first {
-                    f.write_str(", ")?;
-                }
-                f.write_str(name)?;
-                first = false;
-            }
+        for (i, name) in self.names().enumerate() {
+            f.write_str(if i == 0 { "" } else { ", " })?;
+            f.write_str(name)?;
         }
         Ok(())
     }

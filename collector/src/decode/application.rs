@@ -91,7 +91,8 @@ impl Decoder {
         let (conversation, _) = self.conversations.observe(pair, seen);
         // The socket's cookie belongs to its own side, which sent only half of the records.
         let from_owner = socket.is_some_and(|socket| socket.pair.from == pair.from);
-        let (source, destination) = self.parties(&pair, if from_owner { event.conn } else { 0 }, world);
+        let sender = self.sockets.find(if from_owner { event.conn } else { 0 });
+        let (source, destination) = self.parties(&pair, sender, world);
         let mut flow = self.blank(event.time);
         flow.verdict = Verdict::FORWARDED;
         flow.kind = FlowType::L7;

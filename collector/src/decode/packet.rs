@@ -113,7 +113,8 @@ impl Decoder {
         let netns_name = netns.map_or_else(String::new, |place| place.netns.to_string());
         let account = kernel_drop(self.names.as_deref(), key.reason, val.location, netns_name);
         let reason = counterpart(&account.reason, val.ttl);
-        let (source, destination) = self.parties(&pair, val.cookie, world);
+        let sender = self.sockets.find(val.cookie);
+        let (source, destination) = self.parties(&pair, sender, world);
         let conversation = self.conversations.id_of(&pair);
         let time = match phase {
             FlowPhase::New => self.news_time(val.first_boot_ns),
@@ -151,14 +152,15 @@ impl Decoder {
         if first && val.cookie != 0 {
             self.sockets.learn_pair(val.cookie, pair);
         }
-        let from_client = match self.sockets.find(val.cookie).map(|socket| socket.role) {
+        let sender = self.sockets.find(val.cookie);
+        let from_client = match sender.map(|socket| socket.role) {
             Some(Role::Client) => Some(true),
             Some(Role::Server) => Some(false),
             _ => None,
         };
         let seen = Seen { tcp_flags: told.tcp_flags, first, from_client };
         let (conversation, is_reply) = self.conversations.observe(pair, seen);
-        let (mut source, destination) = self.parties(&pair, val.cookie, world);
+        let (mut source, destination) = self.parties(&pair, sender, world);
         if val.cookie != 0 && val.netns != 0 {
             source.netns = val.netns;
         }

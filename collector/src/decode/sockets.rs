@@ -148,10 +148,10 @@ impl Sockets {
         if cookie == 0 { None } else { self.by_cookie.get(&cookie).copied() }
     }
 
-    /// Owner of the socket with these ends, the local one being `pair.from`. `cookie` is the socket's where known,
-    /// `netns` the namespace its address lives in, `None` for one that is not on this node.
-    pub(crate) fn owner(&mut self, cookie: u64, pair: &Pair, netns: Option<u64>) -> Option<Owner> {
-        let direct = self.find(cookie).or_else(|| {
+    /// Owner of the socket with these ends, the local one being `pair.from`. `known` is that socket where it was found
+    /// by its cookie, `netns` the namespace its address lives in, `None` for one that is not on this node.
+    pub(crate) fn owner(&mut self, known: Option<Socket>, pair: &Pair, netns: Option<u64>) -> Option<Owner> {
+        let direct = known.or_else(|| {
             let cookie = *self.by_pair.get(pair)?;
             self.find(cookie)
         });
@@ -267,15 +267,20 @@ mod tests {
         SockRecord { header, tuple, netns: 30, tgid, ..SockRecord::ZERO }
     }
 
+    fn owner_by_cookie(sockets: &mut Sockets, cookie: u64, pair: &Pair) -> Option<Owner> {
+        let known = sockets.find(cookie);
+        sockets.owner(known, pair, None)
+    }
+
     #[test]
     fn a_connecting_socket_is_joined_by_the_first_packet() {
         let mut sockets = Sockets::new(64);
         sockets.learn(&SockRecord { role: role::CLIENT, ..record(7, "10.0.0.2:0", "10.0.0.3:80", 100) }, NOW);
         let packet = pair("10.0.0.2:40000", "10.0.0.3:80");
-        assert_eq!(sockets.owner(0, &packet, None), None);
-        assert_eq!(sockets.owner(7, &packet, None).unwrap().tgid, 100);
+        assert_eq!(sockets.owner(None, &packet, None), None);
+        assert_eq!(owner_by_cookie(&mut sockets, 7, &packet).unwrap().tgid, 100);
         sockets.learn_pair(7, packet);
-        assert_eq!(sockets.owner(0, &packet, None).unwrap().tgid, 100, "also where the packet has lost its socket");
+        assert_eq!(sockets.owner(None, &packet, None).unwrap().tgid, 100, "also where the packet has lost its socket");
     }
 
     #[test]
@@ -288,17 +293,17 @@ mod tests {
         };
         sockets.learn(&listener, NOW);
         let to_server = pair("10.0.0.3:80", "10.0.0.2:40000");
-        assert_eq!(sockets.owner(0, &to_server, Some(30)).unwrap().tgid, 200);
-        assert_eq!(sockets.owner(0, &to_server, Some(31)), None, "another namespace has its own port 80");
+        assert_eq!(sockets.owner(None, &to_server, Some(30)).unwrap().tgid, 200);
+        assert_eq!(sockets.owner(None, &to_server, Some(31)), None, "another namespace has its own port 80");
         let child = SockRecord { role: role::SERVER, ..record(8, "10.0.0.3:80", "10.0.0.2:40000", 0) };
         sockets.learn(&child, NOW);
-        assert_eq!(sockets.owner(8, &to_server, None).unwrap().tgid, 200);
+        assert_eq!(owner_by_cookie(&mut sockets, 8, &to_server).unwrap().tgid, 200);
         sockets.learn(&SockRecord { tgid: 201, role: role::UNKNOWN, ..child }, NOW);
-        assert_eq!(sockets.owner(0, &to_server, None).unwrap().tgid, 201);
+        assert_eq!(sockets.owner(None, &to_server, None).unwrap().tgid, 201);
         assert_eq!(sockets.find(8).unwrap().role, Role::Server);
         let closed = SockRecord { old_state: tcp_state::LISTEN, new_state: tcp_state::CLOSE, ..listener };
         assert_eq!(sockets.learn(&closed, NOW), Change::Closed);
-        assert_eq!(sockets.owner(0, &pair("10.0.0.3:80", "10.0.0.9:1"), Some(30)), None);
+        assert_eq!(sockets.owner(None, &pair("10.0.0.3:80", "10.0.0.9:1"), Some(30)), None);
     }
 
     #[test]
@@ -308,11 +313,11 @@ mod tests {
         let state = |old_state, new_state| SockRecord { old_state, new_state, ..open };
         assert_eq!(sockets.learn(&state(tcp_state::SYN_SENT, tcp_state::ESTABLISHED), NOW), Change::Opened);
         assert_eq!(sockets.learn(&state(4, tcp_state::CLOSE), NOW), Change::Closed);
-        assert!(sockets.owner(0, &pair("10.0.0.2:40000", "10.0.0.3:80"), None).is_some());
+        assert!(sockets.owner(None, &pair("10.0.0.2:40000", "10.0.0.3:80"), None).is_some());
         sockets.expire(NOW.after(CLOSED_FOR));
         assert_eq!(sockets.len(), 1);
         sockets.expire(NOW.after(CLOSED_FOR * 2));
         assert_eq!(sockets.len(), 0);
-        assert!(sockets.owner(0, &pair("10.0.0.2:40000", "10.0.0.3:80"), None).is_none());
+        assert!(sockets.owner(None, &pair("10.0.0.2:40000", "10.0.0.3:80"), None).is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! The text observers write into a flow for clients to print.
 
-use crate::{Dns, Flow, FlowType, Http, Kafka, L4, L7, L7FlowType, L7Record};
+use crate::{Dns, Flow, FlowType, Http, Kafka, L4, L7, L7FlowType, L7Record, TcpFlags};
 
 /// Text that observers write into [`Flow::summary`]: `TCP Flags: SYN, ACK`, `DNS Query example.org. A`,
 /// `HTTP/1.1 200 3ms (GET /)`, ... For a packet the kernel dropped, the kernel's reason stands at the end.
@@ -20,7 +20,7 @@ fn packet_summary(flow: &Flow) -> String {
     let named = |family: &str, kind: u8, code: u8, names: IcmpNames| format!("{family} {}", icmp(kind, code, names));
     match &flow.l4 {
         Some(L4::Tcp { flags: None, .. }) if flow.kind == FlowType::SOCK => "TCP".to_owned(),
-        Some(L4::Tcp { flags, .. }) => format!("TCP Flags: {}", flags.unwrap_or_default()),
+        Some(L4::Tcp { flags, .. }) => tcp_summary(flags.unwrap_or_default()),
         Some(l4 @ (L4::Udp { .. } | L4::Sctp { .. })) => l4.protocol().to_owned(),
         Some(L4::Icmpv4 { kind, code }) => named("ICMPv4", *kind, *code, icmpv4_names),
         Some(L4::Icmpv6 { kind, code }) => named("ICMPv6", *kind, *code, icmpv6_names),
@@ -34,6 +34,19 @@ fn packet_summary(flow: &Flow) -> String {
             (None, None) => String::new(),
         },
     }
+}
+
+/// Written for every packet that makes a flow, so without the machinery of formats.
+fn tcp_summary(flags: TcpFlags) -> String {
+    const INTRODUCTION: &str = "TCP Flags: ";
+    let length = flags.names().map(|name| name.len() + ", ".len()).sum::<usize>();
+    let mut text = String::with_capacity(INTRODUCTION.len() + length);
+    text.push_str(INTRODUCTION);
+    for (i, name) in flags.names().enumerate() {
+        text.push_str(if i == 0 { "" } else { ", " });
+        text.push_str(name);
+    }
+    text
 }
 
 fn l7_summary(l7: &L7) -> String {
