@@ -54,18 +54,30 @@ struct Kind<'a> {
     kernel_reason: &'a str,
 }
 
+/// How much there is of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    flows: u64,
+    packets: u64,
+}
+
 /// Adds the flows of a batch of the flow table to Hubble's metrics.
 pub(super) fn count(metrics: &Metrics, batch: &RecordBatch) {
     let Some(columns) = Dictionaries::of(batch, COLUMNS) else { return };
-    let mut counts: HashMap<[i16; COLUMNS.len()], u64> = HashMap::new();
+    let Some(packets) = Dictionaries::of(batch, [Col::Packets]) else { return };
+    let mut counts: HashMap<[i16; COLUMNS.len()], Count> = HashMap::new();
     for row in 0..batch.num_rows() {
-        *counts.entry(columns.keys(row)).or_default() += 1;
+        let count = counts.entry(columns.keys(row)).or_default();
+        count.flows += 1;
+        let packets = packets.number(packets.keys(row), 0).unwrap_or(0);
+        // A flow that does not tell, as those of Hubble's agents, is one packet.
+        count.packets += u64::try_from(packets).unwrap_or(0).max(1);
     }
-    for (keys, flows) in counts {
+    for (keys, count) in counts {
         let kind = kind_of(&columns, keys);
-        metrics.hubble.count_flows(&kind.labels(), flows);
+        metrics.hubble.count_flows(&kind.labels(), count.flows);
         if kind.is_drop() {
-            metrics.hubble.count_drops(kind.reason(), kind.protocol(), flows);
+            metrics.hubble.count_drops(kind.reason(), kind.protocol(), count.packets);
         }
     }
     http::count(metrics, batch);
@@ -233,20 +245,25 @@ mod tests {
 
     #[test]
     fn a_drop_has_hubbles_reason_or_the_kernels() {
-        let dropped = |reason, kernel: &str| {
+        let dropped = |reason, kernel: &str, packets| {
             let drop = KernelDrop { reason: kernel.to_owned(), ..KernelDrop::default() };
             Flow {
                 verdict: Verdict::DROPPED,
                 drop_reason: reason,
                 event_type: Some(EventType { kind: event_type::DROP, sub_kind: reason.0 }),
-                details: Some(Box::new(FlowDetails { kernel_drop: Some(Arc::new(drop)), ..FlowDetails::default() })),
+                details: Some(Box::new(FlowDetails {
+                    packets,
+                    kernel_drop: Some(Arc::new(drop)),
+                    ..FlowDetails::default()
+                })),
                 ..tcp()
             }
         };
         let flows = r#"hubble_flows_processed_total{protocol="TCP",type="Drop",subtype="",verdict="DROPPED"} 3"#;
         let denied = r#"hubble_drop_total{reason="POLICY_DENIED",protocol="TCP"} 3"#;
-        check(&dropped(DropReason::POLICY_DENIED, "NETFILTER_DROP"), &[flows, denied]);
-        let kernel = r#"hubble_drop_total{reason="SOCKET_RCVBUFF",protocol="TCP"} 3"#;
-        check(&dropped(DropReason::DROP_REASON_UNKNOWN, "SOCKET_RCVBUFF"), &[flows, kernel]);
+        check(&dropped(DropReason::POLICY_DENIED, "NETFILTER_DROP", 0), &[flows, denied]);
+        // Three flows of five packets each.
+        let kernel = r#"hubble_drop_total{reason="SOCKET_RCVBUFF",protocol="TCP"} 15"#;
+        check(&dropped(DropReason::DROP_REASON_UNKNOWN, "SOCKET_RCVBUFF", 5), &[flows, kernel]);
     }
 }

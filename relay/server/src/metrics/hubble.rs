@@ -87,7 +87,7 @@ impl HubbleMetrics {
         };
         let hubble = registry.sub_registry_with_prefix("hubble");
         hubble.register("flows_processed", "Flows of all nodes", metrics.flows.family.clone());
-        hubble.register("drop", "Dropped flows of all nodes", metrics.drops.family.clone());
+        hubble.register("drop", "Dropped packets of all nodes", metrics.drops.family.clone());
         hubble.register("http_requests", "HTTP requests of all nodes", metrics.http_requests.family.clone());
         hubble.register("http_responses", "HTTP responses of all nodes", metrics.http_responses.family.clone());
         hubble.register(
@@ -112,8 +112,8 @@ impl HubbleMetrics {
         );
     }
 
-    /// Counts dropped flows of one kind.
-    pub(crate) fn count_drops(&self, reason: &str, protocol: &str, flows: u64) {
+    /// Counts dropped packets of one kind: a flow may stand for several.
+    pub(crate) fn count_drops(&self, reason: &str, protocol: &str, packets: u64) {
         let labels = DropLabels { reason: reason.to_owned(), protocol: protocol.to_owned() };
         self.drops.with(
             &labels,
@@ -122,7 +122,7 @@ impl HubbleMetrics {
                 DropLabels { reason, protocol }
             },
             |counter| {
-                counter.inc_by(flows);
+                counter.inc_by(packets);
             },
         );
     }
