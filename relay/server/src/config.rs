@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod pods;
 mod store;
 
 pub use check::ConfigError;
+pub use pods::PeerPods;
 pub use store::{FsyncMode, StoreConfig};
 
 /// Settings of the relay. An unknown key is an error; a missing one has its default.
@@ -35,6 +37,8 @@ pub struct Config {
     /// Names of which every address is such an observer, as those of a headless service, looked up every 30 seconds.
     /// Default none.
     pub peer_names: Vec<PeerConfig>,
+    /// Pods of Kubernetes clusters that are such observers. Default none.
+    pub peer_pods: Vec<PeerPods>,
     /// TLS towards observers and peer services that have it: `ca_files`, and `cert_file` with `key_file` where they ask
     /// for a certificate. Default none.
     pub peer_tls: Option<tls::ClientTls>,
@@ -217,6 +221,7 @@ impl Default for Config {
             peers: Vec::new(),
             peer_services: Vec::new(),
             peer_names: Vec::new(),
+            peer_pods: Vec::new(),
             peer_tls: None,
             index: IndexConfig::default(),
             store: StoreConfig::default(),

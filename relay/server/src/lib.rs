@@ -22,7 +22,7 @@ pub mod store;
 
 pub use config::{
     Config, ConfigError, FlightSqlConfig, FsyncMode, GrpcConfig, HttpConfig, IndexConfig, IngestConfig, LiveConfig,
-    MetricsConfig, PeerConfig, SqlConfig, StoreConfig,
+    MetricsConfig, PeerConfig, PeerPods, SqlConfig, StoreConfig,
 };
 pub use listen::ListenError;
 pub use start::{RunError, Running, StartError, start};

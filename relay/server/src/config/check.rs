@@ -105,6 +105,16 @@ impl Config {
                 }
             }
         }
+        for (i, pods) in self.peer_pods.iter().enumerate() {
+            if pods.port == 0 {
+                let problem = "must be the port of the pods' gRPC server, such as 4244".to_owned();
+                return Err(ConfigError { key: format!("peer_pods[{i}].port"), problem });
+            }
+            if pods.tls && self.peer_tls.is_none() {
+                let problem = "needs peer_tls, with the authority of the pods' certificates".to_owned();
+                return Err(ConfigError { key: format!("peer_pods[{i}].tls"), problem });
+            }
+        }
         for (i, peer) in self.peers.iter().enumerate() {
             if let Some(first) = self.peers[..i].iter().position(|p| p.display_name() == peer.display_name()) {
                 return Err(ConfigError {

@@ -1,8 +1,9 @@
 //! Pulling flows from Hubble observers: Cilium agents, other relays, collectors that do not push.
 //!
-//! Peers are told of by the settings, by a `peer.Peer` service, or by DNS; each is pulled from by a task of its own.
+//! Peers are told of by the settings, by a `peer.Peer` service, by DNS, or by Kubernetes;
+//! each is pulled from by a task of its own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::sync::mpsc;
 
 use self::fleet::{CHANGES_MAX, Change};
 use self::notify::Service;
+use self::pods::Pods;
 use self::target::Target;
 use crate::config::PeerConfig;
 use crate::relay::Relay;
@@ -17,6 +19,7 @@ use crate::relay::Relay;
 mod fleet;
 mod names;
 mod notify;
+mod pods;
 mod pull;
 mod recent;
 mod target;
@@ -29,7 +32,8 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 /// Starts pulling from all peers that the settings tell of in some way; it ends when the relay's sources stop.
 pub(crate) fn open_peers(relay: &Arc<Relay>) {
     let config = &relay.config;
-    if config.peers.is_empty() && config.peer_services.is_empty() && config.peer_names.is_empty() {
+    let told = config.peers.len() + config.peer_services.len() + config.peer_names.len() + config.peer_pods.len();
+    if told == 0 {
         return;
     }
     let tasks = &relay.stages.sources.tasks;
@@ -58,6 +62,16 @@ pub(crate) fn open_peers(relay: &Arc<Relay>) {
     for (i, name) in config.peer_names.iter().enumerate() {
         let source = 1 + config.peer_services.len() + i;
         tasks.spawn(names::follow(Arc::clone(relay), name.clone(), source, changes.clone()));
+    }
+    for (i, pods) in config.peer_pods.iter().enumerate() {
+        let pods = Pods {
+            relay: Arc::clone(relay),
+            config: pods.clone(),
+            source: 1 + config.peer_services.len() + config.peer_names.len() + i,
+            changes: changes.clone(),
+            told: BTreeMap::new(),
+        };
+        tasks.spawn(pods.run());
     }
 }
 

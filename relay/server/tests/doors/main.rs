@@ -10,6 +10,7 @@ mod malformed;
 mod newer;
 mod observe;
 mod peers;
+mod pods;
 mod push;
 mod relay;
 mod sql;
