@@ -36,13 +36,29 @@ impl Weir {
     /// # Errors
     /// It is not built, ended, or did not come up; the text holds what it printed.
     pub fn start(place: &Place<'_>, args: &[&str]) -> Result<Self> {
+        Self::start_under(place, &[], args)
+    }
+
+    /// The same under a program that takes a command line, such as `setpriv`.
+    ///
+    /// # Errors
+    /// As for [`Weir::start`].
+    pub fn start_under(place: &Place<'_>, wrapper: &[&str], args: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let netns = match place {
             Place::Here => None,
             Place::Node(topology) => topology.node().map(str::to_owned),
         };
         let log = std::fs::File::create(folder.path().join("weir.log"))?;
-        let mut command = in_netns(netns.as_deref(), &binary("weir")?);
+        let weir = binary("weir")?;
+        let mut command = match wrapper {
+            [] => in_netns(netns.as_deref(), &weir),
+            [program, rest @ ..] => {
+                let mut command = in_netns(netns.as_deref(), Path::new(program));
+                command.args(rest).arg(&weir);
+                command
+            }
+        };
         command.arg("up").args(free_ports(folder.path())).args(args).stdout(log.try_clone()?).stderr(log);
         let process = Running::start("weir", &mut command)?;
         let mut weir = Self { process, folder, netns, addresses: BTreeMap::new() };
