@@ -1,17 +1,22 @@
 """Eight questions about the same flows, asked of Weir, DuckDB and chDB in turns: `./dev bench store`.
 
-Makes a day of flows as Parquet, pushes the same flows into a relay, and times each question in each engine, one after
-the other, round by round, so that all meet the same weather. Weir is timed through its doors, with the work of encoding
-and decoding its answers; the others are libraries in this process that read the Parquet files. Prints a table in
-Markdown: the first run and the best of the later ones in milliseconds, and the best as a multiple of Weir's.
+Pushes a day of flows into a relay, and times each question in each engine, one after the other, round by round, so that
+all meet the same weather. Weir is timed through its doors, with the work of encoding and decoding its answers; the others
+are libraries in this process that read Parquet files. Prints a table in Markdown: the first run and the best of the
+later ones in milliseconds, and the best as a multiple of Weir's.
 
-Usage: bench-store.py WEIR FOLDER [--flows N] [--rounds N]
+From memory (the default) the relay holds all flows, and the others read files that the generator wrote. With --files the
+relay keeps them in a store and little in memory, everybody reads the files of that store, and before the first run the
+system forgets what it has read of them (as root). Then what the relay used to take the flows in is printed, too.
+
+Usage: bench-store.py WEIR FOLDER [--flows N] [--rounds N] [--files]
 """
 
 import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -38,13 +43,15 @@ def iso(moment):
 
 
 class Relay:
-    """A relay on ports of its own, with room for all flows."""
+    """A relay on ports of its own: with room for all flows, or with a store and little room."""
 
-    def __init__(self, weir, flows, log):
+    def __init__(self, weir, log, flows, store=None, compact=False):
         rooms = {
-            "relay.index.flows_max": flows + 1_000_000,
-            "relay.index.memory_bytes_max": 8 << 30,
-            "relay.index.rollup_bytes_max": 1 << 30,
+            "relay.index.flows_max": 1_000_000 if store else flows + 1_000_000,
+            "relay.index.memory_bytes_max": (256 << 20) if store else 8 << 30,
+            "relay.store.place": store or "none",
+            "relay.store.compact": str(compact).lower(),
+            "relay.index.rollup_bytes_max": (128 << 20) if store else 1 << 30,
             "relay.sql.memory_bytes_max": 512 << 20,
             "relay.sql.deadline_ms": 600_000,
         }
@@ -69,9 +76,13 @@ class Relay:
             cursor.execute(sql)
             return cursor.fetch_arrow_table()
 
-    def memory_mib(self):
+    def memory_mib(self, line="VmHWM"):
         status = open(f"/proc/{self.process.pid}/status").read()
-        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1024
+        return int(re.search(rf"{line}:\s+(\d+)", status)[1]) // 1024
+
+    def processor_seconds(self):
+        fields = open(f"/proc/{self.process.pid}/stat").read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
         self.sql.close()
@@ -158,7 +169,7 @@ def duck(files, sql, since, end):
 def click(files, sql, since, end):
     since, until = (f"parseDateTime64BestEffort('{iso(moment)}', 6, 'UTC')" for moment in (since or START, end))
     percentile = "quantile(0.99)(l7_latency_ns)"
-    text = sql.format(table=f"file('{files}', Parquet)", since=since, until=until, percentile=percentile)
+    text = sql.format(table=f"file('{files.replace('**', '*/*')}', Parquet)", since=since, until=until, percentile=percentile)
     settings = " SETTINGS use_query_condition_cache = 0, max_threads = " + str(os.cpu_count())
     return lambda session: session.query(text + settings, "Arrow").bytes()
 
@@ -175,26 +186,71 @@ def main():
     arguments.add_argument("folder")
     arguments.add_argument("--flows", type=int, default=10_000_000)
     arguments.add_argument("--rounds", type=int, default=6)
+    arguments.add_argument("--files", action="store_true")
     asked = arguments.parse_args()
     os.makedirs(asked.folder, exist_ok=True)
     rate = max(1, round(asked.flows / DAY))
     end = START + timedelta(seconds=asked.flows // rate)
-    parquet = f"{asked.folder}/flows-{asked.flows}"
     made = ["bench", "generate", "--flows", str(asked.flows), "--rate", str(rate), "--start", iso(START)]
-    if not os.path.isdir(parquet):
-        print(subprocess.run([asked.weir, *made, "--out", parquet], check=True, capture_output=True, text=True).stdout)
     with open(f"{asked.folder}/relay.log", "w") as log:
-        relay = Relay(asked.weir, asked.flows, log)
+        from_files(asked, made, end, log) if asked.files else from_memory(asked, made, end, log)
+
+
+def from_memory(asked, made, end, log):
+    parquet = f"{asked.folder}/flows-{asked.flows}"
+    if not os.path.isdir(parquet):
+        print(run(asked.weir, *made, "--out", parquet))
+    relay = Relay(asked.weir, log, asked.flows)
+    try:
+        push(relay, asked, made)
+        measure(relay, f"{parquet}/*.parquet", end, asked.rounds, lambda: None)
+    finally:
+        relay.stop()
+
+
+def from_files(asked, made, end, log):
+    store = f"{asked.folder}/store-{asked.flows}"
+    if not os.path.exists(f"{store}.complete"):
+        shutil.rmtree(store, ignore_errors=True)
+        relay = Relay(asked.weir, log, asked.flows, store)
         try:
-            address = f"http://127.0.0.1:{relay.ports['grpc']}"
-            pushed = [asked.weir, *made, "--streams", "1", "--push", address]
-            print(subprocess.run(pushed, check=True, capture_output=True, text=True).stdout)
-            measure(relay, f"{parquet}/*.parquet", end, asked.rounds)
+            push(relay, asked, made)
         finally:
             relay.stop()
+        began = time.perf_counter()
+        run(asked.weir, "store", "compact", "--set", f"relay.store.place={store}")
+        print(f"compacted in {time.perf_counter() - began:.1f} s")
+        open(f"{store}.complete", "w").close()
+    kept = json.loads(run(asked.weir, "store", "ls", "--json", "--set", f"relay.store.place={store}"))
+    each = kept["bytes"] / max(1, kept["flows"])
+    print(f"at rest: {kept['flows']} flows in {len(kept['files'])} files, {each:.1f} bytes a flow")
+    began = time.perf_counter()
+    relay = Relay(asked.weir, log, asked.flows, store)
+    try:
+        print(f"started in {time.perf_counter() - began:.1f} s, {relay.memory_mib('VmRSS')} MiB")
+        measure(relay, f"{store}/flows/v1/**/*.parquet", end, asked.rounds, forget)
+    finally:
+        relay.stop()
 
 
-def measure(relay, files, end, rounds):
+def run(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def push(relay, asked, made):
+    print(run(asked.weir, *made, "--streams", "1", "--push", f"http://127.0.0.1:{relay.ports['grpc']}"))
+    each = relay.processor_seconds() / asked.flows
+    print(f"relay: {each * 1e6:.2f} µs of processor a flow taken in, {1e-3 / each:.0f} k flows/s a core, at most {relay.memory_mib()} MiB")
+
+
+def forget():
+    """Lets the system forget what it has read of files."""
+    if os.geteuid() == 0:
+        os.sync()
+        open("/proc/sys/vm/drop_caches", "w").write("1")
+
+
+def measure(relay, files, end, rounds, forget):
     def one(sql):
         return relay.rows(sql).to_pylist()[0]
 
@@ -216,8 +272,10 @@ def measure(relay, files, end, rounds):
                 "DuckDB": lambda: duck(files, sql, since, end)(duckdb_connection),
                 "chDB": lambda: click(files, sql, since, end)(session),
             }
-            for engine, run in runs.items():
-                times.setdefault((name, engine), []).append(timed(run))
+            for engine, ask in runs.items():
+                if round_number == 0:
+                    forget()
+                times.setdefault((name, engine), []).append(timed(ask))
         print(f"round {round_number + 1} of {rounds}", file=sys.stderr)
     print("| question | Weir: first, best (ms) | DuckDB | chDB | DuckDB : Weir | chDB : Weir | asked of Weir through |")
     print("|---|---|---|---|---|---|---|")

@@ -34,7 +34,7 @@ for name in "$@"; do
       cargo build --bin weir
       "${WEIR_CACHE:-$HOME/.cache/weir}/python/bin/python" scripts/bench-store.py \
         "${CARGO_TARGET_DIR:-target}/debug/weir" "${WEIR_BENCH_DIR:-${TMPDIR:-/tmp}/weir-bench}" \
-        --flows "${WEIR_BENCH_FLOWS:-10000000}" ;;
+        --flows "${WEIR_BENCH_FLOWS:-10000000}" ${WEIR_BENCH_FILES:+--files} ;;
     relay)
       cargo build --bin weir
       run relay ;;

@@ -31,6 +31,7 @@ fn main() -> Result<()> {
     let tools = std::env::var_os("HUBBLE_BIN").map(PathBuf::from).context("HUBBLE_BIN names no hubble: ./dev bench")?;
     let folder = tempfile::tempdir()?;
     let (ours, ours_address) = relay("", folder.path())?;
+    let started = cpu(ours.pid())?;
     let ring = format!("collector.ring.flows_max={}", FLOWS_PER_NODE * 2);
     let set = [ring, format!("collector.relay.address=http://{ours_address}")];
     let second = Collector::replay("node-b", &flows("node-b")?, folder.path(), &set)?;
@@ -45,7 +46,7 @@ fn main() -> Result<()> {
         let seen = runtime.block_on(seen(&ours_address)).ok()?;
         (seen == all as u64).then_some(())
     })?;
-    let taken_in = cpu(ours.pid())? / u32::try_from(all)?;
+    let taken_in = (cpu(ours.pid())? - started) / u32::try_from(all)?;
 
     let plain = ["--disable-client-tls", "--disable-server-tls"].map(str::to_owned);
     let service = format!("unix://{}", first.socket.display());

@@ -52,7 +52,12 @@ fn measure(flows: usize) {
     );
     let stats = index.stats();
     let bytes = as_f64(usize::try_from(stats.bytes).expect("it fits"));
-    println!("  memory: {:.1} bytes a flow, {} segments", bytes / as_f64(flows), stats.segments);
+    println!(
+        "  memory: {:.1} bytes a flow, {} segments; {:.0} MiB of the process",
+        bytes / as_f64(flows),
+        stats.segments,
+        resident_mib()
+    );
     count(&index, flows);
     search(&index, &traffic);
     aggregate(&index);
@@ -202,6 +207,13 @@ fn best(mut work: impl FnMut()) -> Duration {
         start.elapsed()
     };
     (0..ROUNDS).map(round).min().expect("there are rounds")
+}
+
+/// Resident memory of this process in mebibytes.
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("every Linux has this file");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the field is there");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number of kibibytes") / 1024.0
 }
 
 fn millis(time: Duration) -> f64 {
