@@ -12,14 +12,24 @@ use relay_server::PeerPods;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::collector::TestCollector;
 use crate::relay::{TestRelay, flows, get_flows, now, numbers, wait_until};
 
-/// Pods of a cluster, and those who watch them.
+/// Lines that a watch may lag behind; a test tells of fewer.
+const LINES_MAX: usize = 64;
+
+/// A cluster, shared with the server that answers for it.
 #[derive(Clone, Default)]
-struct Cluster(Arc<Mutex<(Vec<Value>, Vec<mpsc::UnboundedSender<String>>)>>);
+struct Cluster(Arc<Mutex<Inner>>);
+
+/// Pods of a cluster, and those who watch them.
+#[derive(Default)]
+struct Inner {
+    pods: Vec<Value>,
+    watchers: Vec<mpsc::Sender<String>>,
+}
 
 impl Cluster {
     /// Serves the pods; gives the kubeconfig that leads there.
@@ -40,21 +50,21 @@ impl Cluster {
     /// Changes a pod and tells those who watch.
     fn tell(&self, kind: &str, pod: &Value) {
         let mut cluster = self.0.lock().unwrap();
-        cluster.0.retain(|known| known["metadata"]["name"] != pod["metadata"]["name"]);
+        cluster.pods.retain(|known| known["metadata"]["name"] != pod["metadata"]["name"]);
         if kind != "DELETED" {
-            cluster.0.push(pod.clone());
+            cluster.pods.push(pod.clone());
         }
         let line = format!("{}\n", json!({ "type": kind, "object": pod }));
-        cluster.1.retain(|watcher| watcher.send(line.clone()).is_ok());
+        cluster.watchers.retain(|watcher| watcher.try_send(line.clone()).is_ok());
     }
 
     /// Ends all watches, as API servers do now and then.
     fn hang_up(&self) {
-        self.0.lock().unwrap().1.clear();
+        self.0.lock().unwrap().watchers.clear();
     }
 
     fn watchers(&self) -> usize {
-        self.0.lock().unwrap().1.len()
+        self.0.lock().unwrap().watchers.len()
     }
 }
 
@@ -63,14 +73,13 @@ async fn answer(State(cluster): State<Cluster>, RawQuery(query): RawQuery) -> Bo
     assert!(query.contains("labelSelector=k8s-app%3Dcilium"), "{query}");
     let mut inner = cluster.0.lock().unwrap();
     if !query.contains("watch=true") {
-        let list =
-            json!({ "apiVersion": "v1", "kind": "PodList", "metadata": { "resourceVersion": "7" }, "items": inner.0 });
+        let list = json!({ "apiVersion": "v1", "kind": "PodList", "metadata": { "resourceVersion": "7" }, "items": inner.pods });
         return Body::from(list.to_string());
     }
     assert!(query.contains("resourceVersion=7"), "{query}");
-    let (sender, lines) = mpsc::unbounded_channel();
-    inner.1.push(sender);
-    Body::from_stream(UnboundedReceiverStream::new(lines).map(Ok::<_, std::convert::Infallible>))
+    let (sender, lines) = mpsc::channel(LINES_MAX);
+    inner.watchers.push(sender);
+    Body::from_stream(ReceiverStream::new(lines).map(Ok::<_, std::convert::Infallible>))
 }
 
 fn pod(name: &str, node: &str, address: SocketAddr) -> Value {
