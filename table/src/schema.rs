@@ -73,6 +73,12 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
+    /// Whether the values are text in some form.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::List | Self::Json)
+    }
+
     /// Arrow type of the column.
     #[must_use]
     pub fn data_type(self) -> DataType {

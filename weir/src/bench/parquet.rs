@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
-use table::schema::{file_schema, for_file};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use table::schema::{COLUMNS, file_schema, for_file};
 
 use super::generate::Batches;
 use super::{say, speed};
@@ -51,12 +51,15 @@ pub(super) fn write(folder: &Path, batches: Batches) -> Result<()> {
 
 fn create(path: &Path) -> Result<ArrowWriter<File>> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_dictionary_page_size_limit(16 << 20)
-        .build();
-    Ok(ArrowWriter::try_new(file, file_schema(), Some(properties))?)
+        .set_dictionary_page_size_limit(16 << 20);
+    // As in the files of a relay's store.
+    for column in COLUMNS.iter().filter(|column| column.kind.is_text()) {
+        properties = properties.set_column_statistics_enabled(column.name.into(), EnabledStatistics::None);
+    }
+    Ok(ArrowWriter::try_new(file, file_schema(), Some(properties.build()))?)
 }
 
 fn finish(writer: Option<(ArrowWriter<File>, u64)>) -> Result<u64> {

@@ -89,7 +89,8 @@ fn properties(level: u32) -> WriterProperties {
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     }
-    for column in COLUMNS.iter().filter(|column| column.kind == ColumnKind::Json) {
+    // The least and the greatest text of thousands exclude nothing, and to find them takes a third of the time of writing.
+    for column in COLUMNS.iter().filter(|column| column.kind.is_text()) {
         let path = ColumnPath::from(column.name);
         properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
     }
