@@ -107,10 +107,15 @@ pub fn conform(batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
 
 fn check_type(column: &Column, found: &DataType) -> Result<(), SchemaError> {
     let expected = column.kind.data_type();
-    if *found == expected || arrow::compute::can_cast_types(found, &expected) {
+    if *found == expected || arrow::compute::can_cast_types(direct(found), &expected) {
         return Ok(());
     }
     Err(SchemaError::Type { column: column.name, found: Box::new(found.clone()), expected: Box::new(expected) })
+}
+
+/// The type by way of which a type is converted: arrow makes bytes of a fixed size of plain bytes, not of views.
+fn direct(found: &DataType) -> &DataType {
+    if *found == DataType::BinaryView { &DataType::Binary } else { found }
 }
 
 fn convert(column: &Column, array: &ArrayRef) -> Result<ArrayRef, SchemaError> {
@@ -118,7 +123,9 @@ fn convert(column: &Column, array: &ArrayRef) -> Result<ArrayRef, SchemaError> {
     let converted = if *array.data_type() == expected {
         array.clone()
     } else {
-        cast(array, &expected).map_err(|source| SchemaError::Cast { column: column.name, source })?
+        cast(array, direct(array.data_type()))
+            .and_then(|array| cast(&array, &expected))
+            .map_err(|source| SchemaError::Cast { column: column.name, source })?
     };
     if column.nullable || converted.null_count() == 0 {
         return Ok(converted);

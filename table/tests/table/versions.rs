@@ -115,6 +115,32 @@ fn plain_strings_and_wider_keys_are_converted() {
     }
 }
 
+/// As polars has texts and bytes in memory.
+#[test]
+fn views_are_converted() {
+    let flows = flows();
+    let ours = batch(&flows);
+    let columns = ours.columns().iter().map(|column| match column.data_type() {
+        DataType::FixedSizeBinary(_) => cast(&cast(column, &DataType::Binary).unwrap(), &DataType::BinaryView).unwrap(),
+        DataType::Dictionary(_, value) if **value == DataType::Utf8 => cast(column, &DataType::Utf8View).unwrap(),
+        _ => column.clone(),
+    });
+    let columns: Vec<ArrayRef> = columns.collect();
+    let fields: Vec<Field> = ours
+        .schema_ref()
+        .fields()
+        .iter()
+        .zip(&columns)
+        .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true))
+        .collect();
+    let viewed = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    check_schema(viewed.schema_ref()).unwrap();
+    let reader = RowReader::new(&table::tidy(&conform(&viewed).unwrap()).unwrap()).unwrap();
+    for (row, flow) in flows.iter().enumerate() {
+        assert_eq!(reader.flow(row), *flow);
+    }
+}
+
 #[test]
 fn null_where_we_have_none_means_nothing() {
     let full = batch(&flows());
