@@ -6,6 +6,7 @@
 mod config;
 mod exporter;
 mod rotate;
+mod status;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,9 +18,12 @@ use tracing::{error, info};
 pub use self::config::{ExportConfig, ExportError};
 use self::config::{FlowLog, read};
 use self::exporter::Exporter;
+use self::status::Change;
+pub(crate) use self::status::{FlowLogStatus, FlowLogs};
 use crate::api::agent_event_to_wire;
-use crate::ledger::{Cause, Tallies};
+use crate::ledger::Cause;
 use crate::ring::{AgentEvent, Ended, Event, Read, Reader};
+use crate::status::Status;
 
 /// How often the file of flow logs is read.
 const READ_EVERY: Duration = Duration::from_secs(5);
@@ -35,7 +39,7 @@ pub(crate) struct Sources {
     /// Name of this node, without its cluster.
     pub(crate) node: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) tallies: Arc<Tallies>,
+    pub(crate) status: Arc<Status>,
 }
 
 /// The flow logs of this node.
@@ -63,11 +67,26 @@ impl Export {
         let now = sources.clock.now();
         let open = |log: &FlowLog| log.plan().and_then(|plan| Exporter::open(plan, sources.node.clone(), now));
         let own = config.own()?.map(|log| open(&log)).transpose()?;
-        let listed = config.flow_logs_file.as_deref().map(read).transpose()?.unwrap_or_default();
-        let logs = listed.into_iter().map(|log| open(&log).map(|exporter| (log, exporter)));
-        let logs = logs.collect::<Result<_, _>>()?;
         let file = config.flow_logs_file.clone();
-        Ok(Some(Self { sources, own, file, logs, failures_told: 0, next_read: now.after(READ_EVERY) }))
+        let mut logs = Vec::new();
+        if let Some(file) = &file {
+            let (listed, checksum) = read(file)?;
+            for log in listed {
+                let exporter = open(&log)?;
+                logs.push((log, exporter));
+                sources.status.flow_logs.changed(Change::Add);
+            }
+            sources.status.flow_logs.applied(checksum, now);
+        }
+        let export = Self { sources, own, file, logs, failures_told: 0, next_read: now.after(READ_EVERY) };
+        export.tell(now);
+        Ok(Some(export))
+    }
+
+    /// Tells which logs of the file there are.
+    fn tell(&self, now: Timestamp) {
+        let logs = self.logs.iter().map(|(log, exporter)| (log.name.clone(), exporter.is_active(now)));
+        self.sources.status.flow_logs.set_logs(logs.collect());
     }
 
     /// Writes until the history ends. Runs on a thread that may block.
@@ -96,7 +115,7 @@ impl Export {
                 Read::Value(Event::Flow(flow)) => self.each(|exporter| exporter.flow(&flow, now)),
                 Read::Value(Event::Lost(lost)) => self.each(|exporter| exporter.lost(&lost.1, lost.0, now)),
                 Read::Lost(count) => {
-                    self.sources.tallies.add(Cause::ExporterOvertaken, count, count);
+                    self.sources.status.tallies.add(Cause::ExporterOvertaken, count, count);
                     let (source, time) = (LostEventSource::HUBBLE_RING_BUFFER, Some(now));
                     let lost = LostEvent { source, count, first: time, last: time, ..LostEvent::default() };
                     self.each(|exporter| exporter.lost(&lost, now, now));
@@ -122,18 +141,19 @@ impl Export {
         self.each(|exporter| exporter.tick(now));
         let failures: u64 = self.exporters().map(|exporter| exporter.failures()).sum();
         let new = failures.saturating_sub(self.failures_told);
-        self.sources.tallies.add(Cause::ExportFailed, new, new);
+        self.sources.status.tallies.add(Cause::ExportFailed, new, new);
         self.failures_told = failures;
         if now >= self.next_read {
             self.next_read = now.after(READ_EVERY);
             self.reload(now);
+            self.tell(now);
         }
     }
 
     /// Takes up changes of the file: logs that stay as they were go on undisturbed.
     fn reload(&mut self, now: Timestamp) {
         let Some(file) = &self.file else { return };
-        let listed = match read(file) {
+        let (listed, checksum) = match read(file) {
             Ok(listed) => listed,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
@@ -151,7 +171,9 @@ impl Export {
         for (log, exporter) in old {
             info!(log = log.name, "a flow log has ended");
             exporter.end(now);
+            self.sources.status.flow_logs.changed(Change::Remove);
         }
+        self.sources.status.flow_logs.applied(checksum, now);
         self.failures_told = self.exporters().map(|exporter| exporter.failures()).sum();
     }
 
@@ -160,6 +182,7 @@ impl Export {
         match log.plan().and_then(|plan| Exporter::open(plan, self.sources.node.clone(), now)) {
             Ok(exporter) => {
                 info!(log = log.name, path = log.file_path, "a flow log begins");
+                self.sources.status.flow_logs.changed(if before.is_some() { Change::Update } else { Change::Add });
                 if let Some((_, before)) = before {
                     before.end(now);
                 }

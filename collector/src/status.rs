@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::export::FlowLogStatus;
 use crate::ledger::Tallies;
 use crate::{decode, enrich, l7};
 
@@ -19,6 +20,8 @@ pub(crate) struct Status {
     pub(crate) tallies: Arc<Tallies>,
     /// Sizes of tables, as of a second ago.
     pub(crate) tables: Mutex<Tables>,
+    /// Flow logs of the file that may change.
+    pub(crate) flow_logs: FlowLogStatus,
 }
 
 /// Sizes of the tables of all stages.

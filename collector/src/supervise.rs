@@ -123,7 +123,7 @@ fn open_export(parts: &Parts, histories: &Histories) -> Result<Option<Export>, S
         agent_events: histories.agent_events.reader_at_tip(),
         node: parts.node.name.rsplit('/').next().unwrap_or_default().into(),
         clock: parts.clock.clone(),
-        tallies: histories.status.tallies.clone(),
+        status: histories.status.clone(),
     };
     Ok(Export::open(&parts.config.export, sources)?)
 }

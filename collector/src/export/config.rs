@@ -230,14 +230,15 @@ const STATIC: &str = "static";
 ///
 /// # Errors
 /// It cannot be read or is not one; a name or a path is missing or there twice.
-pub(super) fn read(path: &Path) -> Result<Vec<FlowLog>, ExportError> {
+pub(super) fn read(path: &Path) -> Result<(Vec<FlowLog>, u32), ExportError> {
     let failed = |cause| ExportError::Read { path: path.to_owned(), cause };
     if std::fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
         return Err(ExportError::Size { path: path.to_owned() });
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
+    let checksum = crc32c::crc32c(text.as_bytes());
     if text.trim().is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), checksum));
     }
     let logs: FlowLogs =
         serde_norway::from_str(&text).map_err(|cause| ExportError::Syntax { path: path.to_owned(), cause })?;
@@ -257,7 +258,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<FlowLog>, ExportError> {
             return wrong(format!("duplicated flowlog path {}", log.file_path));
         }
     }
-    Ok(logs.flow_logs)
+    Ok((logs.flow_logs, checksum))
 }
 
 impl FlowLog {
@@ -370,7 +371,7 @@ mod tests {
         let text = |error: ExportError| {
             format!("{:#}", anyhow::Error::new(error)).replace(&path.display().to_string(), "FILE")
         };
-        let logs = read(&path).map_err(text)?;
+        let (logs, _) = read(&path).map_err(text)?;
         logs.iter().map(FlowLog::plan).collect::<Result<_, _>>().map_err(text)
     }
 

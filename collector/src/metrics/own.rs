@@ -8,6 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use crate::export::FlowLogs;
 use crate::ledger::Cause;
 use crate::ring::{Event, Ring};
 use crate::ship::ShipStats;
@@ -35,6 +36,7 @@ impl Collector for OwnMetrics {
         self.stages(&mut out)?;
         self.tables(&mut out)?;
         self.ship(&mut out)?;
+        self.flow_logs(&mut out)?;
         process(&mut out)
     }
 }
@@ -130,6 +132,39 @@ impl OwnMetrics {
             "weir_collector_batches_repeated",
             "Batches the relay had already",
             &[none(load(&ship.batches_repeated))],
+        )
+    }
+}
+
+impl OwnMetrics {
+    /// Hubble's metrics of its dynamic exporter, where flow logs come from a file that may change. The hash is a
+    /// checksum of the file: it tells changes, its value is not Hubble's.
+    fn flow_logs(&self, out: &mut Out<'_>) -> fmt::Result {
+        let FlowLogs { applied, changes, logs } = self.status.flow_logs.get();
+        let Some((checksum, at)) = applied else { return Ok(()) };
+        let active = logs.iter().filter(|(_, is_active)| *is_active).count() as u64;
+        let states = [("active", active), ("inactive", logs.len() as u64 - active)];
+        let states = states.map(|(status, count)| ([("status", status)], count));
+        out.gauge(
+            "hubble_dynamic_exporter_exporters_total",
+            "Flow logs of the file that may change, by status",
+            &states,
+        )?;
+        let up: Vec<_> = logs.iter().map(|(name, up)| ([("name", name.as_str())], u64::from(*up))).collect();
+        out.gauge("hubble_dynamic_exporter_up", "Whether a flow log is written", &up)?;
+        let changes = [0, 1, 2].map(|at| ([("op", FlowLogs::CHANGES[at])], changes[at]));
+        let changes: Vec<_> = changes.into_iter().filter(|(_, count)| *count > 0).collect();
+        out.counter("hubble_dynamic_exporter_reconfigurations", "Changes of flow logs", &changes)?;
+        out.gauge(
+            "hubble_dynamic_exporter_config_hash",
+            "Checksum of the file of flow logs",
+            &[none(u64::from(checksum))],
+        )?;
+        let (seconds, _) = at.parts();
+        out.gauge(
+            "hubble_dynamic_exporter_config_last_applied",
+            "Time at which the file of flow logs was last applied, in seconds since 1970",
+            &[none(seconds.unsigned_abs())],
         )
     }
 }

@@ -1,10 +1,13 @@
 //! Flow logs written while a collector runs.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::bed::{Bed, lines, lost};
 use collector::config::ExportConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 fn read(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
@@ -21,6 +24,15 @@ async fn await_lines(path: &Path, count: usize) -> Vec<String> {
         assert!(Instant::now() < deadline, "{} has {lines:?}", path.display());
         tokio::task::yield_now().await;
     }
+}
+
+/// Body of `GET /metrics`.
+async fn scrape(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\nAccept: */*\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
 }
 
 #[tokio::test]
@@ -105,6 +117,24 @@ async fn logs_of_a_file_come_change_and_go_while_it_runs() {
     assert!(sums.iter().any(|line| line == sum), "{sums:?}");
     feed(lines(7..=7));
     assert_eq!(await_lines(&place("b"), 1).await.len(), 1);
+    let metrics = scrape(bed.running.metrics.unwrap()).await;
+    for line in [
+        "hubble_dynamic_exporter_exporters_total{status=\"active\"} 1",
+        "hubble_dynamic_exporter_exporters_total{status=\"inactive\"} 1",
+        "hubble_dynamic_exporter_up{name=\"b\"} 1",
+        "hubble_dynamic_exporter_up{name=\"over\"} 0",
+        "hubble_dynamic_exporter_reconfigurations_total{op=\"add\"} 4",
+        "hubble_dynamic_exporter_reconfigurations_total{op=\"remove\"} 2",
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{line} is not in {metrics}");
+    }
+    assert!(!metrics.contains("op=\"update\""), "{metrics}");
+    let number = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert!(number("hubble_dynamic_exporter_config_hash") > 0.0);
+    assert!(number("hubble_dynamic_exporter_config_last_applied") > 1.7e9);
     assert_eq!((read(&place("a")).len(), read(&place("over")).len()), (3, 0));
     bed.stop().await;
 }
