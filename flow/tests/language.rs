@@ -180,7 +180,8 @@ fn names_of_groups_are_values_of_the_language() {
 
 #[test]
 fn what_may_follow() {
-    let value = |condition: &str| Wanted::Value { condition: condition.to_owned(), label: None };
+    let value = |condition: &str| Wanted::Value { condition: condition.to_owned(), label: None, listed: false };
+    let listed = |condition: &str| Wanted::Value { condition: condition.to_owned(), label: None, listed: true };
     for (text, start, typed, wanted) in [
         ("", 0, "", Wanted::Key),
         ("src.n", 0, "src.n", Wanted::Key),
@@ -191,7 +192,7 @@ fn what_may_follow() {
         ("verdict=dro", 8, "dro", value("verdict")),
         ("src.ns in", 7, "in", Wanted::Operator),
         ("src.ns in ", 10, "", Wanted::List),
-        ("src.ns not in (shop, ca", 21, "ca", value("from-namespace")),
+        ("src.ns not in (shop, ca", 21, "ca", listed("from-namespace")),
         ("dst.pod='shop/w", 8, "shop/w", value("to-pod")),
         ("latency > 2", 10, "2", value("latency")),
         ("pod=a ", 6, "", Wanted::Join),
@@ -201,7 +202,8 @@ fn what_may_follow() {
         let typed = typed.to_owned();
         assert_eq!(Query::complete(text), Some(Completion { start, typed, wanted }), "{text}");
     }
-    let label = Wanted::Value { condition: "from-label".to_owned(), label: Some("app".to_owned()) };
+    let (condition, label) = ("from-label".to_owned(), Some("app".to_owned()));
+    let label = Wanted::Value { condition, label, listed: false };
     assert_eq!(Query::complete("src.label.app=").map(|completion| completion.wanted), Some(label));
     for text in ["= ", "verdict verdict ", "pod=a pod=b ", "& "] {
         assert_eq!(Query::complete(text), None, "{text}");

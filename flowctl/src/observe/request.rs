@@ -40,6 +40,11 @@ impl Request {
         query.to_request()
     }
 
+    /// Whether all that the server lets pass is asked for.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.query.rest.is_none()
+    }
+
     /// Whether a message that the server let pass is asked for.
     pub(crate) fn passes(&self, response: &GetFlowsResponse) -> bool {
         self.query.rest.as_ref().is_none_or(|rest| rest.passes(response))

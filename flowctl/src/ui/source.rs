@@ -28,6 +28,8 @@ pub(super) enum News {
 
 /// Flows of the past that the screen begins with.
 const HISTORY: u64 = 500;
+/// Flows of the past that are looked through for some that match.
+const HISTORY_MAX: u64 = 10_000;
 /// Messages handed on together at most.
 const BATCH: usize = 256;
 /// Waiting time after the first failure; it doubles up to the longest.
@@ -69,7 +71,8 @@ async fn follow_once(
     let question = match newest {
         // After a break from where it was; the model leaves out what it has already.
         Some(since) => request.to_wire(0, Some(*since)),
-        None => request.to_wire(HISTORY, None),
+        // Where the server cannot judge all of the filter, few of what it sends may match.
+        None => request.to_wire(if request.is_exact() { HISTORY } else { HISTORY_MAX }, None),
     };
     let explain = |status: tonic::Status| connection.explain(&status);
     let mut stream = client.get_flows(question).await.map_err(explain)?.into_inner();

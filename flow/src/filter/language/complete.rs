@@ -28,6 +28,8 @@ pub enum Wanted {
         condition: String,
         /// Name of the label of `label.NAME`.
         label: Option<String>,
+        /// Whether more values may follow, in parentheses.
+        listed: bool,
     },
     /// `(` and values.
     List,
@@ -60,9 +62,9 @@ pub(super) fn complete(text: &str) -> Option<Completion> {
         State::Operator(_) => Wanted::Operator,
         State::Open(_) => Wanted::List,
         State::Join | State::Listed(_) => Wanted::Join,
-        State::Value { key, .. } => match key::find(&key) {
-            Some(found) => Wanted::Value { condition: found.condition, label: found.label },
-            None => Wanted::Value { condition: key, label: None },
+        State::Value { key, listed } => match key::find(&key) {
+            Some(found) => Wanted::Value { condition: found.condition, label: found.label, listed },
+            None => Wanted::Value { condition: key, label: None, listed },
         },
     };
     Some(Completion { start, typed, wanted })

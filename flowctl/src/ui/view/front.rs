@@ -35,6 +35,9 @@ pub(super) fn draw_filter(frame: &mut Frame<'_>, model: &Model, area: Rect) {
             Line::from(vec![Span::styled(" filter  ", header_style(palette)), Span::raw(plain(text))])
         };
         frame.render_widget(shown, area);
+        // The line of keys gives way to what calls for attention; the way to them stays.
+        let hint = Line::styled("? help ", palette.dim()).right_aligned();
+        frame.render_widget(hint, Rect { x: area.right().saturating_sub(8), width: area.width.min(8), ..area });
         return;
     };
     let mut spans = vec![Span::styled(" / ", header_style(palette))];
