@@ -1,21 +1,38 @@
 //! Looking at a store from outside, also while a relay uses it.
 
+use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use flow::Timestamp;
 use table::Col;
 
-use crate::files::{Catalog, FileEntry, FileWriter, Files, Found, Place, ReadError, Remote};
-use crate::{Search, Segment, StoreConfig};
+use crate::files::{Catalog, FileEntry, Files, Found, Place, PlainWriter, ReadError, Remote};
+use crate::home::Home;
+use crate::wal::{Entry, look_through};
+use crate::{Damage, RollupLimits, Search, Segment, StoreConfig};
 
 /// The files of a store, without its lock: nothing is changed.
 #[derive(Debug)]
 pub struct Archive {
+    folder: PathBuf,
     files: Files,
     entries: Arc<Vec<Arc<FileEntry>>>,
+}
+
+/// The log of a store, as it was looked through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckedLog {
+    /// Files.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// What cannot be read. While a relay writes, the end of the newest file may look torn.
+    pub damages: Vec<Damage>,
+    /// A file that a later version wrote, and what is later.
+    pub later: Option<(PathBuf, String)>,
 }
 
 /// One file of a store.
@@ -27,8 +44,10 @@ pub struct StoredFile {
     pub compacted: bool,
     /// Rows.
     pub rows: u64,
-    /// Bytes.
+    /// Bytes, without those of the counts beside it.
     pub bytes: u64,
+    /// Bytes of the counts beside it, 0 where there are none yet.
+    pub rollup_bytes: u64,
     /// Time of its oldest row.
     pub oldest: Timestamp,
     /// Time of its newest row.
@@ -55,7 +74,7 @@ impl Archive {
                 return Err(io::Error::new(io::ErrorKind::NotFound, text));
             }
         };
-        Ok(Self { files: Files::new(place), entries })
+        Ok(Self { folder: config.folder.clone(), files: Files::new(place, RollupLimits::default()), entries })
     }
 
     /// All files, the oldest first.
@@ -64,6 +83,32 @@ impl Archive {
         let mut files: Vec<StoredFile> = self.entries.iter().map(|entry| stored(entry)).collect();
         files.sort_by(|a, b| (a.oldest, &a.path).cmp(&(b.oldest, &b.path)));
         files
+    }
+
+    /// Reads the whole log and checks every checksum; it is left as it is.
+    ///
+    /// # Errors
+    /// A file cannot be read at all.
+    pub fn check_log(&self) -> io::Result<CheckedLog> {
+        let folder = self.folder.join("wal");
+        let Some(relay) = Home::relay_of(&self.folder).filter(|_| folder.is_dir()) else {
+            return Ok(CheckedLog::default());
+        };
+        let mut read = |entry: Entry<'_>| match entry {
+            Entry::Batch(logged) => logged.batch().is_ok(),
+            Entry::State(_) | Entry::Losses(..) => true,
+        };
+        let found = look_through(&folder, &relay, &mut read)?;
+        let later = found.later.map(|later| (later.path, later.what));
+        Ok(CheckedLog { files: found.files.len() as u64, bytes: found.bytes, damages: found.damages, later })
+    }
+
+    /// Reads the counts beside a file and checks every checksum.
+    ///
+    /// # Errors
+    /// They are not there, damaged, or cannot be read.
+    pub fn verify_rollups(&self, path: &str) -> Result<(), ReadError> {
+        self.entry(path).map_or(Ok(()), |entry| self.files.verify_rollups(entry))
     }
 
     /// Reads all of a file and checks every checksum.
@@ -90,8 +135,23 @@ impl Archive {
         to: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<u64> {
+        let mut temporary = to.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let written = self.export_rows((since, until), Path::new(&temporary), progress);
+        // What is left of a file that could not be written only takes room; the cause is what matters.
+        let rows = written.inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
+        std::fs::rename(&temporary, to)?;
+        Ok(rows)
+    }
+
+    fn export_rows(
+        &self,
+        (since, until): (Option<Timestamp>, Option<Timestamp>),
+        to: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<u64> {
         let search = Search { since, until, ..Search::default() };
-        let mut writer = FileWriter::new("export", 1)?;
+        let mut writer = PlainWriter::new(File::create(to)?)?;
         let mut rows = 0;
         let mut entries: Vec<&Arc<FileEntry>> = self.entries.iter().collect();
         entries.sort_by_key(|entry| entry.time_range().0);
@@ -110,9 +170,7 @@ impl Archive {
                 progress(u64::from(entry.groups[group].rows()));
             }
         }
-        let (_, bytes) =
-            writer.finish(|groups| FileEntry { groups: groups.into(), rows, ..FileEntry::unknown("", 0) })?;
-        crate::home::write_whole(to, &bytes)?;
+        writer.finish()?;
         Ok(rows)
     }
 
@@ -128,6 +186,7 @@ fn stored(entry: &FileEntry) -> StoredFile {
         compacted: entry.level > 0,
         rows: entry.rows,
         bytes: entry.bytes,
+        rollup_bytes: entry.all_bytes() - entry.bytes,
         oldest,
         newest,
         schema_version: entry.schema_version,

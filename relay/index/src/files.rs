@@ -10,6 +10,7 @@ mod place;
 mod read;
 mod recover;
 mod regroup;
+mod rollups;
 mod seal;
 mod write;
 
@@ -21,6 +22,8 @@ use arrow::record_batch::RecordBatch;
 use flow::Timestamp;
 use table::Col;
 
+use crate::RollupLimits;
+
 pub(crate) use catalog::{Catalog, Found};
 pub use chunk::Chunk;
 pub(crate) use compact::{CompactError, next_job};
@@ -28,7 +31,7 @@ pub(crate) use entry::FileEntry;
 pub(crate) use place::{Place, Remote};
 pub(crate) use read::Footer;
 pub use read::ReadError;
-pub(crate) use write::FileWriter;
+pub(crate) use write::PlainWriter;
 
 /// Footers kept: some MiB each.
 const FOOTERS_MAX: usize = 32;
@@ -55,6 +58,12 @@ pub(crate) struct ReadCounts {
     pub(crate) groups_skipped: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) set_aside: AtomicU64,
+    /// Counts by minute or hour that were not in memory.
+    pub(crate) rollups_read: AtomicU64,
+    /// Those of them that had to be counted from the flows.
+    pub(crate) rollups_counted: AtomicU64,
+    /// Files whose counts were made again.
+    pub(crate) rollups_made: AtomicU64,
 }
 
 /// Reads files, and remembers their footers and troubles.
@@ -63,6 +72,7 @@ pub(crate) struct Files {
     place: Place,
     footers: Mutex<Footers>,
     troubles: Mutex<Vec<Trouble>>,
+    rollups: rollups::Rollups,
     pub(crate) counts: ReadCounts,
 }
 
@@ -73,8 +83,14 @@ struct Footers {
 }
 
 impl Files {
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, footers: Mutex::default(), troubles: Mutex::default(), counts: ReadCounts::default() }
+    pub(crate) fn new(place: Place, limits: RollupLimits) -> Self {
+        Self {
+            place,
+            footers: Mutex::default(),
+            troubles: Mutex::default(),
+            rollups: rollups::Rollups::new(limits),
+            counts: ReadCounts::default(),
+        }
     }
 
     pub(crate) const fn place(&self) -> &Place {

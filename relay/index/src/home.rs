@@ -94,6 +94,12 @@ impl Home {
         Ok(Self { root: root.to_owned(), relay, _lock: lock })
     }
 
+    /// Name of the relay whose folder this is, without its lock; `None` where there is none.
+    pub(crate) fn relay_of(root: &Path) -> Option<String> {
+        let about: About = serde_json::from_slice(&std::fs::read(root.join(RELAY)).ok()?).ok()?;
+        Some(about.relay)
+    }
+
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

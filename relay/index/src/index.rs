@@ -16,6 +16,8 @@ use crate::{Config, ConfigError, Follower, LedgerLine, Node, Rollups, Snapshot};
 
 mod append;
 mod import;
+#[cfg(test)]
+mod object_store_tests;
 mod open;
 mod retain;
 mod upkeep;
@@ -73,6 +75,8 @@ pub struct BatchOrigin {
     pub address: String,
     /// When the relay received it.
     pub received: Timestamp,
+    /// Where it was pulled from a peer: flows that the peer had seen when it sent the last one of the batch; else 0.
+    pub peer_seen: u64,
 }
 
 /// What became of a batch.
@@ -218,6 +222,12 @@ impl Index {
         self.writer().nodes.sorted()
     }
 
+    /// What is known of a node.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<Node> {
+        self.writer().nodes.get(name).cloned()
+    }
+
     /// How complete an answer about this range is (both ends optional and inclusive). Missing nodes are those that are
     /// known but not connected now.
     #[must_use]
@@ -258,7 +268,11 @@ impl Index {
 
     /// Shows readers what the writer has.
     fn show(&self, writer: &Writer) {
-        self.snapshots.send_replace(Arc::new(writer.store.snapshot(&writer.files, writer.reader.as_ref())));
+        let snapshot = writer.store.snapshot(&writer.files, writer.reader.as_ref());
+        // The writer is held, so generations rise in the order snapshots were made.
+        self.snapshots.send_modify(|shown| {
+            *shown = Arc::new(Snapshot { generation: shown.generation + 1, ..snapshot });
+        });
     }
 
     fn note_log(&self, log: &Wal) {

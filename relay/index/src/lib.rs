@@ -22,7 +22,7 @@ mod snapshot;
 mod store;
 mod wal;
 
-pub use archive::{Archive, StoredFile};
+pub use archive::{Archive, CheckedLog, StoredFile};
 pub use config::{Config, ConfigError, StoreConfig};
 pub use files::{Chunk, ReadError};
 pub use follow::{Followed, Follower};
@@ -34,8 +34,8 @@ pub use ledger::LedgerLine;
 pub use map::MapBy;
 pub use nodes::Node;
 pub use rollup::{
-    Period, ROLLUP_VERSION, Rollup, RollupError, RollupKind, RollupLimits, RollupStats, RollupView, Rollups, Sketch,
-    rollups_of,
+    Period, ROLLUP_VERSION, Rollup, RollupError, RollupFile, RollupKind, RollupLimits, RollupStats, RollupView,
+    Rollups, Sketch, rollups_of,
 };
 pub use scan::{Hit, Order, Scan, Search};
 pub use segment::Segment;

@@ -107,15 +107,13 @@ impl Index {
         let plan = Plan::of(&snapshot, &view, search).filter(|plan| always || plan.is_worth(&snapshot, search));
         let Some(plan) = plan else { return service_map(&snapshot, search, by) };
         let mut edges = Edges::default();
-        for rollup in &plan.rollups {
-            edges.add_rollup(rollup);
-        }
+        let Some(source) = plan.add_rollups(&mut edges) else { return service_map(&snapshot, search, by) };
         for search in &plan.flows {
             edges.add_parts(&parts(&snapshot, search), search);
         }
         let oldest = plan.rollups.iter().map(|rollup| rollup.start()).min();
         let oldest = oldest.into_iter().chain(snapshot.oldest()).min();
-        finish(&mut edges, by, (search, oldest, snapshot.newest()), plan.source())
+        finish(&mut edges, by, (search, oldest, snapshot.newest()), source)
     }
 }
 

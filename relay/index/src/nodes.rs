@@ -30,6 +30,10 @@ pub struct Node {
     pub flows_seen: u64,
     /// Flows it reported as lost.
     pub lost: u64,
+    /// Time of the newest flow taken in from it; a pull goes on from there after a restart.
+    pub newest_flow: Option<Timestamp>,
+    /// Of a peer that is pulled from: flows that it had seen when it sent the last one that was taken in.
+    pub peer_seen: u64,
 }
 
 /// Boots of one collector that are remembered: after a restart it sends what its boots before had left, and when a
@@ -71,8 +75,8 @@ impl Nodes {
         origin.sequence != 0 && origin.sequence <= self.sequence(&origin.node, origin.boot_id)
     }
 
-    /// Notes a batch that was taken.
-    pub(crate) fn took(&mut self, origin: &BatchOrigin, rows: u64) {
+    /// Notes a batch that was taken, and the time of its newest flow.
+    pub(crate) fn took(&mut self, origin: &BatchOrigin, rows: u64, newest: Option<Timestamp>) {
         let node = self.node(&origin.node);
         node.state = NodeState::NODE_CONNECTED;
         node.boot_id = origin.boot_id;
@@ -80,6 +84,8 @@ impl Nodes {
         node.last_batch = Some(origin.received);
         node.last_seen = node.last_seen.max(origin.received);
         node.flows_seen = node.flows_seen.saturating_add(rows);
+        node.newest_flow = node.newest_flow.max(newest);
+        node.peer_seen = origin.peer_seen;
         for (ours, theirs) in [(&mut node.version, &origin.version), (&mut node.address, &origin.address)] {
             if !theirs.is_empty() && ours != theirs {
                 ours.clone_from(theirs);
@@ -99,6 +105,11 @@ impl Nodes {
     pub(crate) fn sequence(&self, name: &str, boot_id: u64) -> u64 {
         let boots = self.nodes.get(name).map_or(&[][..], |known| &known.boots);
         boots.iter().find(|(boot, _)| *boot == boot_id).map_or(0, |(_, sequence)| *sequence)
+    }
+
+    /// What is known of a node.
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(name).map(|known| &known.node)
     }
 
     /// All nodes by name.

@@ -5,6 +5,9 @@
 //! a minute may have several rollups and readers add them up. Keys per slice, and bytes of all, are bounded: flows with
 //! one key too many are counted in a row of their own (`client_kind = 'other'`), and the oldest minutes and hours
 //! leave first.
+//!
+//! With a store only rows that are in no file are counted here: each file has the counts of its own rows beside it, and
+//! they come and go with it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,25 +17,32 @@ use arrow::record_batch::RecordBatch;
 use flow::Timestamp;
 
 use crate::Snapshot;
+use crate::files::{FileEntry, Files};
 use crate::segment::as_u64;
 
 mod add;
+mod counter;
 pub(crate) mod counts;
 mod names;
 pub(crate) mod read;
 mod schema;
 mod sketch;
 mod slice;
+mod view;
 mod write;
 
+pub(crate) use add::COLUMNS;
+pub(crate) use counter::Counter;
+pub use counter::rollups_of;
 pub use read::RollupError;
+pub(crate) use read::conform;
 pub use schema::{ROLLUP_VERSION, RollupKind};
 pub(crate) use sketch::Part;
 pub use sketch::Sketch;
+pub use view::{RollupFile, RollupView};
 
 use add::{Adder, MINUTE_US};
 use names::Names;
-use read::Slices;
 use slice::Slice;
 
 /// Length of the slices.
@@ -47,6 +57,14 @@ pub enum Period {
 impl Period {
     /// Both, the finer first.
     pub const ALL: [Self; 2] = [Self::Minute, Self::Hour];
+
+    /// Its name in files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+        }
+    }
 
     /// Microseconds of a slice.
     #[must_use]
@@ -86,6 +104,10 @@ pub struct Rollup {
 }
 
 impl Rollup {
+    pub(crate) const fn new(period: Period, start_us: i64, batches: [RecordBatch; 4], overflowed: u64) -> Self {
+        Self { period, start_us, batches, overflowed }
+    }
+
     /// Whether it is of a minute or an hour.
     #[must_use]
     pub const fn period(&self) -> Period {
@@ -96,6 +118,10 @@ impl Rollup {
     #[must_use]
     pub const fn start(&self) -> Timestamp {
         Timestamp(self.start_us.saturating_mul(1_000))
+    }
+
+    pub(crate) const fn start_us(&self) -> i64 {
+        self.start_us
     }
 
     /// The rows of a table, in the shape of [`RollupKind::schema`].
@@ -151,19 +177,19 @@ struct State {
     sealed_bytes: [usize; 2],
     /// Of each period the first slice since which nothing was evicted or missed.
     whole_since: [i64; 2],
+    /// Sequence number from which on rows are counted here; files have the counts of those before.
+    from_seq: u64,
     /// Sequence number up to which rows were counted.
     end_seq: u64,
+    /// Sequence number up to which rows were ever counted: those that did not become files with the others are counted
+    /// once more.
+    seen_seq: u64,
+    /// The files of the newest snapshot met, which have all rows before `from_seq`.
+    files: Arc<Vec<Arc<FileEntry>>>,
+    reader: Option<Arc<Files>>,
+    generation: u64,
     calls: u64,
     stats: RollupStats,
-}
-
-/// What the rollups know at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct RollupView {
-    /// By period, in order of time; several may be of one slice.
-    rollups: [Vec<Arc<Rollup>>; 2],
-    /// Of each period the first slice since which nothing is missing.
-    whole_since_us: [i64; 2],
 }
 
 impl Rollups {
@@ -177,6 +203,7 @@ impl Rollups {
     /// block: a million rows take a fraction of a second.
     pub fn catch_up(&self, snapshot: &Snapshot) {
         let mut state = self.state();
+        state.meet(snapshot);
         if snapshot.end_seq() <= state.end_seq {
             return;
         }
@@ -191,6 +218,9 @@ impl Rollups {
             let skipped = usize::try_from(state.end_seq.saturating_sub(segment.first_seq())).unwrap_or(usize::MAX);
             state.add(segment.batch(), skipped.min(segment.rows())..segment.rows(), &self.limits);
             state.end_seq = segment.end_seq();
+            let news = state.end_seq.saturating_sub(state.seen_seq.max(segment.first_seq()));
+            state.stats.flows_seen += news;
+            state.seen_seq = state.seen_seq.max(state.end_seq);
             state.seal_quiet(&self.limits);
         }
     }
@@ -220,28 +250,9 @@ impl Rollups {
             rollups
         });
         let whole_since_us = Period::ALL.map(|p| state.whole_since[p as usize].saturating_mul(p.micros()));
-        RollupView { rollups, whole_since_us }
-    }
-
-    /// Takes in a rollup of minutes as files hold it: one batch a table, in any order of columns. Its hours are made
-    /// from it.
-    ///
-    /// # Errors
-    /// A batch is not of its table.
-    pub fn load(&self, batches: &[RecordBatch; 4]) -> Result<(), RollupError> {
-        let mut conformed = batches.clone();
-        for (kind, batch) in RollupKind::ALL.into_iter().zip(&mut conformed) {
-            *batch = read::conform(kind, batch)?;
-        }
-        let mut state = self.state();
-        state.calls += 1;
-        let mut slices = BTreeMap::new();
-        let rows_max = self.limits.rows_max;
-        read::add(&conformed, &mut state.names, &mut Slices { slices: &mut slices, slice_us: MINUTE_US, rows_max });
-        for (minute, slice) in slices {
-            state.seal_minute(minute, &slice, &self.limits);
-        }
-        Ok(())
+        let files = state.reader.as_ref().map(|reader| RollupFile::all_of(&state.files, reader)).unwrap_or_default();
+        let gone_us = view::rows_without_file(snapshot, &state.files);
+        RollupView { rollups, whole_since_us, files, gone_us }
     }
 
     /// What the rollups hold and have seen.
@@ -263,41 +274,6 @@ impl Rollups {
     }
 }
 
-/// The rollups of the minutes of these batches, which must have the shape of [`table::schema()`], in order of time. What
-/// a store writes beside a file of flows: all files together give what one pass over all flows gives.
-#[must_use]
-pub fn rollups_of(batches: &[RecordBatch], limits: &RollupLimits) -> Vec<Rollup> {
-    let mut state = State::default();
-    for batch in batches {
-        state.add(batch, 0..batch.num_rows(), limits);
-    }
-    let rollup = |(minute, slice): (&i64, &Slice)| {
-        write::rollup(Period::Minute, minute.saturating_mul(MINUTE_US), slice, &state.names)
-    };
-    state.minutes.iter().map(rollup).collect()
-}
-
-impl RollupView {
-    /// Rollups of a period, in order of time; several may be of one slice.
-    #[must_use]
-    pub fn rollups(&self, period: Period) -> &[Arc<Rollup>] {
-        &self.rollups[period as usize]
-    }
-
-    /// Rollups whose slices start in this range of microseconds since the Unix epoch.
-    pub(crate) fn starting_in(&self, period: Period, range: &Range<i64>) -> impl Iterator<Item = &Arc<Rollup>> {
-        let rollups = self.rollups(period);
-        let first = rollups.partition_point(|rollup| rollup.start_us < range.start);
-        let last = rollups.partition_point(|rollup| rollup.start_us < range.end);
-        rollups[first..last.max(first)].iter()
-    }
-
-    /// Start of the first slice of a period since which nothing is missing, in microseconds since the Unix epoch.
-    pub(crate) const fn whole_since_us(&self, period: Period) -> i64 {
-        self.whole_since_us[period as usize]
-    }
-}
-
 impl Default for State {
     fn default() -> Self {
         Self {
@@ -307,7 +283,12 @@ impl Default for State {
             sealed: [BTreeMap::new(), BTreeMap::new()],
             sealed_bytes: [0; 2],
             whole_since: [i64::MIN; 2],
+            from_seq: 0,
             end_seq: 0,
+            seen_seq: 0,
+            files: Arc::default(),
+            reader: None,
+            generation: 0,
             calls: 0,
             stats: RollupStats::default(),
         }
@@ -315,6 +296,27 @@ impl Default for State {
 }
 
 impl State {
+    /// Notes the files of a snapshot, and forgets the counts of rows that are in files now. Rows that came after those
+    /// are counted once more, which is some ten thousand each few minutes.
+    fn meet(&mut self, snapshot: &Snapshot) {
+        if snapshot.generation() < self.generation {
+            return;
+        }
+        self.generation = snapshot.generation();
+        let Some(reader) = snapshot.reader() else { return };
+        self.files = snapshot.files().clone();
+        self.reader = Some(reader.clone());
+        if snapshot.published() > self.from_seq {
+            self.from_seq = snapshot.published();
+            self.end_seq = self.from_seq;
+            (self.minutes, self.hours) = (BTreeMap::new(), BTreeMap::new());
+            (self.sealed, self.sealed_bytes) = ([BTreeMap::new(), BTreeMap::new()], [0; 2]);
+            self.whole_since = [i64::MIN; 2];
+        }
+        // Numbers that are left out are those of rows the log could not give back.
+        self.end_seq = self.end_seq.max(snapshot.first_seq());
+    }
+
     /// Rows have left before they were counted: nothing up to the oldest row held is whole.
     fn miss(&mut self, snapshot: &Snapshot) {
         self.stats.flows_missed += snapshot.first_seq() - self.end_seq;
@@ -328,7 +330,6 @@ impl State {
     }
 
     fn add(&mut self, batch: &RecordBatch, rows: Range<usize>, limits: &RollupLimits) {
-        self.stats.flows_seen += as_u64(rows.len());
         let call = (self.calls, limits.rows_max);
         Adder::open(batch).add(rows, &mut self.minutes, &mut self.names, call);
     }
@@ -393,12 +394,5 @@ impl State {
                 self.stats.evicted += 1;
             }
         }
-    }
-}
-
-impl RollupView {
-    /// Whether no flow of these rollups was folded.
-    pub(crate) fn is_exact<'a>(mut rollups: impl Iterator<Item = &'a Arc<Rollup>>) -> bool {
-        rollups.all(|rollup| rollup.overflowed == 0)
     }
 }

@@ -19,6 +19,10 @@ pub struct Snapshot {
     pub(crate) first_seq: u64,
     pub(crate) end_seq: u64,
     pub(crate) rows: u64,
+    /// Rows before this one are, or were, in files, whether they are in memory or not.
+    pub(crate) published: u64,
+    /// Counts snapshots of one index.
+    pub(crate) generation: u64,
     /// All files, also those whose rows are still in memory.
     pub(crate) files: Arc<Vec<Arc<FileEntry>>>,
     pub(crate) reader: Option<Arc<Files>>,
@@ -48,6 +52,22 @@ impl Snapshot {
             let chunk = |group| Chunk::new(files.clone(), entry.clone(), group);
             (0..entry.groups.len()).map(chunk)
         })
+    }
+
+    pub(crate) const fn published(&self) -> u64 {
+        self.published
+    }
+
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) const fn files(&self) -> &Arc<Vec<Arc<FileEntry>>> {
+        &self.files
+    }
+
+    pub(crate) const fn reader(&self) -> Option<&Arc<Files>> {
+        self.reader.as_ref()
     }
 
     /// Whether rows that leave the memory stay in files.

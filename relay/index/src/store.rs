@@ -122,6 +122,8 @@ impl Store {
             first_seq: self.first_seq,
             end_seq: self.end_seq,
             rows: self.rows,
+            published: self.published,
+            generation: 0,
             files: files.clone(),
             reader: reader.cloned(),
         }

@@ -27,7 +27,7 @@ use records::{BatchRecord, FORMAT, Head, LossForm, LossesRecord};
 
 pub(crate) use records::{LineForm, NodeForm, StateRecord};
 pub use replay::{Damage, DamageKind};
-pub(crate) use replay::{Entry, Logged, replay};
+pub(crate) use replay::{Entry, Later, Logged, look_through, replay};
 
 /// First bytes of a file.
 const MAGIC: &[u8; 8] = b"WEIRLOG1";
@@ -120,15 +120,15 @@ impl Wal {
         }
     }
 
-    /// Notes a batch; it is in the log after the next [`Wal::commit`].
+    /// Notes a batch and the time of its newest row; it is in the log after the next [`Wal::commit`].
     pub(crate) fn put_batch(
         &mut self,
-        origin: &crate::BatchOrigin,
+        (origin, newest): (&crate::BatchOrigin, Option<Timestamp>),
         losses: &[LossRecord],
         first_seq: u64,
         batch: &RecordBatch,
     ) {
-        let record = BatchRecord::of(origin, losses, first_seq, as_u64(batch.num_rows()));
+        let record = BatchRecord::of((origin, newest), losses, first_seq, as_u64(batch.num_rows()));
         let head = json(&record);
         self.scratch.clear();
         self.scratch.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes());

@@ -12,7 +12,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ScalarValue, Statistics};
 use datafusion::datasource::source::{DataSource, DataSourceExec};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::projection::ProjectionExprs;
@@ -23,7 +23,7 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use futures::stream;
-use relay_index::{Period, Rollup, RollupKind, RollupView};
+use relay_index::{Period, Rollup, RollupFile, RollupKind, RollupView};
 
 /// Tables: name, what it counts, how finely.
 pub(crate) const TABLES: [(&str, RollupKind, Period); 6] = [
@@ -43,13 +43,22 @@ const TIME: &str = "time";
 pub(crate) struct RollupTable {
     name: &'static str,
     kind: RollupKind,
+    period: Period,
     rollups: Vec<Arc<Rollup>>,
+    files: Vec<RollupFile>,
 }
 
 impl RollupTable {
     pub(crate) fn new(name: &'static str, kind: RollupKind, period: Period, view: &RollupView) -> Self {
-        Self { name, kind, rollups: view.rollups(period).to_vec() }
+        Self { name, kind, period, rollups: view.rollups(period).to_vec(), files: view.files().to_vec() }
     }
+}
+
+/// What a partition reads: rows in memory, or the counts beside a file, which are read when it is their turn.
+#[derive(Clone, Debug)]
+enum Part {
+    Hot(RecordBatch),
+    Cold(RollupFile),
 }
 
 #[async_trait]
@@ -75,23 +84,40 @@ impl TableProvider for RollupTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let range = filters.iter().fold(i64::MIN..=i64::MAX, narrow);
-        let kept = self.rollups.iter().filter(|rollup| range.contains(&rollup.start().0.div_euclid(1_000)));
-        let batches: Vec<RecordBatch> =
-            kept.map(|rollup| rollup.batch(self.kind).clone()).filter(|batch| batch.num_rows() > 0).collect();
-        let read = batches.len();
-        let partitions = state.config().target_partitions().min(read).max(1);
+        let kept = self.rollups.iter().filter(|rollup| range.contains(&start_us(rollup)));
+        let batches = kept.map(|rollup| rollup.batch(self.kind)).filter(|batch| batch.num_rows() > 0);
+        let mut all: Vec<Part> = batches.cloned().map(Part::Hot).collect();
+        let slices = all.len();
+        let starts = *range.start()..range.end().saturating_add(1);
+        all.extend(self.files.iter().filter(|file| file.meets(self.period, &starts)).cloned().map(Part::Cold));
+        let read = (slices, all.len() - slices);
+        let partitions = state.config().target_partitions().min(all.len()).max(1);
         let mut parts = vec![Vec::new(); partitions];
-        for (i, batch) in batches.into_iter().enumerate() {
-            let batch = projection.map_or(Ok(batch.clone()), |columns| batch.project(columns))?;
-            parts[i % partitions].push(batch);
+        for (i, part) in all.into_iter().enumerate() {
+            parts[i % partitions].push(part);
         }
         let schema = match projection {
             Some(columns) => Arc::new(self.schema().project(columns)?),
             None => self.schema(),
         };
-        let source = RollupSource { name: self.name, of: self.rollups.len(), read, parts, schema, fetch: limit };
+        let source = RollupSource {
+            name: self.name,
+            kind: self.kind,
+            period: self.period,
+            of: (self.rollups.len(), self.files.len()),
+            read,
+            range,
+            parts,
+            projection: projection.cloned(),
+            schema,
+            fetch: limit,
+        };
         Ok(DataSourceExec::from_data_source(source))
     }
+}
+
+fn start_us(rollup: &Rollup) -> i64 {
+    rollup.start().0.div_euclid(1_000)
 }
 
 /// Narrows a range of microseconds to what a filter lets through.
@@ -140,35 +166,67 @@ fn micros(expr: &Expr) -> Option<i64> {
     }
 }
 
-/// The batches of slices that are read.
+/// The slices that are read.
 #[derive(Clone, Debug)]
 struct RollupSource {
     name: &'static str,
-    /// Rollups there are, and those read.
-    of: usize,
-    read: usize,
-    parts: Vec<Vec<RecordBatch>>,
+    kind: RollupKind,
+    period: Period,
+    /// Slices in memory and files there are, and those read.
+    of: (usize, usize),
+    read: (usize, usize),
+    /// Starts of the slices asked for, in microseconds since the Unix epoch.
+    range: RangeInclusive<i64>,
+    parts: Vec<Vec<Part>>,
+    projection: Option<Vec<usize>>,
     schema: SchemaRef,
     fetch: Option<usize>,
+}
+
+impl RollupSource {
+    /// The batches of a part.
+    fn batches(&self, part: &Part) -> Vec<RecordBatch> {
+        match part {
+            Part::Hot(batch) => vec![batch.clone()],
+            Part::Cold(file) => {
+                let rollups = file.read(self.period);
+                let kept = rollups.iter().filter(|rollup| self.range.contains(&start_us(rollup)));
+                kept.map(|rollup| rollup.batch(self.kind).clone()).collect()
+            }
+        }
+    }
+
+    fn projected(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        Ok(self.projection.as_ref().map_or_else(|| Ok(batch.clone()), |columns| batch.project(columns))?)
+    }
 }
 
 impl DataSource for RollupSource {
     fn open(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let mut left = self.fetch.unwrap_or(usize::MAX);
-        let batches: Vec<Result<RecordBatch, DataFusionError>> = self.parts[partition]
-            .iter()
-            .map_while(|batch| {
-                let rows = batch.num_rows().min(left);
-                left -= rows;
-                (rows > 0).then(|| Ok(batch.slice(0, rows)))
-            })
-            .collect();
-        let stream = RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter(batches));
+        let source = self.clone();
+        let parts = self.parts[partition].clone();
+        // One file's counts are in memory at a time, as far as nothing else keeps them.
+        let batches = parts.into_iter().flat_map({
+            let source = source.clone();
+            move |part| source.batches(&part)
+        });
+        let limited = batches.map_while(move |batch| {
+            let rows = batch.num_rows().min(left);
+            left -= rows;
+            (rows > 0 || left > 0).then(|| batch.slice(0, rows))
+        });
+        let projected = limited.map(move |batch| source.projected(&batch));
+        let stream = RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter(projected));
         Ok(Box::pin(cooperative(stream)))
     }
 
     fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, slices={} of {}", self.name, self.read, self.of)
+        write!(f, "{}, slices={} of {}", self.name, self.read.0, self.of.0)?;
+        if self.of.1 > 0 {
+            write!(f, ", files={} of {}", self.read.1, self.of.1)?;
+        }
+        Ok(())
     }
 
     fn output_partitioning(&self) -> Partitioning {
@@ -189,8 +247,14 @@ impl DataSource for RollupSource {
             Some(partition) => std::slice::from_ref(&self.parts[partition]),
         };
         let mut statistics = Statistics::new_unknown(&self.schema);
-        let rows = parts.iter().flatten().map(RecordBatch::num_rows).sum();
-        statistics.num_rows = if self.fetch.is_none() { Precision::Exact(rows) } else { Precision::Inexact(rows) };
+        let rows = |part: &Part| if let Part::Hot(batch) = part { Some(batch.num_rows()) } else { None };
+        let hot: Option<usize> = parts.iter().flatten().map(rows).sum();
+        statistics.num_rows = match hot {
+            Some(rows) if self.fetch.is_none() => Precision::Exact(rows),
+            Some(rows) => Precision::Inexact(rows),
+            // What files have is known once they are read.
+            None => Precision::Absent,
+        };
         Ok(Arc::new(statistics))
     }
 

@@ -44,6 +44,8 @@ pub(crate) fn next_job(entries: &[Arc<FileEntry>], first_seq: u64, until: Timest
     let mut hours: BTreeMap<&str, Vec<&Arc<FileEntry>>> = BTreeMap::new();
     let ready = |entry: &&Arc<FileEntry>| {
         entry.level == 0
+            // A later version may have columns that this one would lose.
+            && entry.schema_version <= SCHEMA_VERSION
             && entry.end_seq <= first_seq
             && entry.time_range().1 < until
             && Timestamp(entry.written) < until
@@ -88,11 +90,15 @@ impl Files {
         let batches: Vec<&RecordBatch> = segments.iter().map(Segment::batch).collect();
         let picks = by_conversation(segments)?;
         let mut writer = FileWriter::new(namer.relay(), 1)?;
+        let mut counter = self.counter();
         for picks in picks.chunks(MAX_BATCH_ROWS) {
-            writer.add(&gather(&batches, picks).map_err(io::Error::other)?)?;
+            let batch = gather(&batches, picks).map_err(io::Error::other)?;
+            counter.add(&batch);
+            writer.add(&batch)?;
         }
         let path = format!("{}/{}.parquet", job.folder, namer.draw(now)?);
         let inputs = &job.inputs;
+        let rollup = Some(self.put_rollups(&path, as_u64(picks.len()), &counter)?);
         let (entry, bytes) = writer.finish(|groups| FileEntry {
             path: path.clone(),
             bytes: 0,
@@ -107,12 +113,14 @@ impl Files {
             written: inputs.iter().map(|entry| entry.written).max().unwrap_or(now.0),
             groups: groups.into(),
             inputs: inputs.iter().map(|entry| entry.path.clone()).collect(),
+            rollup,
         })?;
         let rows: u64 = inputs.iter().map(|entry| entry.rows).sum();
         if entry.rows != rows {
+            drop(self.delete_rollups(&path));
             return Err(io::Error::other(format!("{} rows became {} on their way", rows, entry.rows)));
         }
-        self.place().put(&path, bytes)?;
+        self.place().put(&path, bytes).inspect_err(|_| drop(self.delete(&path)))?;
         // Read back before the inputs may go.
         let written =
             super::Footer::read(self.place(), &path, entry.bytes).map_err(|error: ReadError| io::Error::other(error));

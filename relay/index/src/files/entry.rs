@@ -34,6 +34,20 @@ pub(crate) struct FileEntry {
     /// Files that this one stands for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) inputs: Vec<String>,
+    /// What is known of the counts beside it; `None` in stores of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rollup: Option<RollupEntry>,
+}
+
+/// The counts of a file's rows, in a file of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RollupEntry {
+    pub(crate) bytes: u64,
+    /// Bytes of its footer, with which it ends, and their CRC-32C. The footer has those of the rest.
+    pub(crate) footer: u64,
+    pub(crate) sum: u32,
+    /// Rows of its tables of edges, by minute and by hour.
+    pub(crate) edges: [u64; 2],
 }
 
 /// One row group: rows, time of the oldest and of the newest row in nanoseconds.
@@ -66,7 +80,13 @@ impl FileEntry {
             written: 0,
             groups: Arc::default(),
             inputs: Vec::new(),
+            rollup: None,
         }
+    }
+
+    /// Bytes of the file and of the counts beside it.
+    pub(crate) fn all_bytes(&self) -> u64 {
+        self.bytes.saturating_add(self.rollup.map_or(0, |rollup| rollup.bytes))
     }
 
     /// Time of the oldest and of the newest row.

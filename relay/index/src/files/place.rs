@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -27,12 +28,16 @@ pub(crate) struct Remote {
     store: Arc<dyn ObjectStore>,
     prefix: Key,
     work: SyncSender<Work>,
+    timeout: Duration,
 }
 
 type Work = Box<dyn FnOnce(&tokio::runtime::Runtime) + Send>;
 
 /// Calls that wait for the thread of an object store.
 const CALLS_MAX: usize = 64;
+/// Time for a call, with all that the client tries again by itself. A store that never answers must not hold up its
+/// caller for ever.
+const CALL_TIMEOUT: Duration = Duration::from_secs(240);
 
 impl Remote {
     /// Opens a store by its URL, with credentials from the environment (`AWS_*`).
@@ -41,6 +46,11 @@ impl Remote {
         let (store, prefix) =
             object_store::parse_url_opts(&parsed, std::env::vars().map(|(k, v)| (k.to_ascii_lowercase(), v)))
                 .map_err(io::Error::other)?;
+        Self::over(Arc::from(store), prefix, CALL_TIMEOUT)
+    }
+
+    /// A place in an object store, each call of which may take so long.
+    pub(crate) fn over(store: Arc<dyn ObjectStore>, prefix: Key, timeout: Duration) -> io::Result<Self> {
         let (work, jobs) = sync_channel::<Work>(CALLS_MAX);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         std::thread::Builder::new().name("object-store".to_owned()).spawn(move || {
@@ -48,7 +58,7 @@ impl Remote {
                 job(&runtime);
             }
         })?;
-        Ok(Self { store: Arc::from(store), prefix, work })
+        Ok(Self { store, prefix, work, timeout })
     }
 
     /// Runs a call to its end.
@@ -58,16 +68,18 @@ impl Remote {
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
         let (answer, answered) = sync_channel(1);
-        let store = Arc::clone(&self.store);
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
         let job: Work = Box::new(move |runtime| {
             runtime.spawn(async move {
                 // The caller waits for the answer, so it is there to take it.
-                drop(answer.send(call(store).await));
+                drop(answer.send(tokio::time::timeout(timeout, call(store)).await));
             });
         });
         let gone = || io::Error::other("the thread of the object store has ended");
         self.work.send(job).map_err(|_| gone())?;
-        answered.recv().map_err(|_| gone())?.map_err(to_io)
+        let late =
+            |_| io::Error::new(io::ErrorKind::TimedOut, format!("the object store did not answer in {timeout:?}"));
+        answered.recv().map_err(|_| gone())?.map_err(late)?.map_err(to_io)
     }
 
     fn key(&self, path: &str) -> Key {

@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use table::schema::{COLUMNS, ColumnKind};
 use table::{Col, MAX_BATCH_ROWS, SchemaError};
@@ -82,7 +82,7 @@ impl Footer {
         let metadata = loop {
             let range = length - wanted..length;
             let bytes = place.read(path, std::slice::from_ref(&range)).map_err(io)?.pop().unwrap_or_default();
-            let chunks = Chunks { length, parts: vec![(range, bytes)] };
+            let chunks = Chunks::end_of(length, bytes);
             match ParquetMetaDataReader::new().parse_and_finish(&chunks) {
                 Ok(metadata) => break metadata,
                 // The footer says how long it is in the bytes that are always there.
@@ -98,12 +98,8 @@ impl Footer {
 
     fn of(path: &str, metadata: ParquetMetaData) -> Result<Self, ReadError> {
         let damaged = |problem: String| ReadError::Damaged { path: path.to_owned(), problem };
-        let values = metadata.file_metadata().key_value_metadata();
-        let value = |key: &str| {
-            let found = values?.iter().find(|value| value.key == key);
-            found.and_then(|found| found.value.as_deref())
-        };
-        let about = value(ABOUT_KEY).ok_or_else(|| damaged(format!("its footer has no {ABOUT_KEY}")))?;
+        let about =
+            footer_text(&metadata, ABOUT_KEY).ok_or_else(|| damaged(format!("its footer has no {ABOUT_KEY}")))?;
         let about: About =
             serde_json::from_str(about).map_err(|error| damaged(format!("{ABOUT_KEY} cannot be read: {error}")))?;
         if about.format > FORMAT {
@@ -118,7 +114,7 @@ impl Footer {
         if !fits {
             return Err(damaged("its row groups are not those its footer describes".to_owned()));
         }
-        let names = value(NAMES_KEY).and_then(Names::read);
+        let names = footer_text(&metadata, NAMES_KEY).and_then(Names::read);
         let metadata = Arc::new(metadata);
         let parquet = |error: ParquetError| damaged(error.to_string());
         let inferred = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new()).map_err(parquet)?;
@@ -201,13 +197,8 @@ impl Footer {
     fn fetch(&self, place: &Place, group: usize, leaves: &[usize]) -> Result<Chunks, ReadError> {
         let damaged = |problem: String| ReadError::Damaged { path: self.path.clone(), problem };
         let columns = self.metadata.row_group(group).columns();
-        let ranges: Vec<Range<u64>> = leaves
-            .iter()
-            .map(|leaf| {
-                let (start, length) = columns[*leaf].byte_range();
-                start..start.saturating_add(length)
-            })
-            .collect();
+        let ranges = leaves.iter().map(|leaf| range_of(&columns[*leaf])).collect::<Option<Vec<_>>>();
+        let ranges = ranges.ok_or_else(|| damaged("a column lies before the file".to_owned()))?;
         let parts = place.read(&self.path, &ranges).map_err(|source| {
             if source.kind() == io::ErrorKind::UnexpectedEof {
                 return damaged("it is shorter than its footer says".to_owned());
@@ -222,6 +213,19 @@ impl Footer {
         }
         Ok(Chunks { length: u64::MAX, parts: ranges.into_iter().zip(parts).collect() })
     }
+}
+
+/// Bytes of a column of a row group; `None` where its footer is damaged, of which parquet's own function makes a panic.
+pub(super) fn range_of(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let start = u64::try_from(start).ok()?;
+    Some(start..start.checked_add(u64::try_from(column.compressed_size()).ok()?)?)
+}
+
+/// Text of a footer under a key.
+pub(super) fn footer_text<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+    let found = metadata.file_metadata().key_value_metadata()?.iter().find(|value| value.key == key);
+    found.and_then(|found| found.value.as_deref())
 }
 
 fn select(rows: &[u16], total: usize) -> RowSelection {
@@ -299,12 +303,22 @@ fn dictionary(value: ArrayRef) -> ArrayRef {
 
 /// Parts of a file, as parquet reads them.
 #[derive(Clone, Debug)]
-struct Chunks {
+pub(super) struct Chunks {
     length: u64,
     parts: Vec<(Range<u64>, Bytes)>,
 }
 
 impl Chunks {
+    /// One part of a file.
+    pub(super) fn of(range: Range<u64>, bytes: Bytes) -> Self {
+        Self { length: u64::MAX, parts: vec![(range, bytes)] }
+    }
+
+    /// The end of a file of this length.
+    pub(super) fn end_of(length: u64, bytes: Bytes) -> Self {
+        Self { length, parts: vec![(length.saturating_sub(bytes.len() as u64)..length, bytes)] }
+    }
+
     /// Bytes of the footer with its end, as its last bytes say.
     fn footer_length(&self) -> Option<u64> {
         let tail = self.bytes(self.length.checked_sub(8)?, 4)?;

@@ -45,7 +45,7 @@ impl Files {
         let unknown: Vec<&String> = there.iter().filter(|path| !known.contains(path.as_str())).collect();
         let mut strays = Vec::new();
         for path in unknown {
-            strays.extend(self.look_at(path)?);
+            strays.extend(self.look_at(path, recovered.rebuilt)?);
         }
         let (adopted, left) = settle(strays, &catalog, recovered.rebuilt);
         if !adopted.is_empty() || recovered.rebuilt {
@@ -53,9 +53,10 @@ impl Files {
             catalog.step(adopted, Vec::new(), published)?;
         }
         for entry in left {
-            self.place.delete(&entry.path)?;
+            self.delete(&entry.path)?;
             recovered.deleted += 1;
         }
+        self.delete_stray_rollups(relay, catalog.entries())?;
         let there: HashSet<&str> = there.iter().map(String::as_str).collect();
         for entry in catalog.entries().iter().filter(|entry| !there.contains(entry.path.as_str())) {
             self.note_missing(entry);
@@ -64,11 +65,15 @@ impl Files {
     }
 
     /// What a file says of itself; `None` where it is damaged and was set aside, or is of a later version.
-    fn look_at(&self, path: &str) -> io::Result<Option<FileEntry>> {
+    fn look_at(&self, path: &str, rebuilding: bool) -> io::Result<Option<FileEntry>> {
         let bytes = self.place.length(path)?;
         match Footer::read(&self.place, path, bytes) {
             Ok(footer) => Ok(Some(FileEntry { path: path.to_owned(), bytes, ..footer.about().entry.clone() })),
             Err(ReadError::Io { source, .. }) => Err(source),
+            // A catalogue without it would tell the later version to delete it.
+            Err(error @ ReadError::Later { .. }) if rebuilding => {
+                Err(io::Error::other(format!("the catalogue is lost, and {error} once, which makes it again")))
+            }
             Err(error) => {
                 self.meet_trouble(&FileEntry::unknown(path, bytes), &error);
                 Ok(None)
@@ -89,18 +94,75 @@ impl Files {
 /// what a finished step replaced or took away, what an unfinished compaction wrote, and parts of an unfinished run,
 /// whose rows are in the log. Where the catalogue is lost, old runs may miss hours that expired or were compacted.
 fn settle(strays: Vec<FileEntry>, catalog: &Catalog, lost: bool) -> (Vec<FileEntry>, Vec<FileEntry>) {
-    let replaced: HashSet<String> = strays.iter().flat_map(|entry| entry.inputs.iter().cloned()).collect();
-    let sealed = || strays.iter().filter(|entry| entry.level == 0);
-    let mut parts: BTreeMap<(u64, u64), u32> = BTreeMap::new();
-    for entry in sealed() {
-        *parts.entry((entry.first_seq, entry.end_seq)).or_default() += 1;
-    }
-    let newest = sealed().map(|entry| entry.end_seq).max().unwrap_or_default();
-    let whole = |entry: &FileEntry| parts.get(&(entry.first_seq, entry.end_seq)) == Some(&entry.parts);
-    let belongs = |entry: &FileEntry| match entry.level {
-        0 if lost => !replaced.contains(&entry.path) && (entry.end_seq < newest || whole(entry)),
-        0 => entry.first_seq >= catalog.published() && whole(entry),
-        _ => lost,
+    let compacted = compactions(&strays);
+    let replaced: HashSet<&str> = compacted.iter().flat_map(|entry| &entry.inputs).map(String::as_str).collect();
+    let runs = runs(&strays);
+    let newest = runs.keys().map(|run| run.end_seq).max().unwrap_or_default();
+    let tried_again = tried_again(&runs);
+    let belongs = |entry: &FileEntry| {
+        let run = Run::of(entry);
+        let whole = runs.get(&run) == Some(&entry.parts);
+        match entry.level {
+            0 if lost => {
+                !replaced.contains(entry.path.as_str())
+                    && !tried_again.contains(&run)
+                    && (entry.end_seq < newest || whole)
+            }
+            0 => entry.first_seq >= catalog.published() && whole && !tried_again.contains(&run),
+            _ => lost && compacted.iter().any(|kept| kept.path == entry.path),
+        }
     };
-    strays.iter().cloned().partition(belongs)
+    let belong: Vec<bool> = strays.iter().map(belongs).collect();
+    let (adopted, left): (Vec<_>, Vec<_>) = strays.into_iter().zip(belong).partition(|(_, belongs)| *belongs);
+    let entries = |pairs: Vec<(FileEntry, bool)>| pairs.into_iter().map(|(entry, _)| entry).collect();
+    (entries(adopted), entries(left))
+}
+
+/// One try to write a run of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Run {
+    first_seq: u64,
+    end_seq: u64,
+    written: i64,
+}
+
+impl Run {
+    const fn of(entry: &FileEntry) -> Self {
+        Self { first_seq: entry.first_seq, end_seq: entry.end_seq, written: entry.written }
+    }
+}
+
+/// Runs as they were sealed, and how many files of each are there.
+fn runs(strays: &[FileEntry]) -> BTreeMap<Run, u32> {
+    let mut runs: BTreeMap<Run, u32> = BTreeMap::new();
+    for entry in strays.iter().filter(|entry| entry.level == 0) {
+        *runs.entry(Run::of(entry)).or_default() += 1;
+    }
+    runs
+}
+
+/// Tries after which there was another: an object store may have taken files though it said that it failed. Runs do not
+/// overlap otherwise, and a later try has all rows of the one before.
+fn tried_again(runs: &BTreeMap<Run, u32>) -> HashSet<Run> {
+    let overlaps = |run: &&Run| {
+        runs.keys()
+            .any(|other| other.first_seq < run.end_seq && run.first_seq < other.end_seq && other.written > run.written)
+    };
+    runs.keys().filter(overlaps).copied().collect()
+}
+
+/// Compacted files, of each the last try.
+fn compactions(strays: &[FileEntry]) -> Vec<FileEntry> {
+    let mut compacted: Vec<&FileEntry> = strays.iter().filter(|entry| entry.level > 0).collect();
+    // Names of one relay sort in the order they were given.
+    compacted.sort_by(|a, b| b.path.rsplit('/').next().cmp(&a.path.rsplit('/').next()));
+    let mut taken: HashSet<&str> = HashSet::new();
+    let mut kept = Vec::new();
+    for entry in compacted {
+        if entry.inputs.iter().all(|input| !taken.contains(input.as_str())) {
+            taken.extend(entry.inputs.iter().map(String::as_str));
+            kept.push(entry.clone());
+        }
+    }
+    kept
 }

@@ -52,11 +52,15 @@ impl Files {
     ) -> io::Result<FileEntry> {
         let batches: Vec<_> = run.iter().map(|segment| segment.batch()).collect();
         let mut writer = FileWriter::new(namer.relay(), 0)?;
+        let mut counter = self.counter();
         for picks in picks.chunks(MAX_BATCH_ROWS) {
-            writer.add(&gather(&batches, picks).map_err(io::Error::other)?)?;
+            let batch = gather(&batches, picks).map_err(io::Error::other)?;
+            counter.add(&batch);
+            writer.add(&batch)?;
         }
         let newest = picks.last().map(|pick| time(run, *pick)).unwrap_or_default();
         let path = format!("{}/{}.parquet", folder_of(newest), namer.draw(now)?);
+        let rollup = Some(self.put_rollups(&path, picks.len() as u64, &counter)?);
         let (entry, bytes) = writer.finish(|groups: Vec<GroupEntry>| FileEntry {
             path: path.clone(),
             bytes: 0,
@@ -70,15 +74,17 @@ impl Files {
             written: now.0,
             groups: groups.into(),
             inputs: Vec::new(),
+            rollup,
         })?;
-        self.place.put(&path, bytes)?;
+        // It may be there though the store says that it failed.
+        self.place.put(&path, bytes).inspect_err(|_| drop(self.delete(&path)))?;
         Ok(entry)
     }
 
     /// Deletes files that are in no catalogue. One that cannot be deleted is found at the next start.
     pub(crate) fn forget(&self, entries: &[FileEntry]) {
         for entry in entries {
-            drop(self.place.delete(&entry.path));
+            drop(self.delete(&entry.path));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! pods that are in them. A row group is one batch of the flow table.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -159,6 +160,29 @@ impl FileWriter {
         };
         let groups = self.writer.flushed_row_groups().iter();
         groups.map(|group| group.columns().iter().map(|column| sum(column.byte_range())).collect()).collect()
+    }
+}
+
+/// Writes rows into a Parquet file outside of a store, one row group in memory at a time.
+pub(crate) struct PlainWriter(ArrowWriter<File>);
+
+impl PlainWriter {
+    pub(crate) fn new(file: File) -> io::Result<Self> {
+        let options = ArrowWriterOptions::new().with_properties(properties(1)).with_skip_arrow_metadata(true);
+        Ok(Self(ArrowWriter::try_new_with_options(file, writer_schema(), options)?))
+    }
+
+    /// Adds a row group: rows of the flow table, at least one.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        self.0.write(&for_file(batch)?)?;
+        Ok(self.0.flush()?)
+    }
+
+    /// Ends the file and forces it to the disk.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        let version = KeyValue::new(VERSION_KEY.to_owned(), SCHEMA_VERSION.to_string());
+        self.0.append_key_value_metadata(version);
+        self.0.into_inner()?.sync_all()
     }
 }
 

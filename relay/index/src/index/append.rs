@@ -132,7 +132,8 @@ impl Index {
                 end_seq = segment.end_seq();
             }
             now = now.max(job.origin.received);
-            log.put_batch(&job.origin, &job.losses, first_seq, batch);
+            let newest = if let Plan::Take(segment) = plan { Some(segment.time_range().1) } else { None };
+            log.put_batch((&job.origin, newest), &job.losses, first_seq, batch);
         }
         if log.pending_bytes() == 0 {
             return Ok(());
@@ -168,10 +169,11 @@ impl Writer {
     /// Takes a batch that is in the log.
     pub(super) fn take(&mut self, job: &Incoming, segment: Option<Segment>) -> Appended {
         let rows = segment.as_ref().map_or(0, Segment::rows);
+        let newest = segment.as_ref().map(|segment| segment.time_range().1);
         if let Some(segment) = segment {
             self.store.append(segment, job.origin.received);
         }
-        self.nodes.took(&job.origin, as_u64(rows));
+        self.nodes.took(&job.origin, as_u64(rows), newest);
         self.record_losses(&job.origin.node, &job.losses);
         Appended { repeated: false, rows, acknowledged: job.origin.sequence }
     }

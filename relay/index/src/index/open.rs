@@ -11,7 +11,7 @@ use super::{Incoming, Index, Writer};
 use crate::files::{Catalog, Files, Place, Remote};
 use crate::home::{Home, HomeError};
 use crate::names::Namer;
-use crate::wal::{Damage, Entry, Logged, Wal, replay};
+use crate::wal::{Damage, Entry, Later, Logged, Wal, replay};
 use crate::{Config, ConfigError, Rollups, Segment, StoreConfig};
 
 /// A store that cannot be opened.
@@ -31,6 +31,17 @@ pub enum OpenError {
         /// Why not.
         #[source]
         source: io::Error,
+    },
+    /// A later version wrote a part of the log.
+    #[error(
+        "{path:?} was written by a later version of weir ({what}): start that version, or move the file away and miss the \
+         flows in it"
+    )]
+    LaterLog {
+        /// File of the log; it is as it was.
+        path: PathBuf,
+        /// What is later.
+        what: String,
     },
     /// The files or their catalogue cannot be read.
     #[error("cannot read the files of the store at {place}")]
@@ -95,15 +106,23 @@ impl Index {
     /// # Errors
     /// A limit is too small, the folder cannot be used, or what is in it cannot be read.
     pub fn open(config: Config, store: StoreConfig) -> Result<(Self, Recovery), OpenError> {
+        let place = match &store.url {
+            Some(url) => {
+                let files_error = |source| OpenError::Files { place: url.clone(), source };
+                Place::Store(Remote::open(url).map_err(files_error)?)
+            }
+            None => Place::Folder(store.folder.clone()),
+        };
+        Self::open_at(config, store, place)
+    }
+
+    /// The same with the files at this place.
+    pub(super) fn open_at(config: Config, store: StoreConfig, place: Place) -> Result<(Self, Recovery), OpenError> {
         config.check()?;
         let home = Home::open(&store.folder)?;
         let place_name = store.url.clone().unwrap_or_else(|| store.folder.display().to_string());
         let files_error = |source| OpenError::Files { place: place_name.clone(), source };
-        let place = match &store.url {
-            Some(url) => Place::Store(Remote::open(url).map_err(files_error)?),
-            None => Place::Folder(home.root().to_owned()),
-        };
-        let files = Arc::new(Files::new(place));
+        let files = Arc::new(Files::new(place, config.rollups.clone()));
         let (catalog, recovered) = files.recover(home.root(), home.relay()).map_err(files_error)?;
         let rollups = Rollups::new(config.rollups.clone());
         let mut writer = Writer::new(config);
@@ -122,6 +141,9 @@ impl Index {
         let published = catalog.published();
         let mut take = |entry: Entry<'_>| writer.replay(entry, published, &mut recovery);
         let replayed = replay(&log_folder, home.relay(), &mut take).map_err(log_error)?;
+        if let Some(Later { path, what }) = replayed.later {
+            return Err(OpenError::LaterLog { path, what });
+        }
         recovery.log_bytes = replayed.bytes;
         recovery.damages = replayed.damages;
         recovery.troubles = files.troubles().into_iter().map(|trouble| trouble.problem).collect();
@@ -175,7 +197,7 @@ impl Writer {
         let rows = logged.end_seq() - logged.first_seq();
         if rows == 0 || logged.end_seq() <= published {
             recovery.batches_published += u64::from(rows > 0);
-            self.nodes.took(&origin, rows);
+            self.nodes.took(&origin, rows, logged.newest());
             self.record_losses(&origin.node, &logged.losses());
             return true;
         }

@@ -32,7 +32,7 @@ impl Index {
             if now >= *left && now.since(*left) < grace {
                 return Ok(());
             }
-            durable.files.place().delete(path)?;
+            durable.files.delete(path)?;
             keeping.leaving.remove(0);
         }
         Ok(())
@@ -49,22 +49,35 @@ impl Keeping {
 /// Path and rows of the files that have to go.
 fn expired<'a>(entries: impl Iterator<Item = &'a FileEntry>, durable: &Durable, now: Timestamp) -> Vec<(String, u64)> {
     let oldest_kept = now.before(durable.config.keep);
-    let mut entries: Vec<&FileEntry> = entries.collect();
-    entries.sort_by_key(|entry| (place_of(entry), entry.first_seq));
-    let mut bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
+    let mut entries = with_age(entries.collect());
+    entries.sort_by_key(|(written, entry)| (place_of(*written, entry), entry.first_seq));
+    let mut bytes: u64 = entries.iter().map(|(_, entry)| entry.all_bytes()).sum();
     // A file grows old from the moment it was written: flows of long ago that are taken in stay as long as others.
-    let goes = |entry: &&FileEntry| {
-        let goes = Timestamp(entry.written) < oldest_kept || bytes > durable.config.bytes_max;
+    let goes = |(written, entry): &(Timestamp, &FileEntry)| {
+        let goes = *written < oldest_kept || bytes > durable.config.bytes_max;
         if goes {
-            bytes -= entry.bytes;
+            bytes -= entry.all_bytes();
         }
         goes
     };
-    entries.into_iter().filter(goes).map(|entry| (entry.path.clone(), entry.rows)).collect()
+    entries.into_iter().filter(goes).map(|(_, entry)| (entry.path.clone(), entry.rows)).collect()
+}
+
+/// Files and when they were written, at the latest: no file is younger than one whose rows arrived after all of its own,
+/// whatever the clock said while it was written.
+fn with_age(mut entries: Vec<&FileEntry>) -> Vec<(Timestamp, &FileEntry)> {
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.end_seq));
+    let mut latest = i64::MAX;
+    let age = |entry: &FileEntry| {
+        latest = latest.min(entry.written);
+        Timestamp(latest)
+    };
+    let ages: Vec<Timestamp> = entries.iter().copied().map(age).collect();
+    ages.into_iter().zip(entries).collect()
 }
 
 /// The time by which files stand in line where the budget is full: that of the newest row, but a row from the future
 /// does not stay for longer than one of the moment it was written in.
-fn place_of(entry: &FileEntry) -> Timestamp {
-    entry.time_range().1.min(Timestamp(entry.written))
+fn place_of(written: Timestamp, entry: &FileEntry) -> Timestamp {
+    entry.time_range().1.min(written)
 }

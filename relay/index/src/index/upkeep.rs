@@ -49,6 +49,16 @@ pub struct StoreStats {
     pub groups_read: u64,
     /// Row groups that what their footer says kept from being read.
     pub groups_skipped: u64,
+    /// Bytes of the counts beside the files.
+    pub rollup_bytes: u64,
+    /// Bytes of memory of the counts that were read lately.
+    pub rollup_memory_bytes: u64,
+    /// Counts of a file that were read because they were not in memory.
+    pub rollups_read: u64,
+    /// Those of them that had to be counted from the file's flows.
+    pub rollups_counted: u64,
+    /// Files whose counts were made again.
+    pub rollups_made: u64,
 }
 
 /// What one round of upkeep did.
@@ -58,6 +68,8 @@ pub struct Upkeep {
     pub rows_sealed: u64,
     /// Files that became part of a larger one.
     pub files_compacted: u64,
+    /// Files whose counts by the minute and hour were made again.
+    pub rollups_made: u64,
     /// Files of the log that were deleted.
     pub log_files_deleted: u64,
     /// Whether there is more to do at once.
@@ -104,7 +116,7 @@ impl Index {
             self.seal_and_compact(durable, &mut keeping, (age.unwrap_or(durable.config.file_age), now), &mut done),
             self.prune(&keeping, &mut done),
         ];
-        done.more = done.rows_sealed > 0 || done.files_compacted > 0;
+        done.more = done.rows_sealed > 0 || done.files_compacted > 0 || done.rollups_made > 0;
         let failed = steps.into_iter().find_map(Result::err);
         keeping.stats.failures += u64::from(failed.is_some());
         failed.map_or(Ok(done), Err)
@@ -121,6 +133,9 @@ impl Index {
         // What waits in memory comes first.
         if done.rows_sealed == 0 {
             done.files_compacted = self.compact(durable, keeping, now)?;
+        }
+        if done.rows_sealed == 0 && done.files_compacted == 0 {
+            done.rollups_made = self.mend_rollups(durable, keeping)?;
         }
         Ok(())
     }
@@ -157,7 +172,17 @@ impl Index {
         if lost.is_empty() {
             return Ok(());
         }
-        self.step(keeping, Vec::new(), lost)
+        self.step(keeping, Vec::new(), lost.clone())?;
+        lost.iter().try_for_each(|path| durable.files.delete_rollups(path))
+    }
+
+    /// Makes the counts of one file again, where they are lost or were never made.
+    fn mend_rollups(&self, durable: &Durable, keeping: &mut Keeping) -> io::Result<u64> {
+        let Some(entry) = durable.files.without_rollups(keeping.catalog.entries()) else { return Ok(0) };
+        let entry = entry.clone();
+        let Some(mended) = durable.files.make_rollups(&entry)? else { return Ok(0) };
+        self.step(keeping, vec![mended], Vec::new())?;
+        Ok(1)
     }
 
     fn seal(&self, durable: &Durable, keeping: &mut Keeping, age: Duration, now: Timestamp) -> io::Result<u64> {
@@ -241,6 +266,11 @@ impl Index {
             refused_full: self.writer().refused_full,
             groups_read: count(&counts.groups_read),
             groups_skipped: count(&counts.groups_skipped),
+            rollup_bytes: files.iter().map(|entry| entry.all_bytes() - entry.bytes).sum(),
+            rollup_memory_bytes: as_u64(durable.files.rollup_memory()),
+            rollups_read: count(&counts.rollups_read),
+            rollups_counted: count(&counts.rollups_counted),
+            rollups_made: count(&counts.rollups_made),
             ..durable.kept()
         }
     }

@@ -5,17 +5,22 @@ use std::sync::Arc;
 
 use flow::Timestamp;
 
-use crate::rollup::{Period, Rollup, RollupKind, RollupView};
+use super::edge::Edges;
+use crate::rollup::{Period, Rollup, RollupFile, RollupKind, RollupView};
+use crate::segment::as_u64;
 use crate::{Search, Snapshot};
 
-/// Flows in memory that are counted in the time that one row of a rollup takes.
-const FLOWS_PER_ROLLUP_ROW: usize = 4;
+/// Flows in memory that are counted in the time that one row of a rollup takes. A flow in a file has to be read and
+/// decoded first, and takes as long as that row.
+const FLOWS_PER_ROLLUP_ROW: u64 = 4;
 
 /// Where the counts of a range come from; together they give the exact answer.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Rollups of the hours and minutes that are inside.
+    /// Rollups in memory of the hours and minutes that are inside.
     pub(crate) rollups: Vec<Arc<Rollup>>,
+    /// Files, and which slices of theirs.
+    files: Vec<(RollupFile, Period, Range<i64>)>,
     /// The rest at both ends.
     pub(crate) flows: Vec<Search>,
 }
@@ -36,44 +41,69 @@ impl Plan {
             return None;
         }
         let hours = whole_within(&minutes, Period::Hour);
-        let rollups = if hours.start < hours.end && view.whole_since_us(Period::Hour) <= hours.start {
-            let around = [minutes.start..hours.start, hours.end..minutes.end];
-            if !around.iter().all(|minutes| are_whole(view, minutes)) {
-                return None;
-            }
-            let fine = around.iter().flat_map(|minutes| view.starting_in(Period::Minute, minutes));
-            view.starting_in(Period::Hour, &hours).chain(fine).cloned().collect()
-        } else if are_whole(view, &minutes) {
-            view.starting_in(Period::Minute, &minutes).cloned().collect()
+        let parts = if hours.start < hours.end && view.is_whole(Period::Hour, &hours) {
+            vec![
+                (Period::Hour, hours.clone()),
+                (Period::Minute, minutes.start..hours.start),
+                (Period::Minute, hours.end..minutes.end),
+            ]
         } else {
-            return None;
+            vec![(Period::Minute, minutes)]
         };
-        let plan = Self { rollups, flows };
-        RollupView::is_exact(plan.rollups.iter()).then_some(plan)
+        if !parts.iter().all(|(period, range)| view.is_whole(*period, range)) {
+            return None;
+        }
+        let mut plan = Self { rollups: Vec::new(), files: Vec::new(), flows };
+        for (period, range) in parts.into_iter().filter(|(_, range)| range.start < range.end) {
+            plan.rollups.extend(view.starting_in(period, &range).cloned());
+            let files = view.files().iter().filter(|file| file.meets(period, &range));
+            plan.files.extend(files.map(|file| (file.clone(), period, range.clone())));
+        }
+        plan.rollups.iter().all(|rollup| rollup.overflowed() == 0).then_some(plan)
     }
 
     /// Whether it is less work than counting the flows. Where traffic is thin a minute's rollup has hardly fewer rows
     /// than it counts flows, and a row of it is more work than a flow in memory.
     pub(crate) fn is_worth(&self, snapshot: &Snapshot, search: &Search) -> bool {
-        let rows = |rollup: &Arc<Rollup>| rollup.batch(RollupKind::Edges).num_rows();
-        let rollup_rows: usize = self.rollups.iter().map(rows).sum();
-        let flows = || snapshot.segments().filter(|segment| segment.meets(search)).map(|segment| segment.rows()).sum();
-        !is_held(snapshot, search) || rollup_rows.saturating_mul(FLOWS_PER_ROLLUP_ROW) < flows()
+        if !is_held(snapshot, search) {
+            return true;
+        }
+        let edges = |rollup: &Arc<Rollup>| as_u64(rollup.batch(RollupKind::Edges).num_rows());
+        let of_files = self.files.iter().map(|(file, period, _)| file.edges(*period)).sum::<u64>();
+        let rollup_rows = of_files.saturating_add(self.rollups.iter().map(edges).sum());
+        let hot = snapshot.segments().filter(|segment| segment.meets(search)).map(|segment| as_u64(segment.rows()));
+        let cold = snapshot.chunks().filter(|chunk| chunk.meets(search)).map(|chunk| as_u64(chunk.rows()));
+        rollup_rows.saturating_mul(FLOWS_PER_ROLLUP_ROW) < hot.sum::<u64>() + FLOWS_PER_ROLLUP_ROW * cold.sum::<u64>()
     }
 
-    /// The plan in words: `edges_1h (2), edges_1m (34), flows`.
-    pub(crate) fn source(&self) -> String {
-        let count = |period| self.rollups.iter().filter(|rollup| rollup.period() == period).count();
+    /// Adds the rollups to edges, one file at a time; gives what they were in words, `edges_1h (2), edges_1m (34),
+    /// flows`. `None` where a file had more keys than were kept, so that the edges are not exact.
+    pub(crate) fn add_rollups(&self, edges: &mut Edges) -> Option<String> {
+        let mut counts = [0_usize; 2];
+        for rollup in &self.rollups {
+            edges.add_rollup(rollup);
+            counts[rollup.period() as usize] += 1;
+        }
+        for (file, period, range) in &self.files {
+            let rollups = file.read(*period);
+            for rollup in rollups.iter().filter(|rollup| range.contains(&rollup.start_us())) {
+                if rollup.overflowed() > 0 {
+                    return None;
+                }
+                edges.add_rollup(rollup);
+                counts[*period as usize] += 1;
+            }
+        }
         let mut parts = Vec::new();
         for (name, period) in [("edges_1h", Period::Hour), ("edges_1m", Period::Minute)] {
-            if count(period) > 0 {
-                parts.push(format!("{name} ({})", count(period)));
+            if counts[period as usize] > 0 {
+                parts.push(format!("{name} ({})", counts[period as usize]));
             }
         }
         if !self.flows.is_empty() || parts.is_empty() {
             parts.push("flows".to_owned());
         }
-        parts.join(", ")
+        Some(parts.join(", "))
     }
 }
 
@@ -97,10 +127,6 @@ fn whole_within(range: &Range<i64>, period: Period) -> Range<i64> {
     start..end
 }
 
-fn are_whole(view: &RollupView, minutes: &Range<i64>) -> bool {
-    minutes.start >= minutes.end || view.whole_since_us(Period::Minute) <= minutes.start
-}
-
 /// What a search asks for outside of these minutes.
 fn ends(search: &Search, minutes: &Range<i64>) -> Vec<Search> {
     let at = |micros: i64| Timestamp(micros.saturating_mul(1_000));
@@ -118,12 +144,8 @@ fn ends(search: &Search, minutes: &Range<i64>) -> Vec<Search> {
 /// Whether no flow of a range has left the index. Flows leave in the order they arrived in, which is nearly that of time:
 /// what is later than the whole first segment is safe.
 fn is_held(snapshot: &Snapshot, search: &Search) -> bool {
-    if snapshot.first_seq() == 0 {
-        return true;
-    }
-    // With a store the oldest file has what left the memory, up to what expired.
-    if snapshot.has_files() && search.since.is_some_and(|since| snapshot.oldest().is_some_and(|oldest| since >= oldest))
-    {
+    // With a store files have what left the memory; what expired is not counted anywhere.
+    if snapshot.first_seq() == 0 || snapshot.has_files() {
         return true;
     }
     let first = snapshot.segments().next().map(|segment| segment.time_range().1);

@@ -11,11 +11,16 @@ use table::column::Texts;
 use super::counts::{DnsKey, DropKey, EdgeCounts, EdgeKey, SeenAt};
 use super::names::Names;
 use super::slice::Slice;
+use crate::map;
 use crate::map::columns::{Columns, L7, RowFacts, RowKind, Talk};
 use crate::segment::column;
 
 /// Microseconds of a minute.
 pub(super) const MINUTE_US: i64 = 60_000_000;
+
+/// Columns that counting reads.
+pub(crate) const COLUMNS: &[&[Col]] =
+    &[map::COLUMNS, &[Col::Time, Col::KernelDropFunction, Col::DnsQuery, Col::DnsQtypes]];
 
 /// Status codes from here on say that the client was wrong.
 const FIRST_CLIENT_ERROR: i64 = 400;

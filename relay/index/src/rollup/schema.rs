@@ -21,6 +21,20 @@ impl RollupKind {
     /// All tables.
     pub const ALL: [Self; 4] = [Self::Edges, Self::Drops, Self::Dns, Self::Watched];
 
+    /// Its name in files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Edges => "edges",
+            Self::Drops => "drops",
+            Self::Dns => "dns",
+            Self::Watched => "watched",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Columns of the table. Its first is `time`, the start of the minute or hour.
     #[must_use]
     pub fn schema(self) -> SchemaRef {

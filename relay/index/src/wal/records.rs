@@ -33,6 +33,11 @@ pub(crate) struct BatchRecord {
     pub(crate) address: String,
     pub(crate) received: i64,
     pub(crate) losses: Vec<LossForm>,
+    /// Time of its newest row.
+    #[serde(default)]
+    pub(crate) newest: Option<i64>,
+    #[serde(default)]
+    pub(crate) peer_seen: u64,
 }
 
 /// Losses of one node.
@@ -75,6 +80,10 @@ pub(crate) struct NodeForm {
     last_seen: i64,
     flows_seen: u64,
     lost: u64,
+    #[serde(default)]
+    newest_flow: Option<i64>,
+    #[serde(default)]
+    peer_seen: u64,
 }
 
 /// One line of the loss ledger.
@@ -86,7 +95,12 @@ pub(crate) struct LineForm {
 }
 
 impl BatchRecord {
-    pub(crate) fn of(origin: &BatchOrigin, losses: &[LossRecord], first_seq: u64, rows: u64) -> Self {
+    pub(crate) fn of(
+        (origin, newest): (&BatchOrigin, Option<Timestamp>),
+        losses: &[LossRecord],
+        first_seq: u64,
+        rows: u64,
+    ) -> Self {
         Self {
             first_seq,
             rows,
@@ -97,6 +111,8 @@ impl BatchRecord {
             address: origin.address.clone(),
             received: origin.received.0,
             losses: losses.iter().map(LossForm::of).collect(),
+            newest: newest.map(|time| time.0),
+            peer_seen: origin.peer_seen,
         }
     }
 
@@ -108,6 +124,7 @@ impl BatchRecord {
             version: self.version.clone(),
             address: self.address.clone(),
             received: Timestamp(self.received),
+            peer_seen: self.peer_seen,
         }
     }
 }
@@ -146,6 +163,8 @@ impl NodeForm {
             last_seen: node.last_seen.0,
             flows_seen: node.flows_seen,
             lost: node.lost,
+            newest_flow: node.newest_flow.map(|time| time.0),
+            peer_seen: node.peer_seen,
         }
     }
 
@@ -163,6 +182,8 @@ impl NodeForm {
             last_seen: Timestamp(self.last_seen),
             flows_seen: self.flows_seen,
             lost: self.lost,
+            newest_flow: self.newest_flow.map(Timestamp),
+            peer_seen: self.peer_seen,
         };
         (node, self.boots.clone())
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::record_batch::RecordBatch;
 use flow::LossRecord;
+use table::schema::SCHEMA_VERSION;
 
 use super::codec::{self, DecodeError};
 use super::frame::{self, Frame, Kind};
@@ -37,8 +38,16 @@ pub enum DamageKind {
     Flipped,
     /// A frame whose checksum holds and that this version cannot read.
     Unreadable,
-    /// The whole file is of a later version, or no file of the log at all. It was left as it is.
+    /// No file of the log at all. It was left as it is.
     Foreign,
+}
+
+/// A file of the log that a later version wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Later {
+    pub(crate) path: PathBuf,
+    /// What is later, for people.
+    pub(crate) what: String,
 }
 
 /// One thing the log says.
@@ -71,6 +80,11 @@ impl Logged<'_> {
         self.record.origin()
     }
 
+    /// Time of its newest row, where the log says it.
+    pub(crate) fn newest(&self) -> Option<flow::Timestamp> {
+        self.record.newest.map(flow::Timestamp)
+    }
+
     pub(crate) fn losses(&self) -> Vec<LossRecord> {
         self.record.losses.iter().map(LossForm::record).collect()
     }
@@ -87,26 +101,51 @@ pub(crate) struct Replayed {
     pub(crate) files: Vec<Closed>,
     pub(crate) bytes: u64,
     pub(crate) damages: Vec<Damage>,
+    /// The first file of a later version. Its rows and their numbers are not known, so nothing may be appended.
+    pub(crate) later: Option<Later>,
 }
 
 /// Reads the files of `relay` in the order they were written and gives each entry to `take`, which says whether it
-/// could use it.
+/// could use it. Torn ends are cut off.
 ///
 /// # Errors
 /// The folder or a file cannot be read at all.
 pub(crate) fn replay(folder: &Path, relay: &str, take: &mut impl FnMut(Entry<'_>) -> bool) -> io::Result<Replayed> {
+    let replayed = look_through(folder, relay, take)?;
+    for torn in replayed.damages.iter().filter(|damage| damage.kind == DamageKind::TornTail) {
+        // A disk that cannot be written to will be told by what follows; the end is passed over all the same.
+        let file = std::fs::File::options().write(true).open(&torn.path);
+        drop(file.and_then(|file| file.set_len(torn.at)));
+    }
+    Ok(replayed)
+}
+
+/// The same, and nothing is changed.
+///
+/// # Errors
+/// The folder or a file cannot be read at all.
+pub(crate) fn look_through(
+    folder: &Path,
+    relay: &str,
+    take: &mut impl FnMut(Entry<'_>) -> bool,
+) -> io::Result<Replayed> {
     let mut replayed = Replayed::default();
     for path in files_of(folder, relay)? {
         let bytes = std::fs::read(&path)?;
-        let mut reading = Reading { path: &path, layout: Layout::current(), end_seq: 0, damages: Vec::new() };
+        let mut reading =
+            Reading { path: &path, layout: Layout::current(), end_seq: 0, damages: Vec::new(), later: None };
         let kept = reading.read(&bytes, take);
-        let torn = reading.damages.last().is_some_and(|damage| damage.kind == DamageKind::TornTail);
-        if torn {
-            // A disk that cannot be written to will be told by what follows; the end is passed over all the same.
-            drop(std::fs::File::options().write(true).open(&path).and_then(|file| file.set_len(kept)));
+        if let Some(what) = reading.later {
+            replayed.later = Some(Later { path, what });
+            return Ok(replayed);
         }
+        let last = reading.damages.last().map(|damage| damage.kind);
         replayed.bytes += as_u64(bytes.len());
         replayed.damages.append(&mut reading.damages);
+        if last == Some(DamageKind::Foreign) {
+            // Not one of ours, so it is never deleted.
+            continue;
+        }
         replayed.files.push(Closed { end_seq: reading.end_seq, bytes: kept, path });
     }
     Ok(replayed)
@@ -131,6 +170,7 @@ struct Reading<'a> {
     layout: Layout,
     end_seq: u64,
     damages: Vec<Damage>,
+    later: Option<String>,
 }
 
 impl Reading<'_> {
@@ -154,10 +194,8 @@ impl Reading<'_> {
             match self.take(&found, take) {
                 Taken::Yes => {}
                 Taken::No => self.damage(at, found.bytes(), DamageKind::Unreadable),
-                Taken::LaterFormat => {
-                    self.damage(0, bytes.len(), DamageKind::Foreign);
-                    // Its rows are not known, so it must never be deleted.
-                    self.end_seq = u64::MAX;
+                Taken::Later(what) => {
+                    self.later = Some(what);
                     return as_u64(bytes.len());
                 }
             }
@@ -174,13 +212,12 @@ impl Reading<'_> {
         let Ok(payload) = frame.payload() else { return Taken::No };
         let taken = match frame.kind {
             Kind::Head => match serde_json::from_slice::<Head>(&payload) {
-                Ok(head) if head.format > FORMAT => return Taken::LaterFormat,
-                Ok(head) => match Layout::read(&head.columns) {
-                    Some(layout) => {
+                Ok(head) => match layout_of(&head) {
+                    Ok(layout) => {
                         self.layout = layout;
                         true
                     }
-                    None => return Taken::LaterFormat,
+                    Err(what) => return Taken::Later(what),
                 },
                 Err(_) => false,
             },
@@ -208,8 +245,19 @@ impl Reading<'_> {
     }
 }
 
+/// The columns of a file's batches; what is later about it where this version would lose some of them.
+fn layout_of(head: &Head) -> Result<Layout, String> {
+    if head.format > FORMAT {
+        return Err(format!("format {}", head.format));
+    }
+    if head.schema_version > SCHEMA_VERSION {
+        return Err(format!("schema version {}", head.schema_version));
+    }
+    Layout::read(&head.columns).ok_or_else(|| "columns of an unknown kind".to_owned())
+}
+
 enum Taken {
     Yes,
     No,
-    LaterFormat,
+    Later(String),
 }

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use flow::view::{MapEdge, ServiceMap};
 use flow::{Endpoint, Flow, Identity, L7FlowType, L7Record, Timestamp, TrafficDirection, Verdict, Workload};
 use proptest::prelude::*;
-use relay_index::{Config, Index, MapBy, Period, Rollup, RollupKind, RollupLimits, Rollups, Search, rollups_of};
+use relay_index::{Config, Index, MapBy, Period, Rollup, RollupKind, RollupLimits, Search, rollups_of};
 use traffic::{Settings, Traffic};
 
 use crate::shop::{Seen, Talk, append, batch, pod, second, world};
@@ -227,11 +227,45 @@ fn check(rollups: &[Rollup], flows: &[Flow]) {
 
 /// The minutes of an index.
 fn minutes(index: &Index) -> Vec<Rollup> {
-    let view = index.rollups().view(&index.snapshot());
-    view.rollups(Period::Minute).iter().map(|rollup| Rollup::clone(rollup)).collect()
+    slices(index, Period::Minute)
 }
 
-fn cluster(seed: u64, flows: usize) -> Vec<Flow> {
+/// All rollups of an index, those beside its files too.
+fn slices(index: &Index, period: Period) -> Vec<Rollup> {
+    let view = index.rollups().view(&index.snapshot());
+    let of_files: Vec<_> = view.files().iter().map(|file| file.read(period)).collect();
+    let all = view.rollups(period).iter().chain(of_files.iter().flat_map(|rollups| rollups.iter()));
+    all.map(|rollup| Rollup::clone(rollup)).collect()
+}
+
+/// Holds the minutes of an index against its flows, and its hours against the minutes.
+#[track_caller]
+pub(crate) fn check_index(index: &Index) {
+    let flows = index.snapshot().first(usize::MAX, Search::default());
+    let minutes = minutes(index);
+    check(&minutes, &flows);
+    let hours = slices(index, Period::Hour);
+    for (kind, keys, sums) in [
+        (RollupKind::Edges, &EDGE_KEYS[1..], &EDGE_SUMS[..]),
+        (RollupKind::Drops, &DROP_KEYS[1..], &["drops", "packets"][..]),
+        (RollupKind::Dns, &DNS_KEYS[1..], &DNS_SUMS[..]),
+    ] {
+        assert_eq!(counts(&hours, kind, keys, sums), counts(&minutes, kind, keys, sums));
+    }
+}
+
+/// Holds maps of rollups against maps of flows.
+#[track_caller]
+pub(crate) fn check_maps(index: &Index, range: (Option<Timestamp>, Option<Timestamp>)) {
+    let search = Search { since: range.0, until: range.1, ..Search::default() };
+    for by in [MapBy::Workload, MapBy::Namespace] {
+        let from_flows = index.snapshot().service_map(&search, by);
+        assert_same(&index.service_map_of_rollups(&search, by), &from_flows);
+        assert_same(&index.service_map(&search, by), &from_flows);
+    }
+}
+
+pub(crate) fn cluster(seed: u64, flows: usize) -> Vec<Flow> {
     let mut traffic = Traffic::new(Settings { seed, interval_ns: 30_000_000, ..Settings::default() });
     (0..flows).map(|_| traffic.flow()).collect()
 }
@@ -250,35 +284,9 @@ fn rollups_of_a_cluster_are_what_counting_gives() {
     let stats = index.rollups().stats();
     assert_eq!((stats.flows_seen, stats.flows_missed, stats.flows_overflowed), (60_000, 0, 0));
 
-    // The same in one pass over the batches, as a store makes them beside a file; and read from there.
+    // The same in one pass over the batches, as a store makes them beside a file.
     let batches: Vec<RecordBatch> = flows.chunks(20_000).map(batch).collect();
-    let of_file = rollups_of(&batches, &RollupLimits::default());
-    check(&of_file, &flows);
-    let restarted = Index::new(Config::default()).unwrap();
-    for rollup in &of_file {
-        restarted.rollups().load(&RollupKind::ALL.map(|kind| plain(rollup.batch(kind)))).unwrap();
-    }
-    check(&minutes(&restarted), &flows);
-}
-
-/// A batch as other programs write it: text without dictionaries, columns in another order.
-fn plain(batch: &RecordBatch) -> RecordBatch {
-    let columns = batch.schema_ref().fields().iter().zip(batch.columns()).rev().map(|(field, column)| {
-        let is_text = matches!(column.data_type(), DataType::Dictionary(..));
-        let column = if is_text { cast(column, &DataType::Utf8).unwrap() } else { column.clone() };
-        (field.name().clone(), column)
-    });
-    RecordBatch::try_from_iter(columns).unwrap()
-}
-
-#[test]
-fn a_batch_that_is_no_rollup_is_refused() {
-    let flows = cluster(4, 100);
-    let rollups = rollups_of(&[batch(&flows)], &RollupLimits::default());
-    let mut batches = RollupKind::ALL.map(|kind| rollups[0].batch(kind).clone());
-    batches.swap(0, 1);
-    let error = Rollups::new(RollupLimits::default()).load(&batches).unwrap_err().to_string();
-    assert_eq!(error, r#"the rollup Edges has no column "client_kind""#);
+    check(&rollups_of(&batches, &RollupLimits::default()), &flows);
 }
 
 #[test]
@@ -395,7 +403,7 @@ fn rollups_serve_where_they_are_less_work() {
 }
 
 /// Any flow of a small shop: seen from any place, at any minute of three hours, with or without a workload.
-fn any_flow() -> impl Strategy<Value = Flow> {
+pub(crate) fn any_flow() -> impl Strategy<Value = Flow> {
     let end = (0_usize..6).prop_map(|n| match n {
         0..3 => pod(["web", "api", "db"][n], 1),
         3 => pod("api", 2),
@@ -457,11 +465,6 @@ proptest! {
         check(&minutes(&index), &flows);
         let time = |seconds: Option<i64>| seconds.map(second);
         let (since, until): (Option<Timestamp>, Option<Timestamp>) = (time(range.0), time(range.1));
-        let search = Search { since, until, ..Search::default() };
-        for by in [MapBy::Workload, MapBy::Namespace] {
-            let from_flows = index.snapshot().service_map(&search, by);
-            assert_same(&index.service_map_of_rollups(&search, by), &from_flows);
-            assert_same(&index.service_map(&search, by), &from_flows);
-        }
+        check_maps(&index, (since, until));
     }
 }

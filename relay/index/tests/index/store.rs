@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flow::{Flow, FlowFilter, LossRecord, LossStage};
+use flow::{Flow, FlowFilter, LossRecord, LossStage, Timestamp};
 use proptest::prelude::*;
 use relay_index::{
     Archive, BatchOrigin, Config, DamageKind, Incoming, Index, MapBy, Order, Recovery, Search, StoreConfig,
@@ -511,14 +511,14 @@ fn old_files_go_by_age_and_by_budget_the_oldest_first() {
     index.upkeep(hour(12)).unwrap();
     assert_eq!(held(&index), (2..8).collect::<Vec<_>>());
     assert_eq!(parquet_files(folder.path()).len(), 6);
-    let bytes_max = index.store_stats().file_bytes / 2;
+    let bytes_max = (index.store_stats().file_bytes + index.store_stats().rollup_bytes) / 2;
     drop(index);
     let (index, _) = Index::open(Config::default(), StoreConfig { bytes_max, ..store.clone() }).unwrap();
     index.upkeep(hour(12)).unwrap();
     assert_eq!(held(&index), (5..8).collect::<Vec<_>>());
     let stats = index.store_stats();
     assert_eq!((stats.files_expired, stats.rows_expired), (3, 3));
-    assert!(stats.file_bytes <= bytes_max);
+    assert!(stats.file_bytes + stats.rollup_bytes <= bytes_max);
     // What expired does not come back from the log or the footers, and its batches are known still.
     assert!(push(&index, 1, &flows(0, 1)).repeated);
     drop(index);
@@ -562,4 +562,62 @@ fn a_store_is_looked_at_checked_exported_and_imported() {
     assert!(error.contains(&files[1].path) && error.contains("checksum"), "{error}");
     assert!(path.exists());
     assert!(Archive::open(&StoreConfig::new(folder.path().join("nowhere"))).is_err());
+}
+
+/// A clock that is ten years ahead for a while, and flows of any time.
+#[test]
+fn times_that_cannot_be_do_no_harm() {
+    const YEAR: u64 = 365 * 86_400;
+    let folder = tempfile::tempdir().unwrap();
+    let store = StoreConfig {
+        keep: Duration::from_secs(10 * 3_600),
+        grace: Duration::ZERO,
+        ..StoreConfig::new(folder.path().to_owned())
+    };
+    let open = |bytes_max| Index::open(Config::default(), StoreConfig { bytes_max, ..store.clone() }).unwrap().0;
+    let ahead = |n: i64| second(n).after(Duration::from_secs(10 * YEAR));
+    let index = open(u64::MAX);
+    // Ahead of time, with the flows' clocks; then corrected, with a few flows that have no time, or one of the far future.
+    push(&index, 1, &(0..10).map(|n| tick("n1", ahead(i64::try_from(n).unwrap()), n)).collect::<Vec<_>>());
+    index.seal_all(ahead(20)).unwrap();
+    let odd = [(10, Timestamp(0)), (11, Timestamp(i64::MAX)), (12, Timestamp(i64::MIN)), (13, second(1))];
+    push(&index, 2, &odd.map(|(n, time)| tick("n1", time, n)));
+    index.seal_all(second(30)).unwrap();
+    push(&index, 3, &flows(14, 6));
+    index.seal_all(second(40)).unwrap();
+    let mut all = held(&index);
+    all.sort_unstable();
+    assert_eq!(all, (0..20).collect::<Vec<_>>());
+    let map = index.service_map_of_rollups(&Search::default(), MapBy::Workload);
+    assert_eq!(map.edges, index.snapshot().service_map(&Search::default(), MapBy::Workload).edges);
+    drop(index);
+    // Each is in the folder of its hour, and a time range finds it.
+    let folders: Vec<String> = parquet_files(folder.path()).iter().map(|path| path.display().to_string()).collect();
+    assert!(folders.iter().any(|path| path.contains("date=1970-01-01/hour=00")), "{folders:?}");
+    let index = open(u64::MAX);
+    let found = |since, until| {
+        index.snapshot().first(100, Search { since: Some(since), until: Some(until), ..Search::default() }).len()
+    };
+    assert_eq!(
+        (found(Timestamp(0), Timestamp(0)), found(ahead(0), ahead(9)), found(second(0), second(40))),
+        (1, 10, 7)
+    );
+    // Nothing expires too soon, and what was written by the wrong clock not ten years too late.
+    index.upkeep(second(60)).unwrap();
+    assert_eq!(index.snapshot().all_rows(), 20);
+    let half = index.store_stats().file_bytes / 2;
+    index.upkeep(second(11 * 3_600)).unwrap();
+    assert_eq!((index.snapshot().all_rows(), parquet_files(folder.path()).len()), (0, 0));
+    drop(index);
+    // Where the budget is full, what arrived last stays, not what claims to be the latest.
+    let index = open(half);
+    push(&index, 4, &[tick("n1", ahead(50), 50)]);
+    index.seal_all(ahead(50)).unwrap();
+    for n in 51..80 {
+        push(&index, n, &[tick("n1", second(i64::try_from(n).unwrap()), n)]);
+        index.seal_all(second(i64::try_from(n).unwrap())).unwrap();
+    }
+    drop(index);
+    let kept = held(&open(half));
+    assert!(kept.contains(&79) && !kept.contains(&50), "{kept:?}");
 }

@@ -3,7 +3,7 @@
 use arrow::util::pretty::pretty_format_batches;
 use flow::Flow;
 use futures::StreamExt;
-use relay_index::Index;
+use relay_index::{Config, Index, StoreConfig};
 use relay_query::{Engine, Limits, QueryError};
 use traffic::{Settings, Traffic};
 
@@ -76,6 +76,40 @@ async fn sums_are_those_of_the_flows() {
         let (rollup, flows) = (rows(&engine, &index, rollup).await, rows(&engine, &index, flows).await);
         assert!(rollup == flows, "rollup:\n{rollup}\nflows:\n{flows}");
     }
+}
+
+/// The same flows in files of a store that was opened again.
+fn reopened(folder: &std::path::Path) -> Index {
+    let store = StoreConfig { file_rows: 10_000, ..StoreConfig::new(folder.to_owned()) };
+    let (index, _) = Index::open(Config::default(), store.clone()).unwrap();
+    let mut traffic = Traffic::new(Settings { seed: 11, interval_ns: 30_000_000, ..Settings::default() });
+    let flows: Vec<Flow> = (0..40_000).map(|_| traffic.flow()).collect();
+    for flows in flows.chunks(10_000) {
+        append(&index, flows);
+        index.seal_all(flows[0].time).unwrap();
+    }
+    drop(index);
+    Index::open(Config::default(), store).unwrap().0
+}
+
+#[tokio::test]
+async fn sums_over_history_are_those_of_the_flows_and_read_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, index, memory) = (Engine::new(Limits::default()).unwrap(), reopened(folder.path()), cluster());
+    for (rollup, flows) in SAME {
+        let (kept, flows) = (rows(&engine, &index, rollup).await, rows(&engine, &memory, flows).await);
+        assert!(kept == flows, "kept:\n{kept}\nflows:\n{flows}");
+    }
+    assert_eq!(index.store_stats().groups_read, 0);
+    let all = rows(&engine, &index, "EXPLAIN SELECT sum(flows) FROM edges_1h").await;
+    assert!(all.contains("edges_1h, slices=0 of 0, files=4 of 4"), "{all}");
+    let early = "EXPLAIN SELECT sum(flows) FROM edges_1m WHERE time < '2026-01-15T10:15:00Z'";
+    let plan = rows(&engine, &index, early).await;
+    assert!(plan.contains("edges_1m, slices=0 of 0, files=1 of 4"), "{plan}");
+    let sum = "SELECT sum(flows) AS n FROM edges_1m WHERE time = '2026-01-15T10:15:00Z'";
+    assert_eq!(rows(&engine, &index, sum).await, rows(&engine, &memory, sum).await);
+    let some = rows(&engine, &index, "SELECT count(*) AS n FROM (SELECT time FROM edges_1m LIMIT 7)").await;
+    assert!(some.contains("| 7 |"), "{some}");
 }
 
 #[tokio::test]

@@ -1,0 +1,266 @@
+//! The tables of counts as one Parquet file.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, StringArray, new_null_array};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use serde::{Deserialize, Serialize};
+
+use crate::files::read::{self, Chunks};
+use crate::{Period, ROLLUP_VERSION, Rollup, RollupKind};
+
+/// Key of the footer that holds [`About`].
+pub(super) const ABOUT_KEY: &str = "weir.rollups";
+/// Version of [`About`]; files of a later one are left alone.
+pub(super) const FORMAT: u32 = 1;
+
+/// What a footer says of its file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct About {
+    pub(super) format: u32,
+    rollup_version: u32,
+    /// File of flows it is beside, and rows of that.
+    of: String,
+    rows: u64,
+    pub(super) groups: Vec<GroupAbout>,
+    /// Flows of slices whose keys were too many, which share one row there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    overflowed: Vec<(String, i64, u64)>,
+}
+
+/// One row group: whose rows it has, how many, and the CRC-32C of its bytes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct GroupAbout {
+    pub(super) period: String,
+    pub(super) counts: String,
+    pub(super) rows: i64,
+    pub(super) sum: u32,
+}
+
+impl About {
+    pub(super) fn overflowed_in(&self, period: Period, start_us: i64) -> u64 {
+        let of_slice = |(name, start, _): &&(String, i64, u64)| name == period.name() && *start == start_us;
+        self.overflowed.iter().find(of_slice).map_or(0, |(.., flows)| *flows)
+    }
+}
+
+/// Columns of all tables, each once, and before them which table a row is of.
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let mut fields = vec![Field::new("period", text.clone(), false), Field::new("counts", text, false)];
+    for kind in RollupKind::ALL {
+        for field in kind.schema().fields() {
+            if !fields.iter().any(|known| known.name() == field.name()) {
+                fields.push(field.as_ref().clone().with_nullable(field.name() != "time"));
+            }
+        }
+    }
+    Arc::new(Schema::new(fields))
+});
+
+/// Writes rollups as one file; `of` is the file of flows, `rows` its rows. Gives the file and where its footer begins.
+pub(super) fn encode(of: &str, rows: u64, rollups: &[Vec<Rollup>; 2]) -> io::Result<(Bytes, usize)> {
+    let zstd = Compression::ZSTD(ZstdLevel::try_new(1).expect("a level of zstd"));
+    let properties = WriterProperties::builder()
+        .set_created_by(format!("weir {}", env!("CARGO_PKG_VERSION")))
+        .set_compression(zstd)
+        .set_max_row_group_row_count(None)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .build();
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), SCHEMA.clone(), options)?;
+    let mut groups = Vec::new();
+    for period in Period::ALL {
+        for kind in RollupKind::ALL {
+            let batches = rollups[period as usize].iter().map(|rollup| rollup.batch(kind));
+            let mut rows = 0;
+            for batch in batches.filter(|batch| batch.num_rows() > 0) {
+                writer.write(&widen(period, kind, batch)?)?;
+                rows += i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
+            }
+            if rows > 0 {
+                writer.flush()?;
+                let (period, counts) = (period.name().to_owned(), kind.name().to_owned());
+                groups.push(GroupAbout { period, counts, rows, sum: 0 });
+            }
+        }
+    }
+    writer.sync()?;
+    for (group, written) in groups.iter_mut().zip(writer.flushed_row_groups()) {
+        let range = range_of(written).unwrap_or_default();
+        let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+        group.sum = crc32c::crc32c(writer.inner().get(start..end).unwrap_or_default());
+    }
+    let folded = rollups.iter().flatten().filter(|rollup| rollup.overflowed() > 0);
+    let overflowed = folded.map(|r| (r.period().name().to_owned(), r.start_us(), r.overflowed())).collect();
+    let about = About { format: FORMAT, rollup_version: ROLLUP_VERSION, of: of.to_owned(), rows, groups, overflowed };
+    let text = serde_json::to_string(&about).map_err(io::Error::other)?;
+    writer.append_key_value_metadata(KeyValue::new(ABOUT_KEY.to_owned(), text));
+    let footer = writer.inner().len();
+    Ok((writer.into_inner()?.into(), footer))
+}
+
+/// Bytes of a row group; `None` where the footer is damaged.
+pub(super) fn range_of(group: &RowGroupMetaData) -> Option<Range<u64>> {
+    let ranges = group.columns().iter().map(read::range_of).collect::<Option<Vec<_>>>()?;
+    let start = ranges.iter().map(|range| range.start).min()?;
+    let end = ranges.iter().map(|range| range.end).max()?;
+    Some(start..end)
+}
+
+fn widen(period: Period, kind: RollupKind, batch: &RecordBatch) -> io::Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let constant = |text: &str| -> ArrayRef {
+        let keys = Int32Array::from(vec![0; rows]);
+        Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(StringArray::from(vec![text]))))
+    };
+    let column = |field: &Arc<Field>| match field.name().as_str() {
+        "period" => constant(period.name()),
+        "counts" => constant(kind.name()),
+        name => batch.column_by_name(name).cloned().unwrap_or_else(|| new_null_array(field.data_type(), rows)),
+    };
+    let columns = SCHEMA.fields().iter().map(column).collect();
+    RecordBatch::try_new(SCHEMA.clone(), columns).map_err(io::Error::other)
+}
+
+/// Reads the footer of a file, which is `bytes` long, from the bytes it ends with.
+pub(super) fn metadata_of(bytes: u64, footer: Bytes) -> Result<ParquetMetaData, String> {
+    let chunks = Chunks::end_of(bytes, footer);
+    ParquetMetaDataReader::new().parse_and_finish(&chunks).map_err(|error| error.to_string())
+}
+
+/// Reads a row group as a batch in the table's own shape; what is wrong otherwise.
+pub(super) fn decode(
+    metadata: &Arc<ParquetMetaData>,
+    group: usize,
+    kind: RollupKind,
+    (range, bytes): (Range<u64>, Bytes),
+) -> Result<RecordBatch, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let inferred = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new()).map_err(|e| text(&e))?;
+    let hint = |field: &Arc<Field>| match SCHEMA.field_with_name(field.name()) {
+        Ok(ours) => Arc::new(field.as_ref().clone().with_data_type(ours.data_type().clone())),
+        Err(_) => field.clone(),
+    };
+    let schema = Arc::new(Schema::new(inferred.schema().fields().iter().map(hint).collect::<Vec<_>>()));
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    let reading = ArrowReaderMetadata::try_new(metadata.clone(), options).map_err(|e| text(&e))?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(Chunks::of(range, bytes), reading);
+    let schema = kind.schema();
+    let mask =
+        ProjectionMask::columns(builder.parquet_schema(), schema.fields().iter().map(|field| field.name().as_str()));
+    let rows = usize::try_from(metadata.row_group(group).num_rows()).map_err(|e| text(&e))?;
+    let builder = builder.with_row_groups(vec![group]).with_projection(mask).with_batch_size(rows.max(1));
+    let reader = builder.build().map_err(|e| text(&e))?;
+    let schema = arrow::array::RecordBatchReader::schema(&reader);
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(|e| text(&e))?;
+    let batch = match batches.as_slice() {
+        [batch] => batch.clone(),
+        batches => concat_batches(&schema, batches).map_err(|e| text(&e))?,
+    };
+    crate::rollup::conform(kind, &batch).map_err(|e| text(&e))
+}
+
+/// Parts the rows of a table by slice; they are in order of time.
+pub(super) fn part_slices(
+    kind: RollupKind,
+    batch: &RecordBatch,
+    slices: &mut BTreeMap<i64, [RecordBatch; 4]>,
+) -> Result<(), String> {
+    let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+    let mut first = 0;
+    while first < times.len() {
+        let start_us = times.value(first);
+        let rows = (first..times.len()).take_while(|row| times.value(*row) == start_us).count();
+        let empty = || RollupKind::ALL.map(|kind| RecordBatch::new_empty(kind.schema()));
+        let of_kind = &mut slices.entry(start_us).or_insert_with(empty)[kind as usize];
+        if of_kind.num_rows() > 0 {
+            return Err(format!("the rows of {} are not in order of time", kind.name()));
+        }
+        *of_kind = batch.slice(first, rows);
+        first += rows;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use arrow::compute::cast;
+    use flow::{Endpoint, Flow, Timestamp, Workload};
+
+    use super::*;
+    use crate::RollupLimits;
+    use crate::rollup::Counter;
+
+    /// A flow between pods of two clusters.
+    fn flow(number: u64) -> Flow {
+        let side = |n: u64| {
+            let name = format!("w{}", n % 5);
+            let workloads = vec![Workload { name, kind: "Deployment".to_owned() }];
+            let cluster_name = ["", "east", "west"][usize::try_from(n % 3).unwrap()].to_owned();
+            Endpoint { cluster_name, namespace: "shop".to_owned(), workloads, ..Endpoint::default() }
+        };
+        let time = Timestamp::from_parts(1_768_471_872, 0).after(std::time::Duration::from_secs(number * 97 % 10_000));
+        let (source, destination) = (Some(side(number / 3).into()), Some(side(number / 7).into()));
+        Flow { time, source, destination, node_name: "n1".into(), ..Flow::default() }
+    }
+
+    #[test]
+    fn what_was_counted_is_what_is_read() {
+        let mut builder = table::FlowBatchBuilder::new();
+        (0..300).for_each(|number| builder.push(&flow(number)).unwrap());
+        let mut counter = Counter::new(RollupLimits::default());
+        counter.add(&builder.finish());
+        let rollups = counter.finish();
+        let (bytes, footer) = encode("flows/v1/a.parquet", 300, &rollups).unwrap();
+        let metadata = Arc::new(metadata_of(bytes.len() as u64, bytes.slice(footer..)).unwrap());
+        let text = super::super::footer_text(&metadata, ABOUT_KEY).unwrap();
+        let about: About = serde_json::from_str(text).unwrap();
+        for (number, group) in about.groups.iter().enumerate() {
+            let kind = RollupKind::from_name(&group.counts).unwrap();
+            let range = range_of(metadata.row_group(number)).unwrap();
+            let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
+            let mut slices = BTreeMap::new();
+            let batch = decode(&metadata, number, kind, (range, bytes.slice(start..end))).unwrap();
+            part_slices(kind, &batch, &mut slices).unwrap();
+            let period = usize::from(group.period == "hour");
+            for rollup in &rollups[period] {
+                let Some(read) = slices.get(&rollup.start_us()) else { continue };
+                let (read, counted) = (&read[kind as usize], rollup.batch(kind));
+                for (field, (ours, theirs)) in
+                    kind.schema().fields().iter().zip(read.columns().iter().zip(counted.columns()))
+                {
+                    let plain = |array: &ArrayRef| match array.data_type() {
+                        DataType::Dictionary(..) => cast(array, &DataType::Utf8).unwrap(),
+                        _ => array.clone(),
+                    };
+                    assert_eq!(
+                        &plain(ours),
+                        &plain(theirs),
+                        "{} of {} by the {}",
+                        field.name(),
+                        group.counts,
+                        group.period
+                    );
+                }
+            }
+        }
+        let rows = |period: usize| rollups[period].iter().map(|r| r.batch(RollupKind::Edges).num_rows()).sum::<usize>();
+        assert!(rows(0) > 100 && rows(1) > 60, "{} {}", rows(0), rows(1));
+    }
+}

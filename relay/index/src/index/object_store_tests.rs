@@ -1,0 +1,288 @@
+//! An object store that fails, is slow, does not answer, or lies about what it did.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flow::{Flow, Timestamp};
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _};
+use object_store::memory::InMemory;
+use object_store::path::Path as Key;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
+};
+use table::FlowBatchBuilder;
+use tokio::sync::Semaphore;
+
+use crate::files::{Place, Remote};
+use crate::{BatchOrigin, Config, Index, Search, StoreConfig};
+
+/// What the store does with a call.
+#[derive(Clone, Debug)]
+enum Mood {
+    Good,
+    /// Nothing is done.
+    Fails,
+    /// Writes are done, and said to have failed.
+    LosesAnswers,
+    /// Every call waits for a permit.
+    Waits(Arc<Semaphore>),
+}
+
+/// An object store in memory with moods.
+#[derive(Clone, Debug)]
+struct Moody {
+    inner: Arc<InMemory>,
+    mood: Arc<Mutex<Mood>>,
+}
+
+impl Moody {
+    fn new() -> Self {
+        Self { inner: Arc::default(), mood: Arc::new(Mutex::new(Mood::Good)) }
+    }
+
+    fn set(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Lets a call through; whether its answer is to be lost.
+    async fn pass(&self) -> Result<bool> {
+        let mood = self.mood.lock().unwrap().clone();
+        match mood {
+            Mood::Good => Ok(false),
+            Mood::Fails => Err(failure()),
+            Mood::LosesAnswers => Ok(true),
+            Mood::Waits(permits) => {
+                permits.acquire().await.unwrap().forget();
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn failure() -> object_store::Error {
+    object_store::Error::Generic { store: "moody", source: "503 slow down".into() }
+}
+
+impl fmt::Display for Moody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("moody")
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Moody {
+    async fn put_opts(&self, key: &Key, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let lost = self.pass().await?;
+        let put = self.inner.put_opts(key, payload, options).await;
+        if lost { Err(failure()) } else { put }
+    }
+
+    async fn put_multipart_opts(&self, _: &Key, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Err(failure())
+    }
+
+    async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<GetResult> {
+        self.pass().await?;
+        self.inner.get_opts(key, options).await
+    }
+
+    async fn get_ranges(&self, key: &Key, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.pass().await?;
+        self.inner.get_ranges(key, ranges).await
+    }
+
+    fn delete_stream(&self, keys: BoxStream<'static, Result<Key>>) -> BoxStream<'static, Result<Key>> {
+        let (moody, inner) = (self.clone(), Arc::clone(&self.inner));
+        let deleted = keys.then(move |key| {
+            let (moody, inner) = (moody.clone(), Arc::clone(&inner));
+            async move {
+                // A store that loses answers to writes refuses this, so that what it wrote stays.
+                if moody.pass().await? {
+                    return Err(failure());
+                }
+                let key = key?;
+                inner.delete_stream(futures::stream::once(async { Ok(key) }).boxed()).next().await.unwrap()
+            }
+        });
+        deleted.boxed()
+    }
+
+    fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (moody, listed) = (self.clone(), self.inner.list(prefix));
+        let passed = async move { moody.pass().await.map(|_| ()) };
+        let first = passed.into_stream().filter_map(|passed| async { passed.err().map(Err) });
+        first.chain(listed).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Key>) -> Result<ListResult> {
+        self.pass().await?;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Key, to: &Key, options: CopyOptions) -> Result<()> {
+        self.pass().await?;
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_parts(1_768_471_872, 0).after(Duration::from_secs(second))
+}
+
+fn open(store: &Moody, folder: &Path) -> Index {
+    let remote = Remote::over(Arc::new(store.clone()), Key::from("a/b"), Duration::from_secs(20)).unwrap();
+    open_at(Place::Store(remote), folder)
+}
+
+fn open_at(place: Place, folder: &Path) -> Index {
+    let config = Config { rows_max: 400, ..Config::default() };
+    let settings = StoreConfig { file_rows: 100, ..StoreConfig::new(folder.to_owned()) };
+    Index::open_at(config, settings, place).unwrap().0
+}
+
+/// Pushes ten flows, numbered on from ten times the batch before.
+fn push(index: &Index, sequence: u64) -> std::result::Result<(), super::AppendError> {
+    let mut builder = FlowBatchBuilder::new();
+    for cookie in (sequence - 1) * 10..sequence * 10 {
+        let flow = Flow { time: at(cookie), node_name: "n1".into(), socket_cookie: cookie, ..Flow::default() };
+        builder.push(&flow).unwrap();
+    }
+    let origin = BatchOrigin { node: "n1".to_owned(), boot_id: 1, sequence, ..BatchOrigin::default() };
+    index.append(&origin, &builder.finish()).map(|_| ())
+}
+
+fn held(index: &Index) -> Vec<u64> {
+    index.snapshot().first(usize::MAX, Search::default()).iter().map(|flow| flow.socket_cookie).collect()
+}
+
+fn upkeep(index: &Index) -> io::Result<()> {
+    while index.upkeep(at(1))?.more {}
+    Ok(())
+}
+
+/// Objects in the store.
+fn objects(store: &Moody) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.inner.list(None).count())
+}
+
+#[test]
+fn a_store_that_fails_for_a_while_costs_nothing() {
+    let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
+    let index = open(&store, folder.path());
+    store.set(Mood::Fails);
+    let mut taken = 0;
+    let refusal = loop {
+        match push(&index, taken + 1) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 10 || upkeep(&index).is_err());
+    };
+    // The memory is full of what could not be written; collectors keep the rest.
+    assert!(refusal.is_transient() && taken >= 40, "{refusal} after {taken}");
+    assert_eq!(held(&index), (0..taken * 10).collect::<Vec<_>>());
+    assert!(index.store_stats().failures >= 30);
+    drop(index);
+    store.set(Mood::Good);
+    let index = open(&store, folder.path());
+    assert_eq!(held(&index), (0..taken * 10).collect::<Vec<_>>(), "from the log");
+    index.seal_all(at(1)).unwrap();
+    assert!(push(&index, taken + 1).is_ok());
+    assert_eq!(held(&index), (0..(taken + 1) * 10).collect::<Vec<_>>());
+    assert!(index.store_stats().files >= 4);
+}
+
+#[test]
+fn a_slow_store_holds_up_neither_appending_nor_reading() {
+    let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
+    let index = open(&store, folder.path());
+    (1..=11).for_each(|n| push(&index, n).unwrap());
+    let permits = Arc::new(Semaphore::new(0));
+    store.set(Mood::Waits(permits.clone()));
+    std::thread::scope(|scope| {
+        let keeping = scope.spawn(|| upkeep(&index));
+        // While its first file waits to be written, twice as many flows come and are read.
+        for n in 12..=30 {
+            push(&index, n).unwrap();
+            assert_eq!(held(&index).len() as u64, n * 10);
+            assert_eq!(index.store_stats().files, 0);
+        }
+        assert!(!keeping.is_finished());
+        permits.add_permits(10_000);
+        keeping.join().unwrap().unwrap();
+    });
+    index.seal_all(at(1)).unwrap();
+    assert_eq!((index.store_stats().files, held(&index).len()), (3, 300));
+    assert_eq!(index.store_stats().failures, 0);
+}
+
+#[test]
+fn a_store_that_never_answers_is_given_up() {
+    let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
+    let remote = Remote::over(Arc::new(store.clone()), Key::from("a"), Duration::from_millis(50)).unwrap();
+    let index = open_at(Place::Store(remote), folder.path());
+    (1..=11).for_each(|n| push(&index, n).unwrap());
+    store.set(Mood::Waits(Arc::new(Semaphore::new(0))));
+    let error = upkeep(&index).unwrap_err();
+    assert!(error.kind() == io::ErrorKind::TimedOut && error.to_string().contains("did not answer in 50ms"), "{error}");
+    store.set(Mood::Good);
+    index.seal_all(at(1)).unwrap();
+    assert_eq!((index.store_stats().files, held(&index).len()), (2, 110));
+}
+
+#[test]
+fn what_a_store_took_though_it_said_otherwise_is_there_once() {
+    for lose_the_catalogue in [false, true] {
+        let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
+        let index = open(&store, folder.path());
+        for n in 1..=20 {
+            push(&index, n).unwrap();
+            // Each file comes in two tries, the first of which leaves something behind.
+            if n % 10 == 0 {
+                store.set(Mood::LosesAnswers);
+                assert!(index.upkeep(at(n)).is_err());
+                store.set(Mood::Good);
+                assert_eq!(index.upkeep(at(n + 1)).unwrap().rows_sealed, 100);
+            }
+        }
+        let left = objects(&store);
+        assert!(left > 4, "two files, their counts, and what was left behind: {left}");
+        drop(index);
+        if lose_the_catalogue {
+            std::fs::remove_file(folder.path().join("catalog.jsonl")).unwrap();
+        }
+        let index = open(&store, folder.path());
+        assert_eq!(held(&index), (0..200).collect::<Vec<_>>());
+        assert_eq!(objects(&store), 4, "what was left behind is gone");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_now_are_named_and_come_back() {
+    let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
+    let index = open(&store, folder.path());
+    (1..=20).for_each(|n| push(&index, n).unwrap());
+    index.seal_all(at(1)).unwrap();
+    drop(index);
+    let index = open(&store, folder.path());
+    store.set(Mood::Fails);
+    let failed = held(&index);
+    assert!(failed.iter().all(|cookie| *cookie == 0), "nothing is made up: {failed:?}");
+    let named = index.completeness(None, None).damaged;
+    assert!(named.len() == 2 && named[0].contains("cannot read"), "{named:?}");
+    assert!(push(&index, 21).is_ok(), "ingest goes on");
+    store.set(Mood::Good);
+    upkeep(&index).unwrap();
+    assert_eq!(held(&index), (0..210).collect::<Vec<_>>());
+    assert!(index.completeness(None, None).damaged.is_empty());
+    assert_eq!(index.store_stats().files_set_aside, 0);
+}
