@@ -44,7 +44,8 @@ pub struct Config {
     pub peer_tls: Option<tls::ClientTls>,
     /// The index of flows in memory.
     pub index: IndexConfig,
-    /// Where flows are kept so that they survive.
+    /// Where flows are kept so that they survive. A single text is the place.
+    #[serde(deserialize_with = "store::place_or_settings")]
     pub store: StoreConfig,
     /// SQL.
     pub sql: SqlConfig,

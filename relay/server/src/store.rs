@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 pub use flow::Timestamp;
 use flow::{Clock as _, SystemClock};
-pub use relay_index::{Archive, Imported, StoredFile};
+pub use relay_index::{Archive, CheckedLog, DamageKind, Imported, ReadError, StoredFile};
 use relay_index::{Index, OpenError};
 
 use crate::Config;
@@ -46,12 +46,24 @@ pub fn open(config: &Config) -> Result<Archive, StoreError> {
     Archive::open(&store).map_err(StoreError::Read)
 }
 
-/// Makes files fewer; gives how many became part of a larger one. `progress` is told how many did so far.
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Files that became part of a larger one.
+    pub files: u64,
+    /// Files of the store before and after.
+    pub files_of_store: (u64, u64),
+    /// Bytes of those.
+    pub bytes_of_store: (u64, u64),
+}
+
+/// Makes files fewer. `progress` is told how many became part of a larger one so far.
 ///
 /// # Errors
 /// A relay uses the store, or it cannot be read or written.
-pub fn compact(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<u64, StoreError> {
+pub fn compact(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<Compacted, StoreError> {
     let index = open_index(config)?;
+    let before = index.store_stats();
     let mut files = 0;
     loop {
         let done = index.upkeep(SystemClock.now()).map_err(StoreError::Write)?;
@@ -59,7 +71,12 @@ pub fn compact(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<u64, St
         progress(files);
         if !done.more {
             index.close(SystemClock.now()).map_err(StoreError::Write)?;
-            return Ok(files);
+            let after = index.store_stats();
+            return Ok(Compacted {
+                files,
+                files_of_store: (before.files, after.files),
+                bytes_of_store: (before.file_bytes, after.file_bytes),
+            });
         }
     }
 }

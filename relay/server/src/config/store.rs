@@ -13,8 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 const NONE: &str = "none";
 const GIB: u64 = 1 << 30;
 
-/// Where flows are kept so that they survive, and how. A single text is the place, with defaults for the rest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Where flows are kept so that they survive, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// Folder on a local disk, or the URL of an object store such as `s3://bucket/prefix`; `none` keeps flows in memory
     /// only. Default of `weir relay` and `weir up`: `/var/lib/weir` for root, else `$XDG_STATE_HOME/weir`.
@@ -57,7 +58,18 @@ pub enum FsyncMode {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Fields::default().into()
+        Self {
+            place: NONE.to_owned(),
+            log_dir: None,
+            fsync: FsyncMode::Batch,
+            fsync_ms: 200,
+            log_file_bytes: 64 << 20,
+            file_flows: 524_288,
+            file_age_ms: 300_000,
+            keep_hours: 168,
+            bytes_max: 20 * GIB,
+            compact: true,
+        }
     }
 }
 
@@ -107,88 +119,28 @@ impl StoreConfig {
     }
 }
 
-/// The settings as they are written one by one.
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Fields {
-    place: String,
-    log_dir: Option<PathBuf>,
-    fsync: FsyncMode,
-    fsync_ms: u64,
-    log_file_bytes: u64,
-    file_flows: usize,
-    file_age_ms: u64,
-    keep_hours: u64,
-    bytes_max: u64,
-    compact: bool,
-}
+/// Reads the settings by name, or the place alone.
+///
+/// # Errors
+/// They are neither.
+pub(super) fn place_or_settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreConfig, D::Error> {
+    struct Either;
 
-impl Default for Fields {
-    fn default() -> Self {
-        Self {
-            place: NONE.to_owned(),
-            log_dir: None,
-            fsync: FsyncMode::Batch,
-            fsync_ms: 200,
-            log_file_bytes: 64 << 20,
-            file_flows: 524_288,
-            file_age_ms: 300_000,
-            keep_hours: 168,
-            bytes_max: 20 * GIB,
-            compact: true,
-        }
-    }
-}
+    impl<'de> Visitor<'de> for Either {
+        type Value = StoreConfig;
 
-impl From<Fields> for StoreConfig {
-    fn from(fields: Fields) -> Self {
-        let Fields {
-            place,
-            log_dir,
-            fsync,
-            fsync_ms,
-            log_file_bytes,
-            file_flows,
-            file_age_ms,
-            keep_hours,
-            bytes_max,
-            compact,
-        } = fields;
-        Self {
-            place,
-            log_dir,
-            fsync,
-            fsync_ms,
-            log_file_bytes,
-            file_flows,
-            file_age_ms,
-            keep_hours,
-            bytes_max,
-            compact,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for StoreConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        impl<'de> Visitor<'de> for Either {
-            type Value = StoreConfig;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a folder, a URL, `none`, or the settings of the store by name")
-            }
-
-            fn visit_str<E>(self, place: &str) -> Result<StoreConfig, E> {
-                Ok(StoreConfig { place: place.to_owned(), ..StoreConfig::default() })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StoreConfig, A::Error> {
-                Fields::deserialize(MapAccessDeserializer::new(map)).map(StoreConfig::from)
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a folder, a URL, `none`, or the settings of the store by name")
         }
 
-        deserializer.deserialize_any(Either)
+        fn visit_str<E>(self, place: &str) -> Result<StoreConfig, E> {
+            Ok(StoreConfig { place: place.to_owned(), ..StoreConfig::default() })
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StoreConfig, A::Error> {
+            StoreConfig::deserialize(MapAccessDeserializer::new(map))
+        }
     }
+
+    deserializer.deserialize_any(Either)
 }

@@ -15,7 +15,7 @@ pub(crate) struct StoreMetrics {
 type Read = fn(&StoreStats) -> u64;
 
 /// What only grows: name, meaning, value.
-const COUNTERS: [(&str, &str, Read); 15] = [
+const COUNTERS: [(&str, &str, Read); 18] = [
     ("log_written_bytes", "Bytes written to the log", |s| s.log.bytes_written),
     ("log_batches", "Batches written to the log", |s| s.log.batches),
     ("log_syncs", "Calls that forced the log to the disk", |s| s.log.syncs),
@@ -30,18 +30,23 @@ const COUNTERS: [(&str, &str, Read); 15] = [
     ("read_failures", "Reads of files that failed", |s| s.read_failures),
     ("read_groups", "Row groups read from files", |s| s.groups_read),
     ("skipped_groups", "Row groups that need not be read because of what the file says of them", |s| s.groups_skipped),
+    ("rollups_read", "Counts of a file by minute or hour that were not in memory", |s| s.rollups_read),
+    ("rollups_counted", "Those of them that had to be counted from the file's flows", |s| s.rollups_counted),
+    ("rollups_made", "Files whose counts by minute and hour were made again", |s| s.rollups_made),
     ("refused_batches_full", "Batches refused because the memory is full of flows that are in no file", |s| {
         s.refused_full
     }),
 ];
 
 /// What goes up and down.
-const GAUGES: [(&str, &str, Read); 5] = [
+const GAUGES: [(&str, &str, Read); 7] = [
     ("log_files", "Files of the log", |s| s.log.files),
     ("log_bytes", "Bytes of the log", |s| s.log.bytes),
     ("files", "Files of flows", |s| s.files),
     ("file_rows", "Flows in files", |s| s.file_rows),
     ("file_bytes", "Bytes of the files of flows", |s| s.file_bytes),
+    ("rollup_memory_bytes", "Memory of the counts beside files that were asked for lately", |s| s.rollup_memory_bytes),
+    ("rollup_bytes", "Bytes of the counts by minute and hour beside the files", |s| s.rollup_bytes),
 ];
 
 impl StoreMetrics {

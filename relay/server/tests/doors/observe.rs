@@ -251,6 +251,69 @@ async fn a_hundred_followers_miss_nothing_and_see_nothing_twice() {
     relay.stop().await.unwrap();
 }
 
+/// A thousand clients follow at once, and one of them stops reading: nobody else is kept waiting, and what it lost is
+/// counted and told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_followers_and_one_that_stops_reading() {
+    const FOLLOWERS: usize = 1_000;
+    const CONNECTIONS: usize = 10;
+    const FLOWS: u32 = 801;
+    let relay = TestRelay::start_with(|config| {
+        config.grpc.streams_max = FOLLOWERS + 1;
+        config.grpc.lag_flows_max = 100_000;
+        config.grpc.stream_buffer_flows = 16;
+        config.grpc.stall_ms = 3_000;
+    })
+    .await;
+    let base = now();
+    let mut collector = TestCollector::connect(relay.grpc(), "node-1", 1).await;
+    collector.push(&flows(base, 0..1)).await;
+    let mut stuck = follow(&relay, GetFlowsRequest { number: 1, ..Default::default() }).await;
+    assert_eq!(read(&mut stuck, 1).await.0, [0]);
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        connections.push(relay.observer().await);
+    }
+    let mut readers = tokio::task::JoinSet::new();
+    for follower in 0..FOLLOWERS {
+        let mut client = connections[follower % CONNECTIONS].clone();
+        readers.spawn(async move {
+            let request = GetFlowsRequest { follow: true, number: 1, ..Default::default() };
+            let mut stream = client.get_flows(request).await.unwrap().into_inner();
+            let mut numbers = Vec::new();
+            let mut lost = 0;
+            while numbers.last() != Some(&(FLOWS - 1)) {
+                let (news, missed) = read(&mut stream, 1).await;
+                numbers.extend(news);
+                lost += missed;
+            }
+            (numbers, lost)
+        });
+    }
+    wait_until("all follow", async || relay.metric("weir_relay_streams").await > FOLLOWERS as u64).await;
+    for begin in (1..FLOWS).step_by(200) {
+        collector.push(&flows(base, begin..begin + 200)).await;
+    }
+    while let Some(read) = readers.join_next().await {
+        let (numbers, lost) = read.unwrap();
+        assert_eq!(lost, 0);
+        assert!(numbers.iter().copied().eq(0..FLOWS), "in order, no gap, no repeat: {numbers:?}");
+    }
+    // More than what buffers hold for the one that does not read, and then it is told what it lost.
+    let more = 40_801;
+    for begin in (FLOWS..more).step_by(500) {
+        collector.push(&flows(base, begin..begin + 500)).await;
+    }
+    let series = r#"weir_relay_lost_flows_total{stage="serve"}"#;
+    wait_until("it is given up", async || relay.metric(series).await > 0).await;
+    let (numbers, lost) = read(&mut stuck, more as usize - 1).await;
+    assert!(lost > 0 && numbers.is_sorted(), "{lost}");
+    assert_eq!(numbers.len() as u64 + lost, u64::from(more) - 1);
+    assert_eq!(relay.metric(series).await, lost);
+    drop(stuck);
+    relay.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_follower_is_told_exactly_what_it_lost() {
     const FLOWS: u32 = 40_000;

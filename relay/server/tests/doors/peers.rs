@@ -82,6 +82,57 @@ async fn a_peer_that_comes_back_is_continued() {
     peer.stop().await.unwrap();
 }
 
+/// A relay with a store that pulls, and makes files of flows at once where `seals` says so.
+async fn relay_with_store(place: &std::path::Path, address: std::net::SocketAddr, seals: bool) -> TestRelay {
+    let peer = PeerConfig { name: "peer-1".to_owned(), address: address.to_string(), ..PeerConfig::default() };
+    TestRelay::start_with(|config| {
+        config.ingest.peer_batch_ms = 10;
+        config.peers = vec![peer];
+        config.store.place = place.display().to_string();
+        config.store.file_age_ms = if seals { 1 } else { 3_600_000 };
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_comes_back_goes_on_where_it_was() {
+    /// Fewer than a relay asks for when it meets a peer.
+    const HISTORY: u32 = 4_000;
+    for seals in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let peer = TestRelay::start().await;
+        let base = now();
+        let mut collector = TestCollector::connect(peer.grpc(), "node-1", 1).await;
+        // Every third flow has no id, as those of old observers.
+        let made = |numbers: std::ops::Range<u32>| {
+            let mut made = flows(base, numbers);
+            made.iter_mut().step_by(3).for_each(|flow| flow.id = flow::FlowId::None);
+            made
+        };
+        collector.push(&made(0..HISTORY)).await;
+        let mut end = HISTORY;
+        for life in 0..4 {
+            let relay = relay_with_store(folder.path(), peer.grpc(), seals).await;
+            wait_until("it has what came meanwhile", async || all_numbers(&relay).await.len() as u32 >= end).await;
+            // Some more while it is there.
+            collector.push(&made(end..end + 100)).await;
+            end += 100;
+            wait_until("it has the news", async || all_numbers(&relay).await.len() as u32 >= end).await;
+            if seals {
+                let sealed = "weir_relay_store_log_bytes";
+                wait_until("flows are in files", async || relay.metric("weir_relay_store_files").await > life).await;
+                assert!(relay.metric(sealed).await > 0);
+            }
+            assert_eq!(all_numbers(&relay).await, (0..end).collect::<Vec<_>>(), "each once, in life {life}");
+            assert_eq!(relay.metric(r#"weir_relay_lost_flows_total{stage="ring"}"#).await, 0);
+            relay.stop().await.unwrap();
+            collector.push(&made(end..end + 250)).await;
+            end += 250;
+        }
+        peer.stop().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_breaks_off_is_told_to_those_who_follow() {
     let peer = TestRelay::start().await;

@@ -72,8 +72,8 @@ async fn upsert(relay: &Arc<Relay>, members: &mut HashMap<String, Member>, sourc
     }
     // What the peer sent from its old address is not taken again from its new one.
     let recent = match members.remove(&target.name) {
-        Some(member) => end(member).await,
-        None => Recent::default(),
+        Some(member) => Some(end(member).await),
+        None => None,
     };
     info!(peer = target.name, address = target.address, "pulling from a peer");
     let stop = relay.stages.sources.stop.child_token();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
 use bytes::Bytes;
-use flow::{Flow, LossRecord, LostEventSource};
+use flow::{Flow, LossRecord, LostEventSource, Timestamp};
 use prost::Message as _;
 use proto::convert::{flow_from_wire, lost_from_wire, time_from_wire, time_to_wire};
 use proto::observer::get_flows_response::ResponseTypes;
@@ -33,8 +33,6 @@ use crate::relay::Relay;
 
 /// Flows of the past asked for when a peer is met for the first time.
 const HISTORY_FLOWS: u64 = 5_000;
-/// Part of the past asked for again after a break; what was there before is recognised.
-const OVERLAP: Duration = Duration::from_secs(1);
 /// Wait until a batch that the store could not take is tried again.
 const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Time for an answer that is no stream.
@@ -86,11 +84,18 @@ struct Position {
     continues: bool,
 }
 
-/// Pulls from a peer until `stop`; connects again with growing pauses. Gives what is remembered of its flows.
-pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Recent, stop: CancellationToken) -> Recent {
+/// Pulls from a peer until `stop`; connects again with growing pauses. Goes on after what `recent` remembers, else after
+/// what the store has of it. Gives what is remembered of its flows.
+pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Option<Recent>, stop: CancellationToken) -> Recent {
     relay.presence.unreachable(&target.name, &target.address, "not connected yet", relay.now());
+    let known = relay.index.node(&target.name).unwrap_or_default();
+    let recent = match recent {
+        Some(recent) => recent,
+        None => of_store(&relay, &target.name, known.newest_flow).await,
+    };
     let (version, builder) = (String::new(), FlowBatchBuilder::new());
-    let mut pull = Pull { relay, target, version, builder, recent, position: Position::default() };
+    let position = Position { reached: known.peer_seen, ..Position::default() };
+    let mut pull = Pull { relay, target, version, builder, recent, position };
     let mut pause = RETRY_MIN;
     loop {
         let Some(error) = stop.run_until_cancelled(pull.connect_and_read(&mut pause)).await else { break };
@@ -106,6 +111,18 @@ pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Recent, stop
         warn!(peer = pull.target.name, error = with_causes(&error), "the last flows of a peer were not taken");
     }
     pull.recent
+}
+
+/// What the store has of a peer.
+async fn of_store(relay: &Arc<Relay>, peer: &str, newest: Option<Timestamp>) -> Recent {
+    // A flow from the future, of a clock that was wrong for a while, must not keep away what comes before it.
+    let Some(newest) = newest.map(|newest| newest.min(relay.now())) else { return Recent::default() };
+    let (snapshot, peer) = (relay.index.snapshot(), peer.to_owned());
+    let reading = relay.work(move || Recent::of_store(&snapshot, &peer, newest));
+    reading.await.unwrap_or_else(|error| {
+        warn!(%error, "looking up what is known of a peer panicked");
+        Recent::default()
+    })
 }
 
 impl Pull {
@@ -170,7 +187,7 @@ impl Pull {
     fn request(&self) -> GetFlowsRequest {
         // A Weir server knows the options, a Hubble server ignores them.
         let extensions = prost_types::Any::from_msg(&GetFlowsOptions { details: true });
-        let since = self.recent.newest().map(|newest| time_to_wire(newest.before(OVERLAP)));
+        let since = self.recent.since().map(time_to_wire);
         GetFlowsRequest {
             number: if since.is_some() { 0 } else { HISTORY_FLOWS },
             since,
@@ -233,6 +250,9 @@ impl Pull {
     }
 
     fn take_flow(&mut self, mut flow: Flow, encoded: &[u8]) {
+        if flow.node_name.is_empty() {
+            flow.node_name = self.target.name.as_str().into();
+        }
         if !self.recent.is_new(&flow, encoded) {
             self.position.continues = false;
             return;
@@ -243,9 +263,6 @@ impl Pull {
         match self.position.counted {
             0 => self.position.reached += 1,
             ref mut counted => *counted -= 1,
-        }
-        if flow.node_name.is_empty() {
-            flow.node_name = self.target.name.as_str().into();
         }
         if self.builder.push(&flow).is_err() {
             debug_assert!(false, "a batch is flushed before it is full");
@@ -276,6 +293,7 @@ impl Pull {
                 version: self.version.clone(),
                 address: self.target.address.clone(),
                 received: self.relay.now(),
+                peer_seen: self.position.reached.saturating_sub(self.position.counted),
                 ..BatchOrigin::default()
             };
             let job = Job { from: FromLabels::PULL, origin, batch: batch.clone(), losses: Vec::new() };

@@ -1,12 +1,19 @@
-//! Recognising flows that were pulled before a break.
+//! Recognising flows that were pulled before a break, or before a restart of the relay.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use flow::{Flow, FlowId, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+use flow::{Flow, FlowFilter, FlowId, Timestamp};
+use relay_index::{Order, Search, Snapshot};
+use table::BatchFilter;
 
 /// Flows remembered: the overlap of one second at the rate of a very busy node.
 const FLOWS_MAX: usize = 65_536;
+/// Part of the past asked for again after a break; what was there before is recognised.
+const OVERLAP: Duration = Duration::from_secs(1);
 
 /// The newest flows of one peer; the oldest are forgotten first.
 #[derive(Debug, Default)]
@@ -22,11 +29,42 @@ pub(super) struct Recent {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Id(FlowId),
-    /// Hash of all it holds, for the flows of observers that give no ids.
+    /// Hash of all it holds as it came, for the flows of observers that give no ids.
     Content([u64; 2]),
+    /// Hash of all it holds as it is kept, for the same that were read from the store.
+    Kept([u64; 2]),
 }
 
 impl Recent {
+    /// What a store has of the newest flows of the peer of this name, of which `newest` is the last. Reads them, so call
+    /// it from a thread that may block.
+    pub(super) fn of_store(snapshot: &Arc<Snapshot>, peer: &str, newest: Timestamp) -> Self {
+        let mut recent = Self { newest: Some(newest), ..Self::default() };
+        // An agent's flows carry its name. Those of another relay carry those of its nodes: then all flows of that
+        // moment are remembered.
+        let own = FlowFilter { node_name: vec![peer.to_owned()], ..FlowFilter::default() };
+        let own = BatchFilter::compile(&[own], &[]).ok();
+        for filter in own.into_iter().chain([BatchFilter::everything()]) {
+            let search = Search { filter: Arc::new(filter), since: recent.since(), ..Search::default() };
+            for hit in snapshot.scan(search, Order::NewestFirst).take(FLOWS_MAX) {
+                let flow = hit.flow();
+                recent.remember(match &flow.id {
+                    FlowId::None => Key::Kept(kept(&flow)),
+                    id => Key::Id(id.clone()),
+                });
+            }
+            if !recent.keys.is_empty() {
+                break;
+            }
+        }
+        recent
+    }
+
+    /// Time from which on flows are to be asked for; `None` before the first.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.newest.map(|newest| newest.before(OVERLAP))
+    }
+
     /// Time of the newest flow; `None` before the first.
     pub(super) const fn newest(&self) -> Option<Timestamp> {
         self.newest
@@ -46,6 +84,9 @@ impl Recent {
             FlowId::None => (Key::Content(hash(encoded)), self.resumed_at.is_some_and(|at| flow.time <= at)),
             id => (Key::Id(id.clone()), true),
         };
+        if may_repeat && matches!(key, Key::Content(_)) && self.keys.contains(&Key::Kept(kept(flow))) {
+            return false;
+        }
         if self.keys.contains(&key) {
             if may_repeat {
                 return false;
@@ -66,6 +107,11 @@ impl Recent {
         self.keys.insert(key.clone());
         self.order.push_back(key);
     }
+}
+
+/// Hash of a flow as the store gives it back. Slow, and only needed where the observer gives no ids.
+fn kept(flow: &Flow) -> [u64; 2] {
+    hash(format!("{flow:?}").as_bytes())
 }
 
 fn hash(encoded: &[u8]) -> [u64; 2] {
