@@ -1,4 +1,4 @@
-//! A disk that is full stops nothing but taking in, loses nothing, and is told; it goes on by itself.
+//! A disk that is full or read-only stops nothing but taking in, loses nothing, and is told; it goes on by itself.
 
 use std::sync::Arc;
 
@@ -42,6 +42,53 @@ fn a_full_disk_refuses_batches_until_there_is_room() -> Result<()> {
     relay.free_small_disk(&store)?;
     let before = pusher.acknowledged();
     wait_until("batches are taken again", SOON, || (pusher.acknowledged() > before + 1_000).then_some(()))
+        .with_context(|| relay.log())?;
+    orders.send(Order::Finish)?;
+    runtime.block_on(async { tokio::time::timeout(SOON, running).await })??;
+    let last = pusher.last();
+    let expected: Vec<serde_json::Value> = vec![last.into(), last.into()];
+    assert_eq!(relay.sql(COUNT)?, [expected]);
+    Ok(())
+}
+
+#[test]
+fn a_disk_that_becomes_read_only_refuses_batches_until_it_can_be_written_again() -> Result<()> {
+    if !root("full_disk") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let store = folder.path().join("store");
+    let settings = [
+        format!("relay.store={}", store.display()),
+        "relay.store.log_file_bytes=100000".to_owned(),
+        "relay.store.file_age_ms=200".to_owned(),
+        // The flows are of a time of their own.
+        "relay.store.keep_hours=1000000".to_owned(),
+        "log.filter=warn".to_owned(),
+    ];
+    let relay = Relay::start_on_own_disk(folder.path(), &settings, &store)?;
+    let pusher = Arc::new(Pusher::new("node-1", 78));
+    let runtime = Runtime::new()?;
+    let (orders, receiver) = watch::channel(Order::Go);
+    let running = runtime.spawn(pusher.clone().run(relay.grpc().to_owned(), receiver));
+    wait_until("flows are in files", SOON, || (relay.metric("weir_relay_store_files").ok()? > 1).then_some(()))
+        .with_context(|| format!("{}\n{}", pusher.trouble(), relay.log()))?;
+    relay.make_disk_read_only(&store)?;
+    wait_until("neither log nor files can be written", SOON, || {
+        let failures = |what| relay.metric(&format!("weir_relay_store_{what}_failures_total")).ok();
+        (failures("log")? > 3 && failures("upkeep")? > 1).then_some(())
+    })
+    .with_context(|| relay.log())?;
+    // The log ends a batch when it began a file, so nothing more is acknowledged now.
+    let acknowledged = pusher.acknowledged();
+    let rows = relay.sql(COUNT)?;
+    let held = rows[0][0].as_u64().context("a number")?;
+    assert!(held >= acknowledged && pusher.is_end_of_batch(held) && held > 0, "{held}, {acknowledged} acknowledged");
+    assert_eq!(rows[0][0], rows[0][1]);
+    assert!(relay.metric("weir_relay_refused_batches_total{cause=\"store\"}")? > 0);
+    assert!(relay.log().contains("Read-only file system"), "{}", relay.log());
+    relay.make_disk_writable(&store)?;
+    wait_until("batches are taken again", SOON, || (pusher.acknowledged() > acknowledged + 1_000).then_some(()))
         .with_context(|| relay.log())?;
     orders.send(Order::Finish)?;
     runtime.block_on(async { tokio::time::timeout(SOON, running).await })??;

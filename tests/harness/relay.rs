@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use demo::topology::{Running, wait_until};
 use serde_json::Value;
 
@@ -39,6 +39,14 @@ impl Relay {
         Self::start_under(&weir, &[], folder, settings)
     }
 
+    /// Starts a relay as [`Relay::start`] does, with these further variables in its environment (`NAME=VALUE`).
+    ///
+    /// # Errors
+    /// As [`Relay::start`].
+    pub fn start_with_env(folder: &Path, settings: &[String], variables: &[String]) -> Result<Self> {
+        Self::start_under("env", variables, folder, settings)
+    }
+
     fn start_under(program: &str, before: &[String], folder: &Path, settings: &[String]) -> Result<Self> {
         let [grpc, http, metrics] = [free_port()?, free_port()?, free_port()?];
         let mut args = before.to_vec();
@@ -68,11 +76,22 @@ impl Relay {
     /// # Errors
     /// As [`Relay::start`], or there is no privilege to mount.
     pub fn start_on_small_disk(folder: &Path, settings: &[String], store: &Path) -> Result<Self> {
+        let fill = format!("dd if=/dev/zero of='{}/{BALLAST}' bs=1k count=3700 status=none", store.display());
+        Self::start_on_disk(folder, settings, store, "4m", &fill)
+    }
+
+    /// Starts a relay as [`Relay::start`] does, with a disk of its own at `store` that
+    /// [`Relay::make_disk_read_only`] can take writing away from. It cannot be started again.
+    ///
+    /// # Errors
+    /// As [`Relay::start`], or there is no privilege to mount.
+    pub fn start_on_own_disk(folder: &Path, settings: &[String], store: &Path) -> Result<Self> {
+        Self::start_on_disk(folder, settings, store, "256m", "true")
+    }
+
+    fn start_on_disk(folder: &Path, settings: &[String], store: &Path, size: &str, then: &str) -> Result<Self> {
         std::fs::create_dir_all(store)?;
-        let mount = format!(
-            "mount -t tmpfs -o size=4m none '{0}' && dd if=/dev/zero of='{0}/{BALLAST}' bs=1k count=3700 status=none && exec \"$@\"",
-            store.display()
-        );
+        let mount = format!("mount -t tmpfs -o size={size} none '{}' && {then} && exec \"$@\"", store.display());
         let before = ["--mount", "--propagation", "private", "sh", "-c", &mount, "sh"].map(str::to_owned);
         Self::start_under("unshare", &before, folder, settings)
     }
@@ -84,6 +103,31 @@ impl Relay {
     pub fn free_small_disk(&self, store: &Path) -> Result<()> {
         let inside = format!("/proc/{}/root{}/{BALLAST}", self.process.pid(), store.display());
         std::fs::remove_file(&inside).with_context(|| format!("cannot remove {inside}"))
+    }
+
+    /// Makes the disk of [`Relay::start_on_own_disk`] read-only: all but the file the relay is writing to just now, which a
+    /// kernel keeps writable too.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn make_disk_read_only(&self, store: &Path) -> Result<()> {
+        self.inside(&format!("mount --bind '{0}' '{0}' && mount -o remount,bind,ro '{0}'", store.display()))
+    }
+
+    /// Ends what [`Relay::make_disk_read_only`] did.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn make_disk_writable(&self, store: &Path) -> Result<()> {
+        self.inside(&format!("umount -l '{}'", store.display()))
+    }
+
+    /// Runs a shell command in the relay's mount namespace.
+    fn inside(&self, command: &str) -> Result<()> {
+        let namespace = format!("--mount=/proc/{}/ns/mnt", self.process.pid());
+        let out = Command::new("nsenter").args([&namespace, "sh", "-c", command]).output()?;
+        ensure!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
+        Ok(())
     }
 
     /// Kills it as a crash would.

@@ -47,7 +47,11 @@ fn run(cli: &Cli) -> Result<()> {
             let part = cli.command.part().expect("these commands run a part");
             let settings = Settings::load(cli, part)?;
             start_logging(&settings);
-            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve::run(part, settings))
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let ended = runtime.block_on(serve::run(part, settings));
+            // What still blocks missed its deadline, such as a call to an object store that does not answer.
+            runtime.shutdown_background();
+            ended
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use relay_server::store::{Archive, StoredFile, Timestamp};
 
 use crate::settings::Settings;
+
+mod verify;
 
 #[derive(Args, Debug)]
 pub(crate) struct StoreArgs {
@@ -22,24 +24,31 @@ pub(crate) struct StoreArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the files, the oldest first
+    /// List the files, the oldest first; the relay may run meanwhile
     Ls,
-    /// Read every file and check every checksum; the relay may run meanwhile
+    /// Read files and log and check every checksum; the relay may run meanwhile
+    ///
+    /// Ends with 1 where something is damaged, and says what to do about it. Nothing is changed.
     Verify,
     /// Make one file of those of each hour that is over; the relay must not run
     Compact,
-    /// Copy flows into a Parquet file; the relay may run meanwhile
+    /// Copy flows from files into one Parquet file; the relay may run meanwhile
+    ///
+    /// What is in the log only is not copied: a relay writes it to files after relay.store.file_age_ms.
     Export {
-        /// File to write
+        /// File to write; one that is there is replaced
         file: PathBuf,
         /// Oldest time, RFC 3339
-        #[arg(long)]
+        #[arg(long, value_name = "TIME")]
         since: Option<String>,
         /// Newest time, RFC 3339
-        #[arg(long)]
+        #[arg(long, value_name = "TIME")]
         until: Option<String>,
     },
-    /// Take in the flows of Parquet files; the relay must not run. A file that was taken in before is left out
+    /// Take in the flows of Parquet files; the relay must not run
+    ///
+    /// The columns are those of the table `flows` (docs/sql.md), or some of them. A file that was taken in before is left
+    /// out.
     Import {
         /// Files to read
         #[arg(required = true)]
@@ -50,18 +59,12 @@ enum Action {
 /// Does what was asked for.
 ///
 /// # Errors
-/// There is no store, it cannot be read or written, or a file is damaged.
+/// There is no store, it cannot be read or written, or a part of it is damaged.
 pub(crate) fn run(args: &StoreArgs, settings: &Settings) -> Result<()> {
-    let relay = &settings.relay;
     match &args.action {
-        Action::Ls => list(&open(settings)?.files(), args.json),
-        Action::Verify => verify(&open(settings)?, args.json),
-        Action::Compact => {
-            let bar = spinner("compacting");
-            let files = relay_server::store::compact(relay, &mut |files| bar.set_position(files))?;
-            bar.finish_and_clear();
-            tell(args.json, &serde_json::json!({ "files_compacted": files }), &format!("{files} files became fewer"))
-        }
+        Action::Ls => list(&open(settings)?, args.json),
+        Action::Verify => verify::run(&open(settings)?, args.json),
+        Action::Compact => compact(settings, args.json),
         Action::Export { file, since, until } => export(settings, file, (since, until), args.json),
         Action::Import { files } => import(settings, files, args.json),
     }
@@ -73,41 +76,52 @@ fn open(settings: &Settings) -> Result<Archive> {
     })
 }
 
-fn list(files: &[StoredFile], json: bool) -> Result<()> {
-    let (rows, bytes) = (files.iter().map(|f| f.rows).sum::<u64>(), files.iter().map(|f| f.bytes).sum::<u64>());
-    let mut text = String::new();
-    for file in files {
-        let kind = if file.compacted { "compacted" } else { "sealed" };
-        text += &format!(
-            "{}  {}  {:>10} flows  {:>12} bytes  {kind:9}  {}\n",
-            file.oldest, file.newest, file.rows, file.bytes, file.path
-        );
-    }
-    text += &format!("{} files, {rows} flows, {bytes} bytes", files.len());
+fn list(archive: &Archive, json: bool) -> Result<()> {
+    let files = archive.files();
+    let sum = |of: fn(&StoredFile) -> u64| files.iter().map(of).sum::<u64>();
+    let (rows, bytes, rollups) = (sum(|f| f.rows), sum(|f| f.bytes), sum(|f| f.rollup_bytes));
     let of = |f: &StoredFile| {
         serde_json::json!({
             "path": f.path, "compacted": f.compacted, "flows": f.rows, "bytes": f.bytes,
-            "oldest": f.oldest.to_string(), "newest": f.newest.to_string(), "schema_version": f.schema_version,
+            "rollup_bytes": f.rollup_bytes, "oldest": f.oldest.to_string(), "newest": f.newest.to_string(),
+            "schema_version": f.schema_version,
         })
     };
-    let value = serde_json::json!({ "files": files.iter().map(of).collect::<Vec<_>>(), "flows": rows, "bytes": bytes });
+    let value = serde_json::json!({
+        "files": files.iter().map(of).collect::<Vec<_>>(), "flows": rows, "bytes": bytes, "rollup_bytes": rollups,
+    });
+    let mut text = String::new();
+    if !files.is_empty() {
+        text = format!("{:20}  {:20}  {:>12}  {:>11}  {:9}  FILE\n", "OLDEST", "NEWEST", "FLOWS", "SIZE", "KIND");
+    }
+    for file in &files {
+        let kind = if file.compacted { "compacted" } else { "sealed" };
+        let (oldest, newest) = (file.oldest.format(SECONDS), file.newest.format(SECONDS));
+        let (flows, size) = (HumanCount(file.rows).to_string(), HumanBytes(file.bytes).to_string());
+        text += &format!("{oldest:20}  {newest:20}  {flows:>12}  {size:>11}  {kind:9}  {}\n", file.path);
+    }
+    let (flows, size) = (HumanCount(rows), HumanBytes(bytes));
+    text += &format!("{} files, {flows} flows, {size}, and {} of counts", files.len(), HumanBytes(rollups));
     tell(json, &value, &text)
 }
 
-fn verify(archive: &Archive, json: bool) -> Result<()> {
-    let files = archive.files();
-    let bar = bytes_bar("verifying", files.iter().map(|file| file.bytes).sum());
-    let mut damaged = Vec::new();
-    for file in &files {
-        if let Err(error) = archive.verify(&file.path) {
-            damaged.push(relay_server::store::with_causes(&error));
-        }
-        bar.inc(file.bytes);
-    }
+/// A time as lists show it.
+const SECONDS: &str = "%Y-%m-%dT%H:%M:%SZ";
+
+fn compact(settings: &Settings, json: bool) -> Result<()> {
+    let bar = spinner("compacting");
+    let done = relay_server::store::compact(&settings.relay, &mut |files| bar.set_position(files))?;
     bar.finish_and_clear();
-    let text = format!("{} files, {} damaged", files.len(), damaged.len());
-    tell(json, &serde_json::json!({ "files": files.len(), "damaged": damaged }), &text)?;
-    if damaged.is_empty() { Ok(()) } else { bail!("{}", damaged.join("\n")) }
+    let ((files_before, files), (bytes_before, bytes)) = (done.files_of_store, done.bytes_of_store);
+    let value = serde_json::json!({
+        "files_compacted": done.files, "files_before": files_before, "files": files, "bytes_before": bytes_before,
+        "bytes": bytes,
+    });
+    let text = match done.files {
+        0 => format!("nothing to do: {files} files, {}; the hour that is not over stays as it is", HumanBytes(bytes)),
+        _ => format!("{files_before} files, {} became {files}, {}", HumanBytes(bytes_before), HumanBytes(bytes)),
+    };
+    tell(json, &value, &text)
 }
 
 fn export(
@@ -116,14 +130,18 @@ fn export(
     (since, until): (&Option<String>, &Option<String>),
     json: bool,
 ) -> Result<()> {
-    let time = |text: &Option<String>| text.as_deref().map(Timestamp::parse_rfc3339).transpose();
+    let time = |flag: &str, text: &Option<String>| {
+        let time = text.as_deref().map(Timestamp::parse_rfc3339).transpose();
+        time.with_context(|| format!("--{flag} is no time such as 2026-01-31T07:00:00Z"))
+    };
+    let range = (time("since", since)?, time("until", until)?);
     let archive = open(settings)?;
     let bar = rows_bar("exporting", archive.files().iter().map(|file| file.rows).sum());
-    let flows = archive
-        .export((time(since)?, time(until)?), file, &mut |rows| bar.inc(rows))
-        .with_context(|| format!("cannot export to {}", file.display()))?;
+    let exported = archive.export(range, file, &mut |rows| bar.inc(rows));
     bar.finish_and_clear();
-    tell(json, &serde_json::json!({ "flows": flows }), &format!("{flows} flows in {}", file.display()))
+    let flows = exported.with_context(|| format!("cannot export to {}", file.display()))?;
+    let text = format!("{} flows in {}", HumanCount(flows), file.display());
+    tell(json, &serde_json::json!({ "flows": flows, "file": file.display().to_string() }), &text)
 }
 
 fn import(settings: &Settings, files: &[PathBuf], json: bool) -> Result<()> {
@@ -131,7 +149,10 @@ fn import(settings: &Settings, files: &[PathBuf], json: bool) -> Result<()> {
     let done = relay_server::store::import(&settings.relay, files, &mut |rows| bar.set_position(rows))?;
     bar.finish_and_clear();
     let (flows, repeated) = (done.rows, done.batches_repeated);
-    let text = format!("{flows} flows taken in, {repeated} batches were there already");
+    let text = match repeated {
+        0 => format!("{} flows taken in", HumanCount(flows)),
+        _ => format!("{} flows taken in; {repeated} parts of the files were there already", HumanCount(flows)),
+    };
     tell(json, &serde_json::json!({ "flows": flows, "batches_repeated": repeated }), &text)
 }
 

@@ -198,8 +198,6 @@ pub(super) fn part_slices(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
     use arrow::compute::cast;
     use flow::{Endpoint, Flow, Timestamp, Workload};
 
