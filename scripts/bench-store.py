@@ -13,6 +13,7 @@ Usage: bench-store.py WEIR FOLDER [--flows N] [--rounds N] [--files]
 """
 
 import argparse
+import glob
 import json
 import os
 import re
@@ -162,14 +163,14 @@ def questions(relay, known, end):
 def duck(files, sql, since, end):
     since, until = (f"TIMESTAMPTZ '{iso(moment)}'" for moment in (since or START, end))
     percentile = "approx_quantile(l7_latency_ns, 0.99)"
-    text = sql.format(table=f"read_parquet('{files}')", since=since, until=until, percentile=percentile)
+    text = sql.format(table=f"read_parquet({files})", since=since, until=until, percentile=percentile)
     return lambda connection: connection.sql(text).arrow().read_all()
 
 
 def click(files, sql, since, end):
     since, until = (f"parseDateTime64BestEffort('{iso(moment)}', 6, 'UTC')" for moment in (since or START, end))
     percentile = "quantile(0.99)(l7_latency_ns)"
-    text = sql.format(table=f"file('{files.replace('**', '*/*')}', Parquet)", since=since, until=until, percentile=percentile)
+    text = sql.format(table=f"file('{{{','.join(files)}}}', Parquet)", since=since, until=until, percentile=percentile)
     settings = " SETTINGS use_query_condition_cache = 0, max_threads = " + str(os.cpu_count())
     return lambda session: session.query(text + settings, "Arrow").bytes()
 
@@ -203,7 +204,7 @@ def from_memory(asked, made, end, log):
     relay = Relay(asked.weir, log, asked.flows)
     try:
         push(relay, asked, made)
-        measure(relay, f"{parquet}/*.parquet", end, asked.rounds, lambda: None)
+        measure(relay, sorted(glob.glob(f"{parquet}/*.parquet")), end, asked.rounds, lambda: None)
     finally:
         relay.stop()
 
@@ -228,7 +229,9 @@ def from_files(asked, made, end, log):
     relay = Relay(asked.weir, log, asked.flows, store)
     try:
         print(f"started in {time.perf_counter() - began:.1f} s, {relay.memory_mib('VmRSS')} MiB")
-        measure(relay, f"{store}/flows/v1/**/*.parquet", end, asked.rounds, forget)
+        # Files that were compacted stay for a while, and are no part of the store any more.
+        files = [f"{store}/{file['path']}" for file in kept["files"]]
+        measure(relay, files, end, asked.rounds, forget)
     finally:
         relay.stop()
 

@@ -57,16 +57,22 @@ pub struct Compacted {
     pub bytes_of_store: (u64, u64),
 }
 
-/// Makes files fewer. `progress` is told how many became part of a larger one so far.
+/// Writes what is in the log to files, and makes files fewer and smaller. `progress` is told how many were worked on so
+/// far.
 ///
 /// # Errors
 /// A relay uses the store, or it cannot be read or written.
 pub fn compact(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<Compacted, StoreError> {
+    // What is in memory is not compacted, and what was in the log is in memory until the next start.
+    let index = open_index(config)?;
+    index.seal_all(SystemClock.now()).map_err(StoreError::Write)?;
+    index.close(SystemClock.now()).map_err(StoreError::Write)?;
+    drop(index);
     let index = open_index(config)?;
     let before = index.store_stats();
     let mut files = 0;
     loop {
-        let done = index.upkeep(SystemClock.now()).map_err(StoreError::Write)?;
+        let done = index.upkeep_of_the_past(SystemClock.now()).map_err(StoreError::Write)?;
         files += done.files_compacted;
         progress(files);
         if !done.more {

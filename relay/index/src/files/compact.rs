@@ -1,4 +1,5 @@
-//! The files of an hour become fewer, sorted by conversation.
+//! The files of an hour become fewer, sorted by conversation. A single one is worth it too: sorted it is a good deal
+//! smaller.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::Array as _;
 use arrow::record_batch::RecordBatch;
 use flow::Timestamp;
-use table::column::Texts;
+use table::column::{Numbers, Texts};
 use table::schema::{DESTINATION, SCHEMA_VERSION, SOURCE};
 use table::{Col, MAX_BATCH_ROWS};
 
@@ -21,9 +22,6 @@ use crate::segment::as_u64;
 
 /// Rows that are sorted at a time, which bounds the memory: some hundred MiB.
 const ROWS_MAX: u64 = 1 << 20;
-/// Files that are worth the work.
-const FILES_MIN: usize = 2;
-
 /// Files to be made one.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -39,8 +37,13 @@ pub(crate) enum CompactError {
     Io(io::Error),
 }
 
-/// Finds files to compact: of an hour that ended before `until`, and of whose rows none is in memory any more.
-pub(crate) fn next_job(entries: &[Arc<FileEntry>], first_seq: u64, until: Timestamp) -> Option<Job> {
+/// Finds files to compact: of an hour that ended before `until`, written before `written`, and of whose rows none is in
+/// memory any more.
+pub(crate) fn next_job(
+    entries: &[Arc<FileEntry>],
+    first_seq: u64,
+    (until, written): (Timestamp, Timestamp),
+) -> Option<Job> {
     let mut hours: BTreeMap<&str, Vec<&Arc<FileEntry>>> = BTreeMap::new();
     let ready = |entry: &&Arc<FileEntry>| {
         entry.level == 0
@@ -48,7 +51,7 @@ pub(crate) fn next_job(entries: &[Arc<FileEntry>], first_seq: u64, until: Timest
             && entry.schema_version <= SCHEMA_VERSION
             && entry.end_seq <= first_seq
             && entry.time_range().1 < until
-            && Timestamp(entry.written) < until
+            && Timestamp(entry.written) <= written
     };
     for entry in entries.iter().filter(ready) {
         if let Some((folder, _)) = entry.path.rsplit_once('/').filter(|(folder, _)| folder.starts_with(FLOWS)) {
@@ -63,7 +66,7 @@ pub(crate) fn next_job(entries: &[Arc<FileEntry>], first_seq: u64, until: Timest
             rows <= ROWS_MAX
         };
         let inputs: Vec<_> = inputs.into_iter().take_while(fits).cloned().collect();
-        (inputs.len() >= FILES_MIN).then(|| Job { folder: folder.to_owned(), inputs })
+        (!inputs.is_empty()).then(|| Job { folder: folder.to_owned(), inputs })
     })
 }
 
@@ -134,14 +137,23 @@ impl Files {
     }
 }
 
-/// All rows by source workload, destination workload and time.
+/// All rows by source workload, destination workload, pods, observing node, connection and time: what is the same for a
+/// pod or for a connection then stands together, and takes next to nothing.
 fn by_conversation(segments: &[Segment]) -> io::Result<Vec<Pick>> {
-    let columns = [SOURCE.namespace, SOURCE.workload, DESTINATION.namespace, DESTINATION.workload];
+    const COLUMNS: [Col; 7] = [
+        SOURCE.namespace,
+        SOURCE.workload,
+        DESTINATION.namespace,
+        DESTINATION.workload,
+        SOURCE.pod,
+        DESTINATION.pod,
+        Col::NodeName,
+    ];
     // Texts of all segments get numbers in their order, so that rows are compared by numbers.
     let mut opened = Vec::new();
     for segment in segments {
         let texts = |col| Texts::of(segment.batch(), col).map_err(io::Error::other);
-        opened.push(columns.into_iter().map(texts).collect::<io::Result<Vec<Texts>>>()?);
+        opened.push(COLUMNS.into_iter().map(texts).collect::<io::Result<Vec<Texts>>>()?);
     }
     let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
     for texts in opened.iter().flatten() {
@@ -152,23 +164,25 @@ fn by_conversation(segments: &[Segment]) -> io::Result<Vec<Pick>> {
     for (number, value) in (0_u32..).zip(numbers.values_mut()) {
         *value = number;
     }
-    let mut rows: Vec<([u32; 4], Timestamp, Pick)> = Vec::new();
+    let mut rows: Vec<([u32; COLUMNS.len()], i64, Timestamp, Pick)> = Vec::new();
     for (batch, (segment, texts)) in (0_u32..).zip(segments.iter().zip(&opened)) {
         let of_key: Vec<Vec<u32>> = texts
             .iter()
             .map(|texts| (0..texts.values().len()).map(|key| numbers[texts.entry(key)]).collect())
             .collect();
         let none = numbers.get("").copied().unwrap_or_default();
+        let connections = Numbers::of(segment.batch(), Col::Conversation).map_err(io::Error::other)?;
         for row in 0..segment.rows() {
             let number = |column: usize| {
                 let key = texts[column].key(row);
                 if texts[column].is_null(row) { none } else { of_key[column].get(key).copied().unwrap_or(none) }
             };
             let row_number = u32::try_from(row).expect("a batch has fewer rows");
-            rows.push(([0, 1, 2, 3].map(number), segment.time(row), Pick { batch, row: row_number }));
+            let (sides, connection) = (std::array::from_fn(number), connections.get(row));
+            rows.push((sides, connection, segment.time(row), Pick { batch, row: row_number }));
         }
     }
     debug_assert_eq!(as_u64(rows.len()), segments.iter().map(|segment| as_u64(segment.rows())).sum::<u64>());
-    rows.sort_by_key(|(conversation, time, _)| (*conversation, *time));
-    Ok(rows.into_iter().map(|(_, _, pick)| pick).collect())
+    rows.sort_by_key(|(sides, connection, time, _)| (*sides, *connection, *time));
+    Ok(rows.into_iter().map(|(.., pick)| pick).collect())
 }

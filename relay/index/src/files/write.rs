@@ -49,7 +49,7 @@ pub(crate) struct About {
 /// Version of [`About`]; files of a later one are left alone.
 pub(super) const FORMAT: u32 = 1;
 
-/// Columns whose values rarely come twice, for which a dictionary is a waste.
+/// Columns whose values rarely come twice, for which a dictionary is a waste; in compacted files only the first one.
 const DIFFERENT: [Col; 2] = [Col::Time, Col::Conversation];
 
 /// Types in files, in the order of the table.
@@ -74,8 +74,8 @@ pub(super) fn file_type(kind: ColumnKind) -> DataType {
 }
 
 fn properties(level: u32) -> WriterProperties {
-    let level = LEVELS[usize::try_from(level).unwrap_or_default().min(LEVELS.len() - 1)];
-    let zstd = Compression::ZSTD(ZstdLevel::try_new(level).expect("a level of zstd"));
+    let level = usize::try_from(level).unwrap_or_default().min(LEVELS.len() - 1);
+    let zstd = Compression::ZSTD(ZstdLevel::try_new(LEVELS[level]).expect("a level of zstd"));
     let mut properties = WriterProperties::builder()
         .set_created_by(format!("weir {}", env!("CARGO_PKG_VERSION")))
         .set_compression(zstd)
@@ -84,7 +84,7 @@ fn properties(level: u32) -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_statistics_truncate_length(Some(32));
-    for col in DIFFERENT {
+    for col in &DIFFERENT[..DIFFERENT.len() - level] {
         let path = ColumnPath::from(col.name());
         properties = properties
             .set_column_dictionary_enabled(path.clone(), false)

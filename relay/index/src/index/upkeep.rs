@@ -76,6 +76,17 @@ pub struct Upkeep {
     pub more: bool,
 }
 
+/// What is not waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    /// Everything has its time.
+    None,
+    /// Rows become files at once.
+    Seal,
+    /// Files are compacted at once.
+    Compact,
+}
+
 impl Index {
     /// Does what is due: writes rows that have waited to files, cuts the log, forces it to the disk where the settings
     /// say now and then. Call it every second or so, from a thread that may block for seconds; appending and reading go
@@ -84,7 +95,16 @@ impl Index {
     /// # Errors
     /// The disk or the object store refuses. What is there stays as it is, and the next call tries again.
     pub fn upkeep(&self, now: Timestamp) -> io::Result<Upkeep> {
-        self.upkeep_after(now, None)
+        self.upkeep_after(now, Haste::None)
+    }
+
+    /// The same without waiting for late rows: the files of all hours that are over are compacted, whenever they were
+    /// written.
+    ///
+    /// # Errors
+    /// As [`Index::upkeep`].
+    pub fn upkeep_of_the_past(&self, now: Timestamp) -> io::Result<Upkeep> {
+        self.upkeep_after(now, Haste::Compact)
     }
 
     /// Writes all rows to files, also those that have not waited.
@@ -94,7 +114,7 @@ impl Index {
     pub fn seal_all(&self, now: Timestamp) -> io::Result<Upkeep> {
         let mut sum = Upkeep::default();
         loop {
-            let done = self.upkeep_after(now, Some(Duration::ZERO))?;
+            let done = self.upkeep_after(now, Haste::Seal)?;
             sum.rows_sealed += done.rows_sealed;
             sum.log_files_deleted += done.log_files_deleted;
             if !done.more {
@@ -103,7 +123,7 @@ impl Index {
         }
     }
 
-    fn upkeep_after(&self, now: Timestamp, age: Option<Duration>) -> io::Result<Upkeep> {
+    fn upkeep_after(&self, now: Timestamp, haste: Haste) -> io::Result<Upkeep> {
         let Some(durable) = &self.durable else { return Ok(Upkeep::default()) };
         let mut keeping = durable.keeping();
         let mut done = Upkeep::default();
@@ -113,7 +133,7 @@ impl Index {
             self.expire(durable, &mut keeping, now),
             self.delete_left(durable, &mut keeping, now),
             self.flush(now),
-            self.seal_and_compact(durable, &mut keeping, (age.unwrap_or(durable.config.file_age), now), &mut done),
+            self.seal_and_compact(durable, &mut keeping, (haste, now), &mut done),
             self.prune(&keeping, &mut done),
         ];
         done.more = done.rows_sealed > 0 || done.files_compacted > 0 || done.rollups_made > 0;
@@ -126,13 +146,16 @@ impl Index {
         &self,
         durable: &Durable,
         keeping: &mut Keeping,
-        (age, now): (Duration, Timestamp),
+        (haste, now): (Haste, Timestamp),
         done: &mut Upkeep,
     ) -> io::Result<()> {
+        let age = if haste == Haste::Seal { Duration::ZERO } else { durable.config.file_age };
+        // Late rows have some minutes to come.
+        let until = if haste == Haste::Compact { now } else { now.before(COMPACT_AFTER) }.window(HOUR);
         done.rows_sealed = self.seal(durable, keeping, age, now)?;
         // What waits in memory comes first.
         if done.rows_sealed == 0 {
-            done.files_compacted = self.compact(durable, keeping, now)?;
+            done.files_compacted = self.compact(durable, keeping, (until, haste == Haste::Compact), now)?;
         }
         if done.rows_sealed == 0 && done.files_compacted == 0 {
             done.rollups_made = self.mend_rollups(durable, keeping)?;
@@ -205,14 +228,20 @@ impl Index {
     }
 
     /// Makes one file of some of an hour that is over.
-    fn compact(&self, durable: &Durable, keeping: &mut Keeping, now: Timestamp) -> io::Result<u64> {
-        if !durable.config.compact {
+    /// Compacts files of an hour that ended before `until`, and was written before then too unless it is `at_once`.
+    fn compact(
+        &self,
+        durable: &Durable,
+        keeping: &mut Keeping,
+        (until, at_once): (Timestamp, bool),
+        now: Timestamp,
+    ) -> io::Result<u64> {
+        if !durable.config.compact && !at_once {
             return Ok(0);
         }
         let first_seq = self.snapshot().first_seq();
-        // Late rows have some minutes to come.
-        let until = now.before(COMPACT_AFTER).window(HOUR);
-        let Some(job) = next_job(keeping.catalog.entries(), first_seq, until) else { return Ok(0) };
+        let written = if at_once { now } else { until };
+        let Some(job) = next_job(keeping.catalog.entries(), first_seq, (until, written)) else { return Ok(0) };
         let entry = match durable.files.compact(&job, &mut keeping.namer, now) {
             Ok(entry) => entry,
             Err(CompactError::Read) => return Ok(0),
