@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ALL="kernel pipeline memory l7 table index query layout"
-# Only by name: these build `weir` and need tools of the tests.
-NAMED="store relay"
+# Only by name: these need tools of the tests.
+NAMED="store cli relay"
 
 usage() {
   printf 'usage: bench.sh [NAME...]; names: %s\n' "$ALL $NAMED" >&2

@@ -362,7 +362,7 @@ impl Config {
         between("observer.streams_max", self.observer.streams_max, 1, 1 << 20, "1 to 1,048,576")?;
         between("metrics.series_max", self.metrics.series_max, 1, 1 << 20, "1 to 1,048,576")?;
         let rows = self.relay.batch_rows_max;
-        between("relay.batch_rows_max", rows, 1, table::MAX_BATCH_ROWS, "1 to the rows of a record batch, 65,536")?;
+        between("relay.batch_rows_max", rows, 1, table::MAX_BATCH_ROWS, "1 to the rows of a record batch, 32,768")?;
         between("relay.window_batches", self.relay.window_batches, 1, 4_096, "1 to 4,096")?;
         between("relay.spool_bytes_max", self.relay.spool_bytes_max, 1 << 20, usize::MAX, "at least 1 MiB")?;
         let secured = self.relay.address.as_ref().is_some_and(|address| address.starts_with("https://"));

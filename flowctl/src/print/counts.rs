@@ -231,7 +231,7 @@ impl Counts {
             )?;
         }
         if let (Some(seconds), None) = (part.seconds, part.time) {
-            let span = format_span((seconds * 1e3).round() as u64 * 1_000_000);
+            let span = format_span(((seconds * 1e3).round() as u64).saturating_mul(1_000_000));
             writeln!(out, "{} flows in {span}", self.counting.groups.total().flows)?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Limits of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory of all queries together, in bytes. The default is what the design allows any query.
+    /// Memory of all queries together, in bytes.
     pub memory_bytes: usize,
     /// Temporary files of all queries together, in bytes: sorts and groupings that do not fit into memory go there.
     pub spill_bytes: u64,

@@ -188,7 +188,8 @@ pub struct IndexConfig {
     /// Nodes remembered, connected or not; the one silent for longest is forgotten. Default 10,000.
     pub nodes_max: usize,
     /// Bytes of the counts by the minute (`edges_1m`, `drops_1m`, `dns_1m`); the oldest minutes leave first. The counts
-    /// by the hour may take as many. Default 128 MiB: some hours of minutes and weeks of hours.
+    /// by the hour may take as many, and with a store as many again those of files that were asked for lately. Default
+    /// 128 MiB: some hours of minutes and weeks of hours.
     pub rollup_bytes_max: usize,
 }
 

@@ -227,8 +227,8 @@ impl Index {
         Ok(rows)
     }
 
-    /// Makes one file of some of an hour that is over.
-    /// Compacts files of an hour that ended before `until`, and was written before then too unless it is `at_once`.
+    /// Makes one file of some of an hour that ended before `until`, and that were written before then too unless it is
+    /// `at_once`.
     fn compact(
         &self,
         durable: &Durable,

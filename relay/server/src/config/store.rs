@@ -38,8 +38,8 @@ pub struct StoreConfig {
     pub keep_hours: u64,
     /// Bytes all files may have; the oldest hours are deleted first. Default 20 GiB, half a billion flows.
     pub bytes_max: u64,
-    /// Whether the files of an hour become one sorted by conversation once the hour is over. Default true: a third
-    /// fewer bytes.
+    /// Whether the files of an hour become one, sorted by workloads, pods, node and connection, once the hour is over.
+    /// Default true: a third fewer bytes.
     pub compact: bool,
 }
 
