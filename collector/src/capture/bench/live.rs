@@ -19,6 +19,7 @@ pub(super) fn requests(count: usize) -> io::Result<()> {
     let address = listener.local_addr()?;
     let (request, answer) =
         (*b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n", *b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let (mut asked, mut answered) = (request, answer);
     let mut client = TcpStream::connect(address)?;
     client.set_nodelay(true)?;
     let (mut server, _) = listener.accept()?;
@@ -26,9 +27,9 @@ pub(super) fn requests(count: usize) -> io::Result<()> {
     // In turn, on one thread: each read finds what it waits for, so that nothing but the packets is measured.
     for _ in 0..count {
         client.write_all(&request)?;
-        server.read_exact(&mut [0; 33])?;
+        server.read_exact(&mut asked)?;
         server.write_all(&answer)?;
-        client.read_exact(&mut [0; 38])?;
+        client.read_exact(&mut answered)?;
     }
     Ok(())
 }
