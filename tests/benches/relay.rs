@@ -1,8 +1,8 @@
 //! Our relay beside Hubble's: the same flows from the same collectors, asked by the same client on the same machine.
 //!
 //! `./dev bench relay` runs it. It prints, for each relay, flows a second to one client that asks for all flows, the
-//! relay's processor time a flow, and its largest memory; for ours also the time to take a flow in, which Hubble's relay
-//! does not do because it keeps none.
+//! relay's processor time a flow, and its largest memory; for ours also the time to take a flow in, pushed by collectors
+//! in batches and pulled from them as from Hubble's agents, which Hubble's relay does not do because it keeps none.
 #![expect(clippy::print_stdout, reason = "what was asked for")]
 
 use std::fmt::Write as _;
@@ -47,6 +47,7 @@ fn main() -> Result<()> {
         (seen == all as u64).then_some(())
     })?;
     let taken_in = (cpu(ours.pid())? - started) / u32::try_from(all)?;
+    let pulled = pull(&runtime, [&first.address, &second.address], all, folder.path())?;
 
     let plain = ["--disable-client-tls", "--disable-server-tls"].map(str::to_owned);
     let service = format!("unix://{}", first.socket.display());
@@ -60,7 +61,8 @@ fn main() -> Result<()> {
     let ours = measure(&runtime, &ours, &ours_address, all)?;
     println!("{all} flows of two nodes to one client, best of {ROUNDS}");
     println!("hubble-relay  {stock}");
-    println!("weir relay    {ours}; to take a flow in {:.2} µs", taken_in.as_secs_f64() * 1e6);
+    let [taken_in_us, pulled_us] = [taken_in, pulled].map(|time| time.as_secs_f64() * 1e6);
+    println!("weir relay    {ours}; to take a flow in {taken_in_us:.2} µs pushed, {pulled_us:.2} µs pulled");
     println!(
         "ratios        flows a second {:.1}, processor time a flow {:.1}, with taking in {:.1}, memory {:.1}",
         ours.per_second / stock.per_second,
@@ -69,6 +71,23 @@ fn main() -> Result<()> {
         ours.memory_mib / stock.memory_mib
     );
     Ok(())
+}
+
+/// Processor time of a relay of ours to take in a flow that it pulls from the nodes as from Hubble's agents.
+fn pull(runtime: &tokio::runtime::Runtime, nodes: [&String; 2], all: usize, folder: &Path) -> Result<Duration> {
+    let folder = folder.join("pulling");
+    std::fs::create_dir(&folder)?;
+    let [first, second] = nodes;
+    let config = format!(
+        "relay: {{ingest: {{peer_history_flows: {all}}}, \
+         peers: [{{name: node-a, address: '{first}'}}, {{name: node-b, address: '{second}'}}]}}"
+    );
+    let (relay, address) = relay(&config, &folder)?;
+    let started = cpu(relay.pid())?;
+    wait_until("a relay has pulled all flows", DEADLINE, || {
+        (runtime.block_on(seen(&address)).ok()? >= all as u64).then_some(())
+    })?;
+    Ok((cpu(relay.pid())? - started) / u32::try_from(all)?)
 }
 
 /// What a relay did.

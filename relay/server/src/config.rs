@@ -159,6 +159,9 @@ pub struct IngestConfig {
     pub peer_batch_ms: u64,
     /// Rows at which flows pulled from a peer become a batch at once. Default 4,096.
     pub peer_batch_rows: usize,
+    /// Flows of the past asked of a peer when it is met for the first time. Default 5,000, more than Hubble's agents
+    /// hold by default.
+    pub peer_history_flows: u64,
 }
 
 /// A Hubble observer to pull flows from.
@@ -288,6 +291,7 @@ impl Default for IngestConfig {
             node_gone_ms: 3_600_000,
             peer_batch_ms: 100,
             peer_batch_rows: 4096,
+            peer_history_flows: 5_000,
         }
     }
 }

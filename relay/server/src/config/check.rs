@@ -74,6 +74,7 @@ impl Config {
             ("live.heartbeat_ms", live.heartbeat_ms),
             ("ingest.node_gone_ms", ingest.node_gone_ms),
             ("ingest.peer_batch_ms", ingest.peer_batch_ms),
+            ("ingest.peer_history_flows", ingest.peer_history_flows),
             ("grpc.lag_flows_max", grpc.lag_flows_max),
             ("grpc.stall_ms", grpc.stall_ms),
             ("store.fsync_ms", self.store.fsync_ms),

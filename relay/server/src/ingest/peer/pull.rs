@@ -31,8 +31,6 @@ use crate::losses::{WINDOW, stage_of};
 use crate::metrics::FromLabels;
 use crate::relay::Relay;
 
-/// Flows of the past asked for when a peer is met for the first time.
-const HISTORY_FLOWS: u64 = 5_000;
 /// Wait until a batch that the store could not take is tried again.
 const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Time for an answer that is no stream.
@@ -174,7 +172,7 @@ impl Pull {
         // A peer that has seen less than before has started anew: nothing of it was overwritten.
         let started_anew = status.seen_flows < self.position.reached;
         let continues = self.recent.newest().is_some() && !started_anew;
-        let asked = if continues { status.seen_flows - self.position.reached } else { HISTORY_FLOWS };
+        let asked = if continues { status.seen_flows - self.position.reached } else { self.history() };
         self.position = Position {
             reached: status.seen_flows,
             counted: asked.min(status.num_flows),
@@ -184,12 +182,17 @@ impl Pull {
         self.version = status.version;
     }
 
+    /// Flows of the past asked for when the peer is met for the first time.
+    fn history(&self) -> u64 {
+        self.relay.config.ingest.peer_history_flows
+    }
+
     fn request(&self) -> GetFlowsRequest {
         // A Weir server knows the options, a Hubble server ignores them.
         let extensions = prost_types::Any::from_msg(&GetFlowsOptions { details: true });
         let since = self.recent.since().map(time_to_wire);
         GetFlowsRequest {
-            number: if since.is_some() { 0 } else { HISTORY_FLOWS },
+            number: if since.is_some() { 0 } else { self.history() },
             since,
             follow: true,
             extensions: extensions.ok(),
