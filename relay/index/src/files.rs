@@ -6,6 +6,7 @@ mod compact;
 mod entry;
 mod gather;
 mod names;
+mod pack;
 mod place;
 mod read;
 mod recover;

@@ -4,9 +4,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::{Buf as _, Bytes};
 use parquet::arrow::ProjectionMask;
@@ -21,6 +21,7 @@ use table::schema::{COLUMNS, ColumnKind};
 use table::{Col, MAX_BATCH_ROWS, SchemaError};
 
 use super::names::Names;
+use super::pack::pack;
 use super::place::Place;
 use super::regroup::regroup;
 use super::write::{ABOUT_KEY, About, FORMAT, NAMES_KEY, file_type};
@@ -120,6 +121,9 @@ impl Footer {
         let inferred = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new()).map_err(parquet)?;
         let ours = |field: &Field| COLUMNS.iter().find(|column| column.name == field.name());
         let hint = |field: &Arc<Field>| match ours(field) {
+            Some(column) if column.kind == ColumnKind::Number => {
+                Arc::new(field.as_ref().clone().with_data_type(DataType::Int64))
+            }
             Some(column) if column.kind.is_dictionary() => {
                 Arc::new(field.as_ref().clone().with_data_type(column.kind.data_type()))
             }
@@ -251,10 +255,11 @@ fn shape(batch: &RecordBatch, wanted: &[Col], rows: usize) -> Result<RecordBatch
         let column = col.column();
         let Some(array) = batch.column_by_name(column.name) else { continue };
         let kind = column.kind.data_type();
-        let array = if *array.data_type() == kind {
-            array.clone()
-        } else {
-            cast(array, &kind).map_err(|source| SchemaError::Cast { column: column.name, source })?
+        let unsuited = |source| SchemaError::Cast { column: column.name, source };
+        let array = match array.as_primitive_opt::<Int64Type>() {
+            Some(numbers) if column.kind == ColumnKind::Number => Arc::new(pack(numbers).map_err(unsuited)?),
+            _ if *array.data_type() == kind => array.clone(),
+            _ => cast(array, &kind).map_err(unsuited)?,
         };
         columns[col.index()] = Some(array);
     }
