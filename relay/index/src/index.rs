@@ -248,6 +248,12 @@ impl Index {
         &self.rollups
     }
 
+    /// Whether rows that are in no file yet fill the memory, so that a batch would be refused.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.writer().store.is_full(1)
+    }
+
     /// What the index holds and has seen.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -185,14 +185,17 @@ impl Store {
     }
 
     /// The next run of rows to be put into a file: full segments of at most `rows_max` rows together. Fewer, or those
-    /// that are not full, only where the first of them has waited for `age`.
+    /// that are not full, only where the first of them has waited for `age`, or memory is filling up.
     pub(crate) fn next_run(&mut self, rows_max: usize, age: Duration, now: Timestamp) -> Vec<Arc<Segment>> {
         // A clock that jumped back must not keep rows from their file.
         let waited = now.since(self.unpublished_since) >= age || now < self.unpublished_since;
         let old = waited && self.end_seq > self.published;
         let waiting = self.sealed.iter().filter(|segment| segment.first_seq() >= self.published);
         let full = waiting.map(|segment| segment.rows()).sum::<usize>() >= rows_max;
-        if !full && !old {
+        // Memory may be full before there are so many.
+        let (rows, bytes) = (self.rows + self.rows / 2, self.bytes + self.bytes / 2);
+        let pressed = self.durable && self.runs.is_empty() && !self.fits(rows, bytes);
+        if !full && !old && !pressed {
             return Vec::new();
         }
         if !full {

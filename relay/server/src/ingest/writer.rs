@@ -8,7 +8,7 @@ use flow::LossRecord;
 use relay_index::{AppendError, Appended, BatchOrigin, Incoming};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -21,6 +21,12 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Batches that one call to the disk may make durable.
 const GROUP_MAX: usize = 64;
+
+/// How long batches wait for room when they come faster than files are written, before they are refused. A run of rows
+/// becomes files in less; a disk that is slower is in trouble, and collectors should hear of it.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
+/// Time between two looks.
+const ROOM_LOOK: Duration = Duration::from_millis(20);
 
 /// A batch to append, and whom to tell.
 #[derive(Debug)]
@@ -112,6 +118,7 @@ pub(crate) async fn write(relay: Arc<Relay>, mut queue: Queue, stop: Cancellatio
 
 /// Appends batches together, so that one call to the disk makes all of them durable.
 async fn append(relay: &Arc<Relay>, jobs: Vec<(Job, oneshot::Sender<Taken>)>) {
+    await_room(relay).await;
     let (jobs, answers): (Vec<Job>, Vec<oneshot::Sender<Taken>>) = jobs.into_iter().unzip();
     let worker = Arc::clone(relay);
     let appending = tokio::task::spawn_blocking(move || append_now(&worker, jobs));
@@ -130,6 +137,18 @@ async fn append(relay: &Arc<Relay>, jobs: Vec<(Job, oneshot::Sender<Taken>)>) {
         }
         // A source that went away meanwhile will send the batch again and then be told that it is a repeat.
         drop(answer.send(taken));
+    }
+}
+
+/// Waits for a while until there is room. Nothing else is taken meanwhile, so sources wait too, and send no faster than
+/// files are written.
+async fn await_room(relay: &Relay) {
+    let until = Instant::now() + ROOM_WAIT;
+    let stop = &relay.stages.sources.stop;
+    while relay.index.is_full() && Instant::now() < until {
+        if stop.run_until_cancelled(tokio::time::sleep(ROOM_LOOK)).await.is_none() {
+            return;
+        }
     }
 }
 

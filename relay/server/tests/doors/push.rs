@@ -134,3 +134,29 @@ async fn collectors_beyond_the_limit_are_refused() {
     TestCollector::connect(relay.grpc(), "node-2", 7).await.push(&flows(now(), 1..2)).await;
     relay.stop().await.unwrap();
 }
+
+/// Flows come faster than files are written, and more of them than memory has room for: the relay takes its time, and
+/// takes them all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_memory_makes_collectors_wait() {
+    const BATCHES: u32 = 120;
+    const ROWS: u32 = 500;
+    let folder = tempfile::tempdir().unwrap();
+    let relay = TestRelay::start_with(|config| {
+        config.store.place = folder.path().display().to_string();
+        // Fewer than make a run of files.
+        config.index.flows_max = 8_000;
+    })
+    .await;
+    let mut collector = TestCollector::connect(relay.grpc(), "node-1", 1).await;
+    let base = now();
+    for batch in 0..BATCHES {
+        assert!(!collector.push(&flows(base, batch * ROWS..(batch + 1) * ROWS)).await.repeated_batch);
+    }
+    let rows = u64::from(BATCHES * ROWS);
+    assert_eq!(relay.metric(r#"weir_relay_rows_total{from="push"}"#).await, rows);
+    let responses = get_flows(&relay, GetFlowsRequest { number: u64::from(ROWS), ..Default::default() }).await;
+    assert_eq!(numbers(&responses), ((BATCHES - 1) * ROWS..BATCHES * ROWS).collect::<Vec<_>>());
+    assert_eq!(relay.metric(r#"weir_relay_refused_batches_total{cause="store"}"#).await, 0);
+    relay.stop().await.unwrap();
+}
