@@ -13,7 +13,6 @@ Usage: bench-store.py WEIR FOLDER [--flows N] [--rounds N] [--files]
 """
 
 import argparse
-import glob
 import json
 import os
 import re
@@ -80,6 +79,10 @@ class Relay:
     def memory_mib(self, line="VmHWM"):
         status = open(f"/proc/{self.process.pid}/status").read()
         return int(re.search(rf"{line}:\s+(\d+)", status)[1]) // 1024
+
+    def forget_peak(self):
+        """Makes the largest memory count anew."""
+        open(f"/proc/{self.process.pid}/clear_refs", "w").write("5")
 
     def processor_seconds(self):
         fields = open(f"/proc/{self.process.pid}/stat").read().rpartition(")")[2].split()
@@ -163,14 +166,14 @@ def questions(relay, known, end):
 def duck(files, sql, since, end):
     since, until = (f"TIMESTAMPTZ '{iso(moment)}'" for moment in (since or START, end))
     percentile = "approx_quantile(l7_latency_ns, 0.99)"
-    text = sql.format(table=f"read_parquet({files})", since=since, until=until, percentile=percentile)
+    text = sql.format(table=f"read_parquet('{files}')", since=since, until=until, percentile=percentile)
     return lambda connection: connection.sql(text).arrow().read_all()
 
 
 def click(files, sql, since, end):
     since, until = (f"parseDateTime64BestEffort('{iso(moment)}', 6, 'UTC')" for moment in (since or START, end))
     percentile = "quantile(0.99)(l7_latency_ns)"
-    text = sql.format(table=f"file('{{{','.join(files)}}}', Parquet)", since=since, until=until, percentile=percentile)
+    text = sql.format(table=f"file('{files}', Parquet)", since=since, until=until, percentile=percentile)
     settings = " SETTINGS use_query_condition_cache = 0, max_threads = " + str(os.cpu_count())
     return lambda session: session.query(text + settings, "Arrow").bytes()
 
@@ -204,7 +207,7 @@ def from_memory(asked, made, end, log):
     relay = Relay(asked.weir, log, asked.flows)
     try:
         push(relay, asked, made)
-        measure(relay, sorted(glob.glob(f"{parquet}/*.parquet")), end, asked.rounds, lambda: None)
+        measure(relay, f"{parquet}/*.parquet", end, asked.rounds, lambda: None)
     finally:
         relay.stop()
 
@@ -230,8 +233,12 @@ def from_files(asked, made, end, log):
     try:
         print(f"started in {time.perf_counter() - began:.1f} s, {relay.memory_mib('VmRSS')} MiB")
         # Files that were compacted stay for a while, and are no part of the store any more.
-        files = [f"{store}/{file['path']}" for file in kept["files"]]
-        measure(relay, files, end, asked.rounds, forget)
+        links = f"{store}.now"
+        shutil.rmtree(links, ignore_errors=True)
+        os.makedirs(links)
+        for number, file in enumerate(kept["files"]):
+            os.link(f"{store}/{file['path']}", f"{links}/{number:05}.parquet")
+        measure(relay, f"{links}/*.parquet", end, asked.rounds, forget)
     finally:
         relay.stop()
 
@@ -268,8 +275,11 @@ def measure(relay, files, end, rounds, forget):
     session = chdb.session.Session()
     times = {}
     asked = questions(relay, known, end)
+    peaks = {}
     for round_number in range(rounds):
         for name, weir, sql, since in asked:
+            relay.forget_peak()
+            resting = relay.memory_mib("VmRSS")
             runs = {
                 "Weir": weir,
                 "DuckDB": lambda: duck(files, sql, since, end)(duckdb_connection),
@@ -279,9 +289,10 @@ def measure(relay, files, end, rounds, forget):
                 if round_number == 0:
                     forget()
                 times.setdefault((name, engine), []).append(timed(ask))
+            peaks[name] = max(peaks.get(name, 0), relay.memory_mib() - resting)
         print(f"round {round_number + 1} of {rounds}", file=sys.stderr)
-    print("| question | Weir: first, best (ms) | DuckDB | chDB | DuckDB : Weir | chDB : Weir | asked of Weir through |")
-    print("|---|---|---|---|---|---|---|")
+    print("| question | Weir: first, best (ms) | DuckDB | chDB | DuckDB : Weir | chDB : Weir | Weir's memory, MiB | asked through |")
+    print("|---|---|---|---|---|---|---|---|")
     for name, weir, _, _ in asked:
         cells = []
         best = {}
@@ -291,9 +302,9 @@ def measure(relay, files, end, rounds, forget):
             cells.append(f"{first:.1f}, {best[engine]:.1f}")
         ratios = [f"{best[engine] / best['Weir']:.1f}" for engine in ["DuckDB", "chDB"]]
         door = "HTTP" if "get" in weir.__code__.co_names else "Flight SQL"
-        print(f"| {name} | {' | '.join(cells)} | {' | '.join(ratios)} | {door} |")
+        print(f"| {name} | {' | '.join(cells)} | {' | '.join(ratios)} | {peaks[name]} | {door} |")
     print(f"\nmap of 24 hours from: {relay.get('/api/v1/map', since=iso(end - timedelta(days=1)), until=iso(end))['source']}")
-    print(f"relay: at most {relay.memory_mib()} MiB; median of all Weir answers {statistics.median(t for (_, e), ts in times.items() if e == 'Weir' for t in ts):.1f} ms")
+    print(f"relay: {relay.memory_mib('VmRSS')} MiB now; median of all Weir answers {statistics.median(t for (_, e), ts in times.items() if e == 'Weir' for t in ts):.1f} ms")
 
 
 main()

@@ -7,7 +7,8 @@ use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use table::schema::COLUMNS;
 use table::{FlowBatchBuilder, MAX_BATCH_ROWS, schema};
 
 use super::cell::Cells;
@@ -71,14 +72,17 @@ impl RowWriter {
                 Encoder::Arrow(Box::new(writer))
             }
             RowFormat::Parquet => {
-                let properties = WriterProperties::builder()
+                let mut properties = WriterProperties::builder()
                     .set_created_by(format!("flowctl {}", env!("CARGO_PKG_VERSION")))
                     .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
                     .set_max_row_group_row_count(Some(MAX_BATCH_ROWS))
-                    .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
-                    .build();
+                    .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX);
+                // As in a relay's files: the least and the greatest text of thousands exclude nothing, and are dear.
+                for column in COLUMNS.iter().filter(|column| column.kind.is_text()) {
+                    properties = properties.set_column_statistics_enabled(column.name.into(), EnabledStatistics::None);
+                }
                 let schema = table::schema::file_schema();
-                Encoder::Parquet(Box::new(ArrowWriter::try_new(Vec::new(), schema, Some(properties))?))
+                Encoder::Parquet(Box::new(ArrowWriter::try_new(Vec::new(), schema, Some(properties.build()))?))
             }
         };
         Ok(Self { builder: FlowBatchBuilder::new(), encoder, bytes: Vec::new(), escape })
