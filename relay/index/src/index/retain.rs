@@ -49,7 +49,7 @@ impl Keeping {
 /// Path and rows of the files that have to go.
 fn expired<'a>(entries: impl Iterator<Item = &'a FileEntry>, durable: &Durable, now: Timestamp) -> Vec<(String, u64)> {
     let oldest_kept = now.before(durable.config.keep);
-    let mut entries = with_age(entries.collect());
+    let mut entries = with_age(entries.collect(), now);
     entries.sort_by_key(|(written, entry)| (place_of(*written, entry), entry.first_seq));
     let mut bytes: u64 = entries.iter().map(|(_, entry)| entry.all_bytes()).sum();
     // A file grows old from the moment it was written: flows of long ago that are taken in stay as long as others.
@@ -63,16 +63,28 @@ fn expired<'a>(entries: impl Iterator<Item = &'a FileEntry>, durable: &Durable, 
     entries.into_iter().filter(goes).map(|(_, entry)| (entry.path.clone(), entry.rows)).collect()
 }
 
-/// Files and when they were written, at the latest: no file is younger than one whose rows arrived after all of its own,
-/// whatever the clock said while it was written.
-fn with_age(mut entries: Vec<&FileEntry>) -> Vec<(Timestamp, &FileEntry)> {
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.end_seq));
-    let mut latest = i64::MAX;
-    let age = |entry: &FileEntry| {
-        latest = latest.min(entry.written);
-        Timestamp(latest)
+/// Files and when they were written, whatever the clock said then: no file is older than one whose rows arrived before
+/// its own, so a clock that was behind does not age it nor the others; and one of the future, whose clock was ahead, is
+/// no younger than the next.
+fn with_age(mut entries: Vec<&FileEntry>, now: Timestamp) -> Vec<(Timestamp, &FileEntry)> {
+    entries.sort_by_key(|entry| entry.end_seq);
+    let mut latest = Timestamp(i64::MIN);
+    let not_behind = |entry: &FileEntry| {
+        let written = Timestamp(entry.written);
+        if written > now {
+            return written;
+        }
+        latest = latest.max(written);
+        latest
     };
-    let ages: Vec<Timestamp> = entries.iter().copied().map(age).collect();
+    let mut ages: Vec<Timestamp> = entries.iter().copied().map(not_behind).collect();
+    let mut next = Timestamp(i64::MAX);
+    for age in ages.iter_mut().rev() {
+        if *age > now {
+            *age = next.min(*age);
+        }
+        next = *age;
+    }
     ages.into_iter().zip(entries).collect()
 }
 
