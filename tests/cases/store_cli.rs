@@ -134,6 +134,14 @@ fn compact_and_import(store: &Store, folder: &Path, exported: &str, flows: u64) 
     assert!(other.text(&["import", exported])?.contains("0 flows taken in"));
     assert_eq!(other.json(&["ls"])?["flows"].as_u64(), Some(flows));
     assert!(other.text(&["verify"])?.contains("0 damaged"));
+    // A file that cannot be read is passed over and named.
+    let path = other.files()?.pop().context("a file")?;
+    let file = other.0.join(&path);
+    std::fs::remove_file(&file)?;
+    std::os::unix::fs::symlink(&file, &file)?;
+    let done = other.json(&["compact"])?;
+    assert!(done["not_compacted"][0].as_str().is_some_and(|problem| problem.contains(&path)), "{done}");
+    assert!(other.text(&["compact"])?.contains(&format!("passed over: cannot read {path}")));
     // A part of it, by time: the flows are a tenth of a millisecond apart.
     let oldest = store.json(&["ls"])?["files"][0]["oldest"].as_str().context("a time")?.to_owned();
     let part = folder.join("part.parquet").display().to_string();

@@ -115,12 +115,16 @@ fn compact(settings: &Settings, json: bool) -> Result<()> {
     let ((files_before, files), (bytes_before, bytes)) = (done.files_of_store, done.bytes_of_store);
     let value = serde_json::json!({
         "files_compacted": done.files, "files_before": files_before, "files": files, "bytes_before": bytes_before,
-        "bytes": bytes,
+        "bytes": bytes, "not_compacted": done.not_compacted,
     });
-    let text = match done.files {
+    let mut text = match done.files {
+        0 if !done.not_compacted.is_empty() => format!("nothing done: {files} files, {}", HumanBytes(bytes)),
         0 => format!("nothing to do: {files} files, {}; the hour that is not over stays as it is", HumanBytes(bytes)),
         _ => format!("{files_before} files, {} became {files}, {}", HumanBytes(bytes_before), HumanBytes(bytes)),
     };
+    for problem in &done.not_compacted {
+        text += &format!("\npassed over: {problem}");
+    }
     tell(json, &value, &text)
 }
 

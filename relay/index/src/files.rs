@@ -32,6 +32,7 @@ pub(crate) use entry::FileEntry;
 pub(crate) use place::{Place, Remote};
 pub(crate) use read::Footer;
 pub use read::ReadError;
+pub(crate) use rollups::OfFile;
 pub(crate) use write::PlainWriter;
 
 /// Footers kept: some MiB each.
@@ -106,9 +107,20 @@ impl Files {
         columns: &[Col],
         rows: Option<&[u16]>,
     ) -> Option<RecordBatch> {
+        self.read_rows(entry, group, columns, rows).ok()
+    }
+
+    /// The same, and why not.
+    fn read_rows(
+        &self,
+        entry: &FileEntry,
+        group: usize,
+        columns: &[Col],
+        rows: Option<&[u16]>,
+    ) -> Result<RecordBatch, ReadError> {
         self.counts.groups_read.fetch_add(1, Ordering::Relaxed);
         let read = self.footer(entry).and_then(|footer| footer.rows(&self.place, group, columns, rows));
-        read.map_err(|error| self.meet_trouble(entry, &error)).ok()
+        read.inspect_err(|error| self.meet_trouble(entry, error))
     }
 
     /// The footer of a file, where it can be read.

@@ -15,6 +15,7 @@ use crate::wal::{LogStats, StateRecord, Wal};
 use crate::{Config, ConfigError, Follower, LedgerLine, Node, Rollups, Snapshot};
 
 mod append;
+mod compact;
 mod import;
 #[cfg(test)]
 mod object_store_tests;

@@ -32,8 +32,8 @@ mod view;
 mod write;
 
 pub(crate) use add::COLUMNS;
-pub(crate) use counter::Counter;
 pub use counter::rollups_of;
+pub(crate) use counter::{Counter, MINUTES_MAX};
 pub use read::RollupError;
 pub(crate) use read::conform;
 pub use schema::{ROLLUP_VERSION, RollupKind};

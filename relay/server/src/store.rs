@@ -47,7 +47,7 @@ pub fn open(config: &Config) -> Result<Archive, StoreError> {
 }
 
 /// What a compaction did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
     /// Files that became part of a larger one.
     pub files: u64,
@@ -55,6 +55,8 @@ pub struct Compacted {
     pub files_of_store: (u64, u64),
     /// Bytes of those.
     pub bytes_of_store: (u64, u64),
+    /// What is wrong with files that could not be read and stay as they are.
+    pub not_compacted: Vec<String>,
 }
 
 /// Writes what is in the log to files, and makes files fewer and smaller. `progress` is told how many were worked on so
@@ -82,6 +84,7 @@ pub fn compact(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<Compact
                 files,
                 files_of_store: (before.files, after.files),
                 bytes_of_store: (before.file_bytes, after.file_bytes),
+                not_compacted: index.not_compacted(),
             });
         }
     }

@@ -1,5 +1,5 @@
 //! The files of an hour become fewer, sorted by conversation. A single one is worth it too: sorted it is a good deal
-//! smaller.
+//! smaller. A compacted one is written anew where late flows have to go into it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -31,42 +31,53 @@ pub(crate) struct Job {
 
 /// Why a compaction ended early.
 pub(crate) enum CompactError {
-    /// A file is damaged; it was set aside, and the next round leaves it out.
-    Read,
+    /// This file is damaged and was set aside, or cannot be read now.
+    Read(String),
     /// The disk or the object store refuses.
     Io(io::Error),
 }
 
 /// Finds files to compact: of an hour that ended before `until`, written before `written`, and of whose rows none is in
-/// memory any more.
+/// memory any more. Late ones become part of a compacted file of their hour that has room for them, so that an hour
+/// has few files however many of its flows were late. Those of which `passed_over` is true are left out.
 pub(crate) fn next_job(
     entries: &[Arc<FileEntry>],
     first_seq: u64,
     (until, written): (Timestamp, Timestamp),
+    passed_over: impl Fn(&str) -> bool,
 ) -> Option<Job> {
-    let mut hours: BTreeMap<&str, Vec<&Arc<FileEntry>>> = BTreeMap::new();
+    /// Files as they were sealed, and compacted ones.
+    type Hour<'a> = [Vec<&'a Arc<FileEntry>>; 2];
+    let mut hours: BTreeMap<&str, Hour<'_>> = BTreeMap::new();
     let ready = |entry: &&Arc<FileEntry>| {
-        entry.level == 0
-            // A later version may have columns that this one would lose.
-            && entry.schema_version <= SCHEMA_VERSION
+        // A later version may have columns that this one would lose.
+        entry.schema_version <= SCHEMA_VERSION
             && entry.end_seq <= first_seq
             && entry.time_range().1 < until
             && Timestamp(entry.written) <= written
+            && !passed_over(&entry.path)
     };
     for entry in entries.iter().filter(ready) {
         if let Some((folder, _)) = entry.path.rsplit_once('/').filter(|(folder, _)| folder.starts_with(FLOWS)) {
-            hours.entry(folder).or_default().push(entry);
+            hours.entry(folder).or_default()[usize::from(entry.level > 0)].push(entry);
         }
     }
-    hours.into_iter().find_map(|(folder, mut inputs)| {
-        inputs.sort_by_key(|entry| entry.time_range().0);
+    hours.into_iter().find_map(|(folder, [mut sealed, mut compacted])| {
+        sealed.sort_by_key(|entry| entry.time_range().0);
+        compacted.sort_by_key(|entry| entry.rows);
         let mut rows = 0;
-        let fits = |entry: &&Arc<FileEntry>| {
+        let mut fits = |entry: &&Arc<FileEntry>| {
             rows += entry.rows;
             rows <= ROWS_MAX
         };
-        let inputs: Vec<_> = inputs.into_iter().take_while(fits).cloned().collect();
-        (!inputs.is_empty()).then(|| Job { folder: folder.to_owned(), inputs })
+        let mut inputs: Vec<_> = sealed.iter().copied().take_while(&mut fits).cloned().collect();
+        if inputs.is_empty() {
+            return None;
+        }
+        if inputs.len() == sealed.len() {
+            inputs.extend(compacted.into_iter().take_while(fits).cloned());
+        }
+        Some(Job { folder: folder.to_owned(), inputs })
     })
 }
 
@@ -76,7 +87,8 @@ impl Files {
         let mut segments = Vec::new();
         for entry in &job.inputs {
             for group in 0..entry.groups.len() {
-                let batch = self.rows(entry, group, Col::ALL, None).ok_or(CompactError::Read)?;
+                let batch =
+                    self.rows(entry, group, Col::ALL, None).ok_or_else(|| CompactError::Read(entry.path.clone()))?;
                 segments.push(Segment::new(batch, 0).map_err(|error| CompactError::Io(io::Error::other(error)))?);
             }
         }
@@ -101,7 +113,7 @@ impl Files {
         }
         let path = format!("{}/{}.parquet", job.folder, namer.draw(now)?);
         let inputs = &job.inputs;
-        let rollup = Some(self.put_rollups(&path, as_u64(picks.len()), &counter)?);
+        let rollup = self.put_rollups(&path, as_u64(picks.len()), &counter)?;
         let (entry, bytes) = writer.finish(|groups| FileEntry {
             path: path.clone(),
             bytes: 0,

@@ -94,8 +94,7 @@ impl Files {
 /// what a finished step replaced or took away, what an unfinished compaction wrote, and parts of an unfinished run,
 /// whose rows are in the log. Where the catalogue is lost, old runs may miss hours that expired or were compacted.
 fn settle(strays: Vec<FileEntry>, catalog: &Catalog, lost: bool) -> (Vec<FileEntry>, Vec<FileEntry>) {
-    let compacted = compactions(&strays);
-    let replaced: HashSet<&str> = compacted.iter().flat_map(|entry| &entry.inputs).map(String::as_str).collect();
+    let (compacted, replaced) = compactions(&strays);
     let runs = runs(&strays);
     let newest = runs.keys().map(|run| run.end_seq).max().unwrap_or_default();
     let tried_again = tried_again(&runs);
@@ -151,18 +150,19 @@ fn tried_again(runs: &BTreeMap<Run, u32>) -> HashSet<Run> {
     runs.keys().filter(overlaps).copied().collect()
 }
 
-/// Compacted files, of each the last try.
-fn compactions(strays: &[FileEntry]) -> Vec<FileEntry> {
+/// Compacted files, of each the last try, and all files that they stand for: one may have become part of another.
+fn compactions(strays: &[FileEntry]) -> (Vec<FileEntry>, HashSet<String>) {
     let mut compacted: Vec<&FileEntry> = strays.iter().filter(|entry| entry.level > 0).collect();
     // Names of one relay sort in the order they were given.
     compacted.sort_by(|a, b| b.path.rsplit('/').next().cmp(&a.path.rsplit('/').next()));
-    let mut taken: HashSet<&str> = HashSet::new();
+    let mut taken: HashSet<String> = HashSet::new();
     let mut kept = Vec::new();
     for entry in compacted {
-        if entry.inputs.iter().all(|input| !taken.contains(input.as_str())) {
-            taken.extend(entry.inputs.iter().map(String::as_str));
-            kept.push(entry.clone());
+        let is_part = taken.contains(&entry.path);
+        if is_part || entry.inputs.iter().all(|input| !taken.contains(input)) {
+            taken.extend(entry.inputs.iter().cloned());
+            kept.extend((!is_part).then(|| entry.clone()));
         }
     }
-    kept
+    (kept, taken)
 }

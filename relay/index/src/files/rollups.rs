@@ -18,8 +18,8 @@ use table::Col;
 
 use super::entry::{FLOWS, FileEntry, RollupEntry};
 use super::read::footer_text;
-use super::{Files, Place, ReadError, lock};
-use crate::rollup::{COLUMNS, Counter};
+use super::{Files, Place, ReadError, TROUBLES_MAX, Trouble, lock};
+use crate::rollup::{COLUMNS, Counter, MINUTES_MAX};
 use crate::segment::as_u64;
 use crate::{Period, Rollup, RollupKind, RollupLimits};
 
@@ -38,10 +38,29 @@ type OfPeriod = Arc<[Arc<Rollup>]>;
 pub(super) struct Rollups {
     limits: RollupLimits,
     cache: Mutex<Cache>,
+    /// Files whose counts are to be made.
+    wanting: Mutex<Wanting>,
+}
+
+/// What keeps files from having counts.
+#[derive(Debug, Default)]
+struct Wanting {
     /// Files whose counts are not there or damaged.
-    lost: Mutex<HashSet<String>>,
-    /// Files that cannot be read, so that there is nothing to count.
-    hopeless: Mutex<HashSet<String>>,
+    lost: HashSet<String>,
+    /// Files that are damaged or of a later version, so that there is nothing to count.
+    hopeless: HashSet<String>,
+    /// Files whose rows are of too many minutes to be counted.
+    too_long: HashSet<String>,
+    /// Files that could not be read, which may pass: they are tried again once all others were.
+    tried: HashSet<String>,
+}
+
+/// Counts of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct OfFile {
+    pub(crate) rollups: OfPeriod,
+    /// Whether every row is counted.
+    pub(crate) is_whole: bool,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +79,7 @@ struct Cached {
 
 impl Rollups {
     pub(super) fn new(limits: RollupLimits) -> Self {
-        Self { limits, cache: Mutex::default(), lost: Mutex::default(), hopeless: Mutex::default() }
+        Self { limits, cache: Mutex::default(), wanting: Mutex::default() }
     }
 }
 
@@ -95,26 +114,29 @@ impl Cache {
 }
 
 impl Files {
-    /// The counts of a file's rows. Where they are not there, damaged or of a later version they are made from its rows.
-    pub(crate) fn rollups(&self, entry: &FileEntry, period: Period) -> OfPeriod {
+    /// The counts of a file's rows. Where they are not there, damaged or of a later version they are made from its rows,
+    /// as far as those can be read.
+    pub(crate) fn rollups(&self, entry: &FileEntry, period: Period) -> OfFile {
         let key = (entry.path.clone(), period);
-        if let Some(known) = lock(&self.rollups.cache).get(&key) {
-            return known;
+        if let Some(rollups) = lock(&self.rollups.cache).get(&key) {
+            return OfFile { rollups, is_whole: true };
+        }
+        if lock(&self.rollups.wanting).too_long.contains(&entry.path) {
+            return OfFile { rollups: Arc::default(), is_whole: false };
         }
         self.counts.rollups_read.fetch_add(1, Ordering::Relaxed);
         match read(&self.place, entry, period) {
             Ok((rollups, bytes)) => {
                 let rollups: OfPeriod = rollups.into_iter().map(Arc::new).collect();
                 lock(&self.rollups.cache).put(key, rollups.clone(), bytes, self.rollups.limits.bytes_max);
-                rollups
+                OfFile { rollups, is_whole: true }
             }
             Err(error) => {
                 if is_lost(&error) {
-                    lock(&self.rollups.lost).insert(entry.path.clone());
+                    lock(&self.rollups.wanting).lost.insert(entry.path.clone());
                 }
                 self.counts.rollups_counted.fetch_add(1, Ordering::Relaxed);
-                let [minutes, hours] = self.keep_rollups(&entry.path, &self.count(entry));
-                if period == Period::Minute { minutes } else { hours }
+                self.count(entry, period)
             }
         }
     }
@@ -129,31 +151,63 @@ impl Files {
         Counter::new(self.rollups.limits.clone())
     }
 
-    /// Counts the rows of a file. What cannot be read is left out, as it is wherever flows are read.
-    fn count(&self, entry: &FileEntry) -> [Vec<Rollup>; 2] {
+    /// Notes for completeness that the flows of a file are in no counts, where they are of too many minutes.
+    pub(crate) fn note_uncounted(&self, entry: &FileEntry) {
+        if !lock(&self.rollups.wanting).too_long.contains(&entry.path) {
+            return;
+        }
+        let path = beside(&entry.path);
+        let problem = format!(
+            "{} has flows of more than {MINUTES_MAX} minutes, which are not in the counts by minute and hour: ask the \
+             table of flows",
+            entry.path
+        );
+        let mut troubles = lock(&self.troubles);
+        if troubles.len() < TROUBLES_MAX && troubles.iter().all(|trouble| trouble.path != path) {
+            troubles.push(Trouble { path, problem, range: entry.time_range(), set_aside: false });
+        }
+    }
+
+    /// Counts the rows of a file. What cannot be read is left out, as it is wherever flows are read; counts are kept
+    /// only if there was nothing of that.
+    fn count(&self, entry: &FileEntry, period: Period) -> OfFile {
         let columns: Vec<Col> = COLUMNS.concat();
         let mut counter = self.counter();
+        let mut is_whole = true;
         for group in 0..entry.groups.len() {
-            if let Some(batch) = self.rows(entry, group, &columns, None) {
-                counter.add(&batch);
+            if !counter.is_whole() {
+                break;
+            }
+            match self.rows(entry, group, &columns, None) {
+                Some(batch) => counter.add(&batch),
+                None => is_whole = false,
             }
         }
-        counter.finish()
+        let Some(rollups) = counter.finish() else {
+            lock(&self.rollups.wanting).too_long.insert(entry.path.clone());
+            return OfFile { rollups: Arc::default(), is_whole: false };
+        };
+        let [minutes, hours] = if is_whole { self.keep_rollups(&entry.path, &rollups) } else { shared(&rollups) };
+        OfFile { rollups: if period == Period::Minute { minutes } else { hours }, is_whole }
     }
 
     fn keep_rollups(&self, path: &str, rollups: &[Vec<Rollup>; 2]) -> [OfPeriod; 2] {
+        let shared = shared(rollups);
         let mut cache = lock(&self.rollups.cache);
-        Period::ALL.map(|period| {
-            let rollups: OfPeriod = rollups[period as usize].iter().cloned().map(Arc::new).collect();
+        for period in Period::ALL {
+            let rollups = &shared[period as usize];
             let bytes = rollups.iter().map(|rollup| rollup.bytes()).sum();
             cache.put((path.to_owned(), period), rollups.clone(), bytes, self.rollups.limits.bytes_max);
-            rollups
-        })
+        }
+        shared
     }
 
-    /// Puts the counts beside a file that is about to be written.
-    pub(super) fn put_rollups(&self, path: &str, rows: u64, counter: &Counter) -> io::Result<RollupEntry> {
-        let rollups = counter.finish();
+    /// Puts the counts beside a file that is about to be written; `None` where it is of too many minutes to have any.
+    pub(super) fn put_rollups(&self, path: &str, rows: u64, counter: &Counter) -> io::Result<Option<RollupEntry>> {
+        let Some(rollups) = counter.finish() else {
+            lock(&self.rollups.wanting).too_long.insert(path.to_owned());
+            return Ok(None);
+        };
         let (bytes, footer) = codec::encode(path, rows, &rollups)?;
         let edges = Period::ALL.map(|period| {
             let rows = |rollup: &Rollup| rollup.batch(RollupKind::Edges).num_rows() as u64;
@@ -163,18 +217,21 @@ impl Files {
         let entry = RollupEntry { bytes: length, footer: length - as_u64(footer), sum, edges };
         self.place.put(&beside(path), bytes).inspect_err(|_| drop(self.place.delete(&beside(path))))?;
         self.keep_rollups(path, &rollups);
-        Ok(entry)
+        Ok(Some(entry))
     }
 
     /// The first of these files whose counts are to be made again.
     pub(crate) fn without_rollups<'a>(&self, entries: &'a [Arc<FileEntry>]) -> Option<&'a Arc<FileEntry>> {
-        let (lost, hopeless) = (lock(&self.rollups.lost), lock(&self.rollups.hopeless));
-        let wanting = |entry: &&Arc<FileEntry>| entry.rollup.is_none() || lost.contains(&entry.path);
-        entries.iter().find(|entry| wanting(entry) && !hopeless.contains(&entry.path))
+        let mut wanting = lock(&self.rollups.wanting);
+        let found = entries.iter().find(|entry| wanting.has(entry) && !wanting.tried.contains(&entry.path));
+        if found.is_none() {
+            wanting.tried.clear();
+        }
+        found
     }
 
-    /// Makes the counts of a file again from its rows, and gives the entry that knows of them; `None` where the file
-    /// cannot be read as a whole.
+    /// Makes the counts of a file again from its rows, and gives the entry that knows of them, or that there are none;
+    /// `None` where the file cannot be read as a whole.
     ///
     /// # Errors
     /// The disk or the object store refuses.
@@ -182,23 +239,32 @@ impl Files {
         let columns: Vec<Col> = COLUMNS.concat();
         let mut counter = self.counter();
         for group in 0..entry.groups.len() {
-            let Some(batch) = self.rows(entry, group, &columns, None) else {
-                lock(&self.rollups.hopeless).insert(entry.path.clone());
-                return Ok(None);
-            };
-            counter.add(&batch);
+            if !counter.is_whole() {
+                break;
+            }
+            match self.read_rows(entry, group, &columns, None) {
+                Ok(batch) => counter.add(&batch),
+                Err(error) => {
+                    lock(&self.rollups.wanting).cannot_read(&entry.path, &error);
+                    return Ok(None);
+                }
+            }
         }
         self.place.delete(&beside(&entry.path))?;
-        let rollup = Some(self.put_rollups(&entry.path, entry.rows, &counter)?);
-        self.counts.rollups_made.fetch_add(1, Ordering::Relaxed);
-        self.have_rollups(&entry.path);
-        Ok(Some(FileEntry { rollup, ..entry.clone() }))
+        let rollup = self.put_rollups(&entry.path, entry.rows, &counter)?;
+        lock(&self.rollups.wanting).lost.remove(&entry.path);
+        self.counts.rollups_made.fetch_add(u64::from(rollup.is_some()), Ordering::Relaxed);
+        let is_news = rollup.is_some() || entry.rollup.is_some();
+        Ok(is_news.then(|| FileEntry { rollup, ..entry.clone() }))
     }
 
-    /// Notes that the counts of a file are there, or that the file is gone.
-    fn have_rollups(&self, path: &str) {
-        lock(&self.rollups.lost).remove(path);
-        lock(&self.rollups.hopeless).remove(path);
+    /// Forgets what is known of the counts of a file that goes.
+    fn forget_rollups(&self, path: &str) {
+        let mut wanting = lock(&self.rollups.wanting);
+        let Wanting { lost, hopeless, too_long, tried } = &mut *wanting;
+        for paths in [lost, hopeless, too_long, tried] {
+            paths.remove(path);
+        }
     }
 
     /// Deletes a file and its counts. One that is not there is fine.
@@ -215,7 +281,7 @@ impl Files {
     /// # Errors
     /// The disk or the object store refuses.
     pub(crate) fn delete_rollups(&self, path: &str) -> io::Result<()> {
-        self.have_rollups(path);
+        self.forget_rollups(path);
         {
             let mut cache = lock(&self.rollups.cache);
             Period::ALL.into_iter().for_each(|period| cache.remove(&(path.to_owned(), period)));
@@ -240,6 +306,26 @@ impl Files {
     pub(crate) fn verify_rollups(&self, entry: &FileEntry) -> Result<(), ReadError> {
         Period::ALL.into_iter().try_for_each(|period| read(&self.place, entry, period).map(|_| ()))
     }
+}
+
+impl Wanting {
+    /// Whether the counts of a file can and have to be made.
+    fn has(&self, entry: &FileEntry) -> bool {
+        let is_wanting = entry.rollup.is_none() || self.lost.contains(&entry.path);
+        is_wanting && !self.hopeless.contains(&entry.path) && !self.too_long.contains(&entry.path)
+    }
+
+    fn cannot_read(&mut self, path: &str, error: &ReadError) {
+        let paths = match error {
+            ReadError::Io { .. } => &mut self.tried,
+            ReadError::Damaged { .. } | ReadError::Later { .. } => &mut self.hopeless,
+        };
+        paths.insert(path.to_owned());
+    }
+}
+
+fn shared(rollups: &[Vec<Rollup>; 2]) -> [OfPeriod; 2] {
+    Period::ALL.map(|period| rollups[period as usize].iter().cloned().map(Arc::new).collect())
 }
 
 /// Where the counts of a file are.

@@ -60,7 +60,7 @@ impl Files {
         }
         let newest = picks.last().map(|pick| time(run, *pick)).unwrap_or_default();
         let path = format!("{}/{}.parquet", folder_of(newest), namer.draw(now)?);
-        let rollup = Some(self.put_rollups(&path, picks.len() as u64, &counter)?);
+        let rollup = self.put_rollups(&path, picks.len() as u64, &counter)?;
         let (entry, bytes) = writer.finish(|groups: Vec<GroupEntry>| FileEntry {
             path: path.clone(),
             bytes: 0,

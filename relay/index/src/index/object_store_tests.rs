@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flow::{Flow, Timestamp};
+use flow::{Endpoint, Flow, Timestamp, Workload};
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 use object_store::memory::InMemory;
@@ -21,7 +21,7 @@ use table::FlowBatchBuilder;
 use tokio::sync::Semaphore;
 
 use crate::files::{Place, Remote};
-use crate::{BatchOrigin, Config, Index, Search, StoreConfig};
+use crate::{BatchOrigin, Config, Index, MapBy, Search, StoreConfig};
 
 /// What the store does with a call.
 #[derive(Clone, Debug)]
@@ -150,8 +150,14 @@ fn open_at(place: Place, folder: &Path) -> Index {
 /// Pushes ten flows, numbered on from ten times the batch before.
 fn push(index: &Index, sequence: u64) -> std::result::Result<(), super::AppendError> {
     let mut builder = FlowBatchBuilder::new();
+    let side = |name: &str| {
+        let workloads = vec![Workload { name: name.to_owned(), kind: "Deployment".to_owned() }];
+        Some(Arc::new(Endpoint { namespace: "shop".to_owned(), workloads, ..Endpoint::default() }))
+    };
     for cookie in (sequence - 1) * 10..sequence * 10 {
-        let flow = Flow { time: at(cookie), node_name: "n1".into(), socket_cookie: cookie, ..Flow::default() };
+        let (source, destination) = (side("web"), side("db"));
+        let node_name = "n1".into();
+        let flow = Flow { time: at(cookie), node_name, socket_cookie: cookie, source, destination, ..Flow::default() };
         builder.push(&flow).unwrap();
     }
     let origin = BatchOrigin { node: "n1".to_owned(), boot_id: 1, sequence, ..BatchOrigin::default() };
@@ -284,4 +290,48 @@ fn files_that_cannot_be_read_now_are_named_and_come_back() {
     assert_eq!(held(&index), (0..210).collect::<Vec<_>>());
     assert!(index.completeness(None, None).damaged.is_empty());
     assert_eq!(index.store_stats().files_set_aside, 0);
+}
+
+/// Two files without counts, in an index that has nothing in memory.
+fn without_counts(store: &Moody, folder: &Path) -> Index {
+    let index = open(store, folder);
+    (1..=20).for_each(|n| push(&index, n).unwrap());
+    index.seal_all(at(1)).unwrap();
+    drop(index);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let counts = store.inner.list(Some(&Key::from("a/b/rollups"))).map(|found| found.map(|meta| meta.location));
+        store.inner.delete_stream(counts.boxed()).for_each(|deleted| async { drop(deleted.unwrap()) }).await;
+    });
+    assert_eq!(objects(store), 2);
+    open(store, folder)
+}
+
+#[test]
+fn counts_of_what_could_not_be_read_are_not_kept() {
+    let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
+    let index = without_counts(&store, folder.path());
+    let map = || index.service_map_of_rollups(&Search::default(), MapBy::Workload);
+    store.set(Mood::Fails);
+    assert_eq!((map().source.as_str(), map().edges.len()), ("flows", 0));
+    assert_eq!(index.completeness(None, None).damaged.len(), 2);
+    store.set(Mood::Good);
+    let map = map();
+    assert!(map.source.starts_with("edges_1"), "{}", map.source);
+    assert_eq!(map.edges.iter().map(|edge| edge.flows).sum::<u64>(), 200);
+    assert_eq!(map.edges, index.snapshot().service_map(&Search::default(), MapBy::Workload).edges);
+}
+
+#[test]
+fn counts_are_made_again_once_the_store_answers() {
+    let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
+    let index = without_counts(&store, folder.path());
+    drop(index.service_map_of_rollups(&Search::default(), MapBy::Workload));
+    store.set(Mood::Fails);
+    (0..5).for_each(|_| upkeep(&index).unwrap());
+    assert_eq!(index.store_stats().rollups_made, 0);
+    store.set(Mood::Good);
+    // Those that were tried lately have their turn after the others.
+    (0..2).for_each(|_| upkeep(&index).unwrap());
+    assert_eq!((index.store_stats().rollups_made, objects(&store)), (2, 4));
 }

@@ -98,6 +98,8 @@ pub(super) struct Keeping {
     pub(super) stats: super::StoreStats,
     /// Files that are in no catalogue any more, and when they may be deleted.
     pub(super) leaving: Vec<(flow::Timestamp, String)>,
+    /// Files that compaction passed over lately.
+    pub(super) passed_over: Vec<super::compact::PassedOver>,
 }
 
 impl Index {
@@ -153,7 +155,8 @@ impl Index {
         }
         let log_namer = namer.clone();
         let log = Wal::new(log_folder, log_namer, store.fsync, store.log_file_bytes, replayed.files);
-        let keeping = Keeping { catalog, namer, stats: super::StoreStats::default(), leaving: Vec::new() };
+        let stats = super::StoreStats::default();
+        let keeping = Keeping { catalog, namer, stats, leaving: Vec::new(), passed_over: Vec::new() };
         let durable =
             Durable { config: store, _home: home, files, keeping: Mutex::new(keeping), last_stats: Mutex::default() };
         let index = Self {

@@ -8,7 +8,7 @@ use flow::Timestamp;
 
 use super::Index;
 use super::open::{Durable, Keeping};
-use crate::files::{CompactError, FileEntry, next_job};
+use crate::files::FileEntry;
 use crate::segment::as_u64;
 use crate::wal::LogStats;
 
@@ -68,6 +68,8 @@ pub struct Upkeep {
     pub rows_sealed: u64,
     /// Files that became part of a larger one.
     pub files_compacted: u64,
+    /// Files that could not be read to be compacted; others are, and these are tried again later.
+    pub files_passed_over: u64,
     /// Files whose counts by the minute and hour were made again.
     pub rollups_made: u64,
     /// Files of the log that were deleted.
@@ -136,7 +138,7 @@ impl Index {
             self.seal_and_compact(durable, &mut keeping, (haste, now), &mut done),
             self.prune(&keeping, &mut done),
         ];
-        done.more = done.rows_sealed > 0 || done.files_compacted > 0 || done.rollups_made > 0;
+        done.more = [done.rows_sealed, done.files_compacted, done.files_passed_over, done.rollups_made] != [0; 4];
         let failed = steps.into_iter().find_map(Result::err);
         keeping.stats.failures += u64::from(failed.is_some());
         failed.map_or(Ok(done), Err)
@@ -155,7 +157,8 @@ impl Index {
         done.rows_sealed = self.seal(durable, keeping, age, now)?;
         // What waits in memory comes first.
         if done.rows_sealed == 0 {
-            done.files_compacted = self.compact(durable, keeping, (until, haste == Haste::Compact), now)?;
+            let at_once = haste == Haste::Compact;
+            (done.files_compacted, done.files_passed_over) = self.compact(durable, keeping, (until, at_once), now)?;
         }
         if done.rows_sealed == 0 && done.files_compacted == 0 {
             done.rollups_made = self.mend_rollups(durable, keeping)?;
@@ -225,37 +228,6 @@ impl Index {
         keeping.stats.rows_sealed += rows;
         keeping.stats.files_sealed += files;
         Ok(rows)
-    }
-
-    /// Makes one file of some of an hour that ended before `until`, and that were written before then too unless it is
-    /// `at_once`.
-    fn compact(
-        &self,
-        durable: &Durable,
-        keeping: &mut Keeping,
-        (until, at_once): (Timestamp, bool),
-        now: Timestamp,
-    ) -> io::Result<u64> {
-        if !durable.config.compact && !at_once {
-            return Ok(0);
-        }
-        let first_seq = self.snapshot().first_seq();
-        let written = if at_once { now } else { until };
-        let Some(job) = next_job(keeping.catalog.entries(), first_seq, (until, written)) else { return Ok(0) };
-        let entry = match durable.files.compact(&job, &mut keeping.namer, now) {
-            Ok(entry) => entry,
-            Err(CompactError::Read) => return Ok(0),
-            Err(CompactError::Io(error)) => return Err(error),
-        };
-        let paths: Vec<String> = job.inputs.iter().map(|entry| entry.path.clone()).collect();
-        if let Err(error) = self.step(keeping, vec![entry.clone()], paths.clone()) {
-            durable.files.forget(&[entry]);
-            return Err(error);
-        }
-        let files = as_u64(paths.len());
-        keeping.stats.files_compacted += files;
-        keeping.leave(paths, now);
-        Ok(files)
     }
 
     /// Changes the catalogue and shows readers the change.

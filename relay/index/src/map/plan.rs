@@ -77,7 +77,8 @@ impl Plan {
     }
 
     /// Adds the rollups to edges, one file at a time; gives what they were in words, `edges_1h (2), edges_1m (34),
-    /// flows`. `None` where a file had more keys than were kept, so that the edges are not exact.
+    /// flows`. `None` where a file had more keys than were kept, or flows that are not counted, so that the edges are not
+    /// exact.
     pub(crate) fn add_rollups(&self, edges: &mut Edges) -> Option<String> {
         let mut counts = [0_usize; 2];
         for rollup in &self.rollups {
@@ -85,7 +86,7 @@ impl Plan {
             counts[rollup.period() as usize] += 1;
         }
         for (file, period, range) in &self.files {
-            let rollups = file.read(*period);
+            let rollups = file.read_whole(*period)?;
             for rollup in rollups.iter().filter(|rollup| range.contains(&rollup.start_us())) {
                 if rollup.overflowed() > 0 {
                     return None;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Period, Rollup};
 use crate::Snapshot;
-use crate::files::{FileEntry, Files};
+use crate::files::{FileEntry, Files, OfFile};
 
 /// The counts of one moment: of rows in memory, and of files, which are read when they are asked for.
 #[derive(Clone, Debug, Default)]
@@ -81,10 +81,21 @@ impl RollupFile {
     }
 
     /// Its rollups of a period, in order of time, one a slice. Where they cannot be read they are counted from the flows
-    /// of the file. Blocks on the disk or the object store.
+    /// of the file; [`crate::Index::damaged`] tells then of flows that are in none of them. Blocks on the disk or the
+    /// object store.
     #[must_use]
     pub fn read(&self, period: Period) -> Arc<[Arc<Rollup>]> {
-        self.reader.rollups(&self.entry, period)
+        let found = self.reader.rollups(&self.entry, period);
+        if !found.is_whole {
+            self.reader.note_uncounted(&self.entry);
+        }
+        found.rollups
+    }
+
+    /// The same where every flow of the file is counted, else `None`.
+    pub(crate) fn read_whole(&self, period: Period) -> Option<Arc<[Arc<Rollup>]>> {
+        let OfFile { rollups, is_whole } = self.reader.rollups(&self.entry, period);
+        is_whole.then_some(rollups)
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use relay_index::{Config, Index, MapBy, Period, Search, StoreConfig};
 
 use crate::rollup::{any_flow, check_index, check_maps, cluster};
-use crate::shop::second;
+use crate::shop::{Talk, pod, second};
 use crate::store::{parquet_files, push};
 
 const EVERYTHING: (Option<Timestamp>, Option<Timestamp>) = (None, None);
@@ -230,6 +230,41 @@ fn counts_of_a_later_version_are_left_alone() {
     upkeep(&index, second(2));
     assert_eq!(std::fs::read(&file).unwrap(), later);
     assert!(index.store_stats().rollups_counted > 0);
+}
+
+#[test]
+fn a_file_of_too_many_minutes_has_no_counts_and_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = StoreConfig { file_rows: 10_000, ..settings(folder.path()) };
+    let talk = Talk::new(pod("web", 1), pod("db", 1));
+    // A minute of its own for each, in a hundred hours. All but the last 23 share a file.
+    let minute = |n: i64| second(n * 60 - 672);
+    let flows: Vec<Flow> = (0..6_000).map(|n| talk.flow(minute(n))).collect();
+    let index = Index::open(Config::default(), store.clone()).unwrap().0;
+    push(&index, 1, &flows);
+    index.seal_all(second(1)).unwrap();
+    drop(index);
+    let index = Index::open(Config::default(), store).unwrap().0;
+    let counts = counts_of(folder.path());
+    assert_eq!((counts.len(), counts.iter().filter(|file| file.exists()).count()), (24, 23));
+    check_maps(&index, EVERYTHING);
+    let map = |search: &Search| index.service_map_of_rollups(search, MapBy::Workload);
+    assert_eq!(map(&Search::default()).source, "flows");
+    assert!(index.damaged(None, None).is_empty());
+    // Other hours are drawn from their counts.
+    let range = (Some(minute(5_000)), Some(minute(5_400)));
+    let search = Search { since: range.0, until: range.1, ..Search::default() };
+    assert!(map(&search).source.starts_with("edges_1h ("), "{}", map(&search).source);
+    check_maps(&index, range);
+    // Tables of counts do not have its flows, which is told.
+    let counted: usize =
+        index.rollups().view(&index.snapshot()).files().iter().map(|file| file.read(Period::Minute).len()).sum();
+    assert_eq!(counted, 23 * 60);
+    let told = index.damaged(None, None);
+    assert!(told.len() == 1 && told[0].contains("more than 2880 minutes"), "{told:?}");
+    upkeep(&index, second(2));
+    assert_eq!(index.store_stats().rollups_made, 0);
+    assert_eq!(index.snapshot().all_rows(), 6_000);
 }
 
 #[test]

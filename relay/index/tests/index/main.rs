@@ -11,4 +11,5 @@ mod rollup;
 mod search;
 mod shop;
 mod store;
+mod upkeep;
 mod versions;

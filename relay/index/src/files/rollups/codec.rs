@@ -19,6 +19,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
 
 use crate::files::read::{self, Chunks};
+use crate::rollup::MINUTES_MAX;
 use crate::{Period, ROLLUP_VERSION, Rollup, RollupKind};
 
 /// Key of the footer that holds [`About`].
@@ -185,6 +186,10 @@ pub(super) fn part_slices(
     while first < times.len() {
         let start_us = times.value(first);
         let rows = (first..times.len()).take_while(|row| times.value(*row) == start_us).count();
+        // Each takes tens of KB, however few rows it has.
+        if slices.len() >= MINUTES_MAX && !slices.contains_key(&start_us) {
+            return Err(format!("it has counts of more than {MINUTES_MAX} slices of time"));
+        }
         let empty = || RollupKind::ALL.map(|kind| RecordBatch::new_empty(kind.schema()));
         let of_kind = &mut slices.entry(start_us).or_insert_with(empty)[kind as usize];
         if of_kind.num_rows() > 0 {
@@ -224,7 +229,7 @@ mod tests {
         (0..300).for_each(|number| builder.push(&flow(number)).unwrap());
         let mut counter = Counter::new(RollupLimits::default());
         counter.add(&builder.finish());
-        let rollups = counter.finish();
+        let rollups = counter.finish().unwrap();
         let (bytes, footer) = encode("flows/v1/a.parquet", 300, &rollups).unwrap();
         let metadata = Arc::new(metadata_of(bytes.len() as u64, bytes.slice(footer..)).unwrap());
         let text = super::super::footer_text(&metadata, ABOUT_KEY).unwrap();
