@@ -3,6 +3,7 @@
 mod blocks;
 mod judge;
 mod lines;
+mod lz4;
 mod open;
 mod progress;
 mod sink;

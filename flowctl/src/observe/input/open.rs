@@ -8,6 +8,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 
+use super::lz4::Lz4Frames;
 use super::progress;
 use super::sources::Source;
 use crate::rows::{self, RowFormat};
@@ -42,7 +43,7 @@ impl Packing {
         Ok(match self {
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
-            Self::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(packed)),
+            Self::Lz4 => Box::new(Lz4Frames::new(packed)),
         })
     }
 }
@@ -166,6 +167,64 @@ impl Read for Failing {
         match self.0.take() {
             Some(error) => Err(error),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(plain).unwrap();
+        packed.finish().unwrap()
+    }
+
+    fn zstd(plain: &[u8]) -> Vec<u8> {
+        zstd::stream::encode_all(plain, 1).unwrap()
+    }
+
+    /// Blocks of another size where there is more.
+    fn lz4(plain: &[u8]) -> Vec<u8> {
+        use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+        let (size, mode) = match plain.len() {
+            ..150_000 => (BlockSize::Max64KB, BlockMode::Independent),
+            _ => (BlockSize::Max256KB, BlockMode::Linked),
+        };
+        let info = FrameInfo::new().block_size(size).block_mode(mode);
+        let mut packed = FrameEncoder::with_frame_info(info, Vec::new());
+        packed.write_all(plain).unwrap();
+        packed.finish().unwrap()
+    }
+
+    type Pack = fn(&[u8]) -> Vec<u8>;
+
+    /// Parts one after the other are one input, and every cut within one of them is told.
+    #[test]
+    fn packed_parts_are_complete_or_cut_off() {
+        let parts: [Vec<u8>; 4] =
+            [(70_000, b'a'), (1, b'b'), (270_000, b'c'), (140_000, b'd')].map(|(size, letter)| [letter].repeat(size));
+        let packs: [(Packing, Pack); 3] = [(Packing::Gzip, gzip), (Packing::Zstd, zstd), (Packing::Lz4, lz4)];
+        for (packing, pack) in packs {
+            let (mut packed, mut plain, mut complete) = (Vec::new(), Vec::new(), Vec::new());
+            for part in &parts {
+                packed.extend(pack(part));
+                plain.extend(part);
+                complete.push((packed.len(), plain.len()));
+            }
+            for cut in 1..=packed.len() {
+                let mut unpacked = Vec::new();
+                let mut input = packing.unpack(io::Cursor::new(packed[..cut].to_vec())).unwrap();
+                let read = input.read_to_end(&mut unpacked);
+                assert!(plain.starts_with(&unpacked), "{packing}, cut at {cut}");
+                match complete.iter().find(|(end, _)| *end == cut) {
+                    Some((_, bytes)) => assert_eq!((read.ok(), unpacked.len()), (Some(*bytes), *bytes), "{packing}"),
+                    None => assert!(read.is_err(), "{packing}, cut at {cut} of {}: {complete:?}", packed.len()),
+                }
+            }
         }
     }
 }
