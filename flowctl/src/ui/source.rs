@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use futures::FutureExt as _;
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use prost_types::Timestamp;
 use proto::observer::GetFlowsResponse;
 use proto::observer::get_flows_response::ResponseTypes;
 use proto::observer::observer_client::ObserverClient;
 use tokio::sync::mpsc;
+use tonic::Status;
 
 use crate::connect::Connection;
 use crate::moments::order;
@@ -74,32 +75,44 @@ async fn follow_once(
         // Where the server cannot judge all of the filter, few of what it sends may match.
         None => request.to_wire(if request.is_exact() { HISTORY } else { HISTORY_MAX }, None),
     };
-    let explain = |status: tonic::Status| connection.explain(&status);
+    let explain = |status: Status| connection.explain(&status);
     let mut stream = client.get_flows(question).await.map_err(explain)?.into_inner();
     to.send(News::Connected).await.map_err(|_| gone())?;
     *heard = true;
     loop {
-        let mut batch = Vec::new();
-        let mut next = Some(stream.message().await);
-        while let Some(message) = next {
-            match message.map_err(explain)? {
-                Some(message) => {
-                    see(&message, newest);
-                    if request.passes(&message) {
-                        batch.push(message);
-                    }
-                }
-                None => {
-                    to.send(News::Messages(batch)).await.map_err(|_| gone())?;
-                    return Ok(());
-                }
-            }
-            next = if batch.len() < BATCH { stream.message().now_or_never() } else { None };
-        }
+        let (batch, ended) = gather(&mut stream, |message| request.passes(message), newest).await;
+        // Also before a failure: they are not asked for again.
         if !batch.is_empty() {
             to.send(News::Messages(batch)).await.map_err(|_| gone())?;
         }
+        if let Some(ended) = ended {
+            return ended.map_err(explain);
+        }
     }
+}
+
+/// Waits for a message and takes those with it that are there already; tells how the stream ended, if it did.
+async fn gather(
+    stream: &mut (impl Stream<Item = Result<GetFlowsResponse, Status>> + Unpin),
+    passes: impl Fn(&GetFlowsResponse) -> bool,
+    newest: &mut Option<Timestamp>,
+) -> (Vec<GetFlowsResponse>, Option<Result<(), Status>>) {
+    let mut batch = Vec::new();
+    let mut next = Some(stream.next().await);
+    while let Some(message) = next {
+        match message {
+            Some(Ok(message)) => {
+                see(&message, newest);
+                if passes(&message) {
+                    batch.push(message);
+                }
+            }
+            Some(Err(status)) => return (batch, Some(Err(status))),
+            None => return (batch, Some(Ok(()))),
+        }
+        next = if batch.len() < BATCH { stream.next().now_or_never() } else { None };
+    }
+    (batch, None)
 }
 
 /// Remembers how far it came.
@@ -107,5 +120,38 @@ fn see(message: &GetFlowsResponse, newest: &mut Option<Timestamp>) {
     let (Some(ResponseTypes::Flow(_)), Some(time)) = (&message.response_types, message.time) else { return };
     if newest.is_none_or(|newest| order(time, newest).is_gt()) {
         *newest = Some(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(seconds: i64) -> GetFlowsResponse {
+        let flow = proto::flow::Flow::default();
+        let time = Some(Timestamp { seconds, nanos: 0 });
+        GetFlowsResponse { time, response_types: Some(ResponseTypes::Flow(flow)), ..GetFlowsResponse::default() }
+    }
+
+    async fn gathered(
+        messages: Vec<Result<GetFlowsResponse, Status>>,
+        newest: &mut Option<Timestamp>,
+    ) -> (usize, Option<Result<(), Status>>) {
+        let (batch, ended) = gather(&mut futures::stream::iter(messages), |_| true, newest).await;
+        (batch.len(), ended)
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_break_is_handed_on() {
+        let mut newest = None;
+        let broken = vec![Ok(message(1)), Ok(message(2)), Err(Status::unavailable("gone"))];
+        let (count, ended) = gathered(broken, &mut newest).await;
+        assert_eq!((count, newest.map(|time| time.seconds)), (2, Some(2)));
+        assert_eq!(ended.unwrap().unwrap_err().message(), "gone");
+
+        let (count, ended) = gathered(vec![Ok(message(3))], &mut newest).await;
+        assert!(count == 1 && matches!(ended, Some(Ok(()))));
+        let (count, ended) = gathered((0..=300).map(|second| Ok(message(second))).collect(), &mut newest).await;
+        assert!(count == BATCH && ended.is_none());
     }
 }
