@@ -17,7 +17,7 @@ pub(crate) const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// Bytes of a message without its body: a schema with many columns has some tens of thousands.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
-/// Bytes of a body, packed or not.
+/// Bytes of a body, packed or not: of all its buffers together.
 const BODY_BYTES_MAX: usize = 1 << 30;
 
 /// Batches of a stream or file.
@@ -100,7 +100,7 @@ fn parse(message: &[u8]) -> Result<Message<'_>> {
     root_as_message(message).map_err(|error| anyhow!("not a message of Arrow: {error}"))
 }
 
-/// Refuses packed buffers that claim to become huge, before anybody makes room for them.
+/// Refuses packed buffers that claim to become huge together, before anybody makes room for them.
 fn check_sizes(message: &[u8], body: &[u8]) -> Result<()> {
     let message = parse(message)?;
     let batch = match message.header_type() {
@@ -109,6 +109,7 @@ fn check_sizes(message: &[u8], body: &[u8]) -> Result<()> {
         _ => None,
     };
     let Some(batch) = batch.filter(|batch| batch.compression().is_some()) else { return Ok(()) };
+    let mut room = BODY_BYTES_MAX;
     for buffer in batch.buffers().iter().flatten() {
         let Ok(offset) = usize::try_from(buffer.offset()) else { bail!("a buffer before the body") };
         if buffer.length() < 8 {
@@ -117,9 +118,68 @@ fn check_sizes(message: &[u8], body: &[u8]) -> Result<()> {
         let prefix =
             body.get(offset..).and_then(|rest| rest.first_chunk::<8>()).context("a buffer outside of the body")?;
         let unpacked = i64::from_le_bytes(*prefix);
-        // -1 is a buffer that is not packed.
-        let fits = usize::try_from(unpacked).is_ok_and(|unpacked| unpacked <= BODY_BYTES_MAX) || unpacked == -1;
-        ensure!(fits, "a buffer claims to unpack to {unpacked} bytes");
+        // A buffer that is not packed takes no more than it has.
+        if unpacked == -1 {
+            continue;
+        }
+        let left = usize::try_from(unpacked).ok().and_then(|unpacked| room.checked_sub(unpacked));
+        let Some(left) = left else { bail!("a buffer claims to unpack to {unpacked} bytes, where {room} are left") };
+        room = left;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, UInt64Array};
+    use arrow::ipc::CompressionType;
+    use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+
+    use super::*;
+
+    fn packed() -> Vec<u8> {
+        let column = || Arc::new(UInt64Array::from(vec![7; 4096])) as ArrayRef;
+        let columns: Vec<(String, ArrayRef)> = (0..12).map(|at| (format!("c{at}"), column())).collect();
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
+        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    /// The stream with so many bytes claimed by each packed buffer.
+    fn claiming(bytes: i64) -> Vec<u8> {
+        let mut stream = packed();
+        let mut batches = ArrowBatches::open(stream.as_slice(), false).unwrap();
+        batches.message().unwrap();
+        let start = usize::try_from(batches.at).unwrap();
+        batches.message().unwrap();
+        let end = usize::try_from(batches.at).unwrap();
+        let size = u32::from_le_bytes(stream[start + 4..start + 8].try_into().unwrap());
+        let head = start + 8..start + 8 + usize::try_from(size).unwrap();
+        let message = parse(&stream[head.clone()]).unwrap();
+        let buffers = message.header_as_record_batch().unwrap().buffers().unwrap();
+        let places: Vec<usize> = buffers
+            .iter()
+            .filter(|buffer| buffer.length() >= 8)
+            .map(|buffer| head.end + usize::try_from(buffer.offset()).unwrap())
+            .collect();
+        assert!(places.len() >= 12 && places.iter().all(|place| *place < end), "{places:?}");
+        for place in places {
+            stream[place..place + 8].copy_from_slice(&bytes.to_le_bytes());
+        }
+        stream
+    }
+
+    #[test]
+    fn buffers_may_not_claim_too_much_together() {
+        assert_eq!(ArrowBatches::open(packed().as_slice(), false).unwrap().next().unwrap().unwrap().num_rows(), 4096);
+        for (bytes, left) in [(300 << 20, 124 << 20), (2 << 30, 1 << 30), (-2, 1 << 30)] {
+            let error = ArrowBatches::open(claiming(bytes).as_slice(), false).unwrap().next().unwrap_err();
+            let expected = format!("a buffer claims to unpack to {bytes} bytes, where {left} are left");
+            assert_eq!(error.root_cause().to_string(), expected);
+        }
+    }
 }
