@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
+use std::pin::Pin;
 
 use anyhow::{Result, bail};
 use prost_types::Timestamp;
@@ -14,7 +15,7 @@ use proto::observer::get_flows_response::ResponseTypes;
 use super::losses::Losses;
 use super::query::Query;
 use super::rest::Rest;
-use super::stream::{apply, follow, open};
+use super::stream::{Ended, apply, follow, open};
 use crate::connect::Connection;
 use crate::moments::order;
 use crate::print::Printer;
@@ -50,17 +51,19 @@ impl Seen {
     }
 }
 
-/// Prints the last flows that match, and prepares the query for what comes after them.
+/// Prints the last flows that match, and prepares the query for what comes after them. Stopped before it has them, it
+/// prints none.
 ///
 /// # Errors
 /// The server cannot be reached, refuses, or breaks off; or printing failed.
 pub(super) async fn print(
     connection: &Connection,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
     query: &mut Query,
-    rest: &Rest,
     printer: &mut Printer<'_>,
     losses: &mut Losses,
 ) -> Result<Seen> {
+    let Some(rest) = query.rest.clone() else { return Ok(Seen::default()) };
     let wanted = query.selectors.number;
     if wanted > HELD_MAX {
         bail!("--last must be <= 1_000_000 with this --where, got {wanted}: use --all, or read a part with --since");
@@ -71,11 +74,15 @@ pub(super) async fn print(
         (round.selectors.number, round.selectors.follow) = (asked, false);
         let mut found = Found::new(wanted);
         let opened = open(connection, round);
-        follow(connection, opened, printer, |response, _| {
-            found.take(response, rest);
+        let ended = follow(connection, stop.as_mut(), opened, printer, |response, _| {
+            found.take(response, &rest);
             Ok(ControlFlow::Continue(()))
         })
         .await?;
+        if ended == Ended::Stopped {
+            // What came so far need not be the last ones.
+            return Ok(Seen { is_all: true, ..Seen::default() });
+        }
         if asked == u64::MAX || found.is_enough(asked) {
             break found;
         }

@@ -1,7 +1,7 @@
 //! Flows and events of a server.
 
 use std::ops::ControlFlow;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -39,18 +39,21 @@ pub(super) fn flows(
     let server = settings.server()?;
     crate::runtime()?.block_on(async {
         let connection = Connection::open(&server).await?;
+        // One for all questions, so that it is heard between two of them too.
+        let mut stop = pin!(stop::requested());
         let Some(rest) = query.rest.clone() else {
             let opened = open(&connection, query);
-            return follow(&connection, opened, printer, |response, printer| {
+            return follow(&connection, stop, opened, printer, |response, printer| {
                 losses.count(&response);
                 printer.print(&response)?;
                 Ok(ControlFlow::Continue(()))
             })
-            .await;
+            .await
+            .map(drop);
         };
         let (number, first) = (query.selectors.number, query.selectors.first);
         let seen = if number > 0 && number != u64::MAX && !first {
-            newest::print(&connection, &mut query, &rest, printer, losses).await?
+            newest::print(&connection, stop.as_mut(), &mut query, printer, losses).await?
         } else {
             Seen::default()
         };
@@ -62,7 +65,7 @@ pub(super) fn flows(
         let (most, mut passed) = (if first { number } else { u64::MAX }, 0);
         let mask = query.late_mask();
         let opened = open(&connection, query);
-        follow(&connection, opened, printer, |mut response, printer| {
+        follow(&connection, stop, opened, printer, |mut response, printer| {
             if seen.has(&response) || !rest.passes(&response) {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -72,6 +75,7 @@ pub(super) fn flows(
             Ok(if passed < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })
         .await
+        .map(drop)
     })
 }
 
@@ -96,27 +100,39 @@ pub(super) fn events(
     crate::runtime()?.block_on(async {
         let connection = Connection::open(&server).await?;
         let mut client = ObserverClient::new(connection.channel.clone());
+        let stop = pin!(stop::requested());
         match kind {
             EventKind::Agent => {
                 let opened =
                     async { Ok(client.get_agent_events(GetAgentEventsRequest::from(selectors)).await?.into_inner()) };
-                follow(&connection, opened, printer, |event, printer| {
+                follow(&connection, stop, opened, printer, |event, printer| {
                     printer.print_agent_event(&event)?;
                     Ok(ControlFlow::Continue(()))
                 })
                 .await
+                .map(drop)
             }
             EventKind::Debug => {
                 let opened =
                     async { Ok(client.get_debug_events(GetDebugEventsRequest::from(selectors)).await?.into_inner()) };
-                follow(&connection, opened, printer, |event, printer| {
+                follow(&connection, stop, opened, printer, |event, printer| {
                     printer.print_debug_event(&event)?;
                     Ok(ControlFlow::Continue(()))
                 })
                 .await
+                .map(drop)
             }
         }
     })
+}
+
+/// Why no more of a stream is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// There is no more, or it was enough.
+    Complete,
+    /// By the user or the system.
+    Stopped,
 }
 
 /// Shows what a stream brings until it ends, `show` has enough or the user stops it.
@@ -125,11 +141,11 @@ pub(super) fn events(
 /// The server refuses or breaks off, or `show` failed.
 pub(super) async fn follow<T>(
     connection: &Connection,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
     opened: impl Future<Output = Result<Streaming<T>, Status>>,
     printer: &mut Printer<'_>,
     mut show: impl FnMut(T, &mut Printer<'_>) -> Result<ControlFlow<()>>,
-) -> Result<()> {
-    let mut stop = pin!(stop::requested());
+) -> Result<Ended> {
     let answer = async {
         let mut stream = opened.await?;
         let first = stream.message().await;
@@ -137,7 +153,7 @@ pub(super) async fn follow<T>(
     };
     let (stream, first) = tokio::select! {
         biased;
-        () = &mut stop => return Ok(()),
+        () = &mut stop => return Ok(Ended::Stopped),
         answer = answer => answer.map_err(|status| connection.explain(&status))?,
     };
     let mut arrivals = Arrivals { stream, next: Some(first) };
@@ -148,7 +164,7 @@ pub(super) async fn follow<T>(
         if until_check == 0 {
             until_check = STOP_CHECK;
             if (&mut stop).now_or_never().is_some() {
-                return Ok(());
+                return Ok(Ended::Stopped);
             }
             if let Some(elapsed) = clock.tick().now_or_never() {
                 printer.tick(now(), elapsed)?;
@@ -160,7 +176,7 @@ pub(super) async fn follow<T>(
                 printer.flush()?;
                 tokio::select! {
                     biased;
-                    () = &mut stop => return Ok(()),
+                    () = &mut stop => return Ok(Ended::Stopped),
                     elapsed = clock.tick() => {
                         printer.tick(now(), elapsed)?;
                         continue;
@@ -172,11 +188,11 @@ pub(super) async fn follow<T>(
         match message {
             Ok(Some(message)) => {
                 if show(message, printer)?.is_break() {
-                    return Ok(());
+                    return Ok(Ended::Complete);
                 }
             }
-            Ok(None) => return Ok(()),
-            Err(status) if status.code() == tonic::Code::Cancelled => return Ok(()),
+            Ok(None) => return Ok(Ended::Complete),
+            Err(status) if status.code() == tonic::Code::Cancelled => return Ok(Ended::Complete),
             Err(status) => return Err(connection.explain(&status)),
         }
     }

@@ -140,6 +140,29 @@ fn following_begins_with_the_last_ones() {
     assert_eq!(ids(&text), [10_000, 15_000]);
 }
 
+/// One signal ends it, also while the last ones are looked for.
+#[test]
+fn a_signal_before_following_begins_ends_it() {
+    // A server that does not end its first answer.
+    let server = RunningObserver::start(Answers { keep_open: true, ..serving(rarely_slow(100, 10)) });
+    let arguments = ["observe", &server.flag(), "-f", "-o", "json", "--last", "2", "--where", "latency > 1s"];
+    let mut program = Running::start(&mut flowctl(&arguments));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while server.requests().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "it does not ask");
+        std::thread::yield_now();
+    }
+    program.signal("INT");
+    let status = loop {
+        if let Some(status) = program.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(std::time::Instant::now() < deadline, "it goes on: {:?}", server.requests());
+        std::thread::yield_now();
+    };
+    assert_eq!((status.code(), server.requests().len()), (Some(0), 1));
+}
+
 #[test]
 fn losses_and_filters_of_a_server_stay_what_they_are() {
     let server = RunningObserver::start(Answers { heeds_requests: true, ..serving(flows(WEIR_FLOWS)) });
