@@ -1,5 +1,6 @@
 //! Flows counted by the values of keys.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -163,6 +164,13 @@ impl Groups {
             others: (self.others != Count::default()).then_some(self.others),
         }
     }
+}
+
+/// Whether a row of a ranking is that of these values.
+pub(crate) fn is_row_of(row: &[String], values: &[Cow<'_, str>]) -> bool {
+    // In the row they have lost what ends a value.
+    let is_same = |(row, value): (&String, &Cow<'_, str>)| row.chars().eq(value.chars().filter(|c| *c != END));
+    row.len() == values.len() && row.iter().zip(values).all(is_same)
 }
 
 fn push(name: &mut String, value: &str) {

@@ -12,10 +12,10 @@ use proto::observer::GetFlowsResponse;
 use proto::observer::get_flows_response::ResponseTypes;
 
 pub(super) use buffer::Buffer;
-pub(super) use talk::{ends, who};
+pub(super) use talk::ends;
 
 use super::view::Palette;
-use crate::groups::{Groups, Sort};
+use crate::groups::{Groups, Sort, is_row_of};
 
 /// What fills the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,34 @@ pub(super) struct Talk {
     pub(super) groups: Groups,
     pub(super) sort: Sort,
     pub(super) selected: usize,
+    /// Values that name the selected group on the screen, told by the view, for the order changes as flows come. Nothing
+    /// once another one is selected, until that is drawn.
+    pub(super) selected_row: Vec<String>,
+}
+
+impl Talk {
+    /// Groups that are sorted for the screen; nobody scrolls further.
+    pub(super) const SHOWN_MAX: usize = 1_000;
+
+    /// Values that name the selected group; `None` where there is no group.
+    fn row(&self) -> Option<Vec<String>> {
+        if !self.selected_row.is_empty() {
+            return Some(self.selected_row.clone());
+        }
+        let ranking = self.groups.ranking(self.sort, Self::SHOWN_MAX);
+        let (values, _) = ranking.rows.get(self.selected).or(ranking.rows.last())?;
+        Some(values.iter().map(|value| (*value).to_owned()).collect())
+    }
+}
+
+/// A group of which the flows are looked at.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The tab it was opened in.
+    pub(super) from: Tab,
+    /// Values that name it there.
+    pub(super) row: Vec<String>,
+    pub(super) flows: Buffer,
 }
 
 /// Everything.
@@ -96,6 +124,8 @@ pub(super) struct Model {
     /// The filter that counts.
     pub(super) query: Query,
     pub(super) flows: Buffer,
+    /// The group whose flows the tab of the flows is narrowed to.
+    pub(super) group: Option<Group>,
     pub(super) talk: Talk,
     pub(super) drops: Talk,
     pub(super) rates: Rates,
@@ -113,7 +143,8 @@ pub(super) struct Model {
 impl Model {
     /// Knows nothing yet.
     pub(super) fn new(server: &str, palette: Palette) -> Self {
-        let talk = || Talk { groups: Groups::new(Vec::new()), sort: Sort::default(), selected: 0 };
+        let groups = || Groups::new(Vec::new());
+        let talk = || Talk { groups: groups(), sort: Sort::default(), selected: 0, selected_row: Vec::new() };
         Self {
             server: server.to_owned(),
             palette,
@@ -122,6 +153,7 @@ impl Model {
             link: Link::default(),
             query: Query::default(),
             flows: Buffer::default(),
+            group: None,
             talk: talk(),
             drops: talk(),
             rates: Rates::default(),
@@ -136,9 +168,13 @@ impl Model {
     /// Forgets flows and counts, for another filter or because the user wants to count anew.
     pub(super) fn clear(&mut self) {
         self.flows.clear();
+        if let Some(group) = &mut self.group {
+            group.flows.clear();
+        }
         for talk in [&mut self.talk, &mut self.drops] {
             talk.groups.clear();
             talk.selected = 0;
+            talk.selected_row.clear();
         }
         (self.lost, self.node_news) = (0, String::new());
     }
@@ -167,16 +203,36 @@ impl Model {
         if self.flows.has(&flow) {
             return;
         }
-        let [client, server] = ends(&flow);
-        self.talk.groups.add_as(&[&who(&flow, client), &who(&flow, server), &talk::port(&flow, server)], &flow);
-        if flow.verdict == flow::Verdict::DROPPED {
-            let reason = talk::drop_reason(&flow);
-            self.drops
-                .groups
-                .add_as(&[&reason, &who(&flow, client), &who(&flow, server), &talk::port(&flow, server)], &flow);
+        for (tab, talk) in [(Tab::Talk, &mut self.talk), (Tab::Drops, &mut self.drops)] {
+            let Some(values) = talk::group_of(&flow, tab) else { continue };
+            talk.groups.add_as(&values.iter().map(AsRef::as_ref).collect::<Vec<_>>(), &flow);
+            if let Some(group) = &mut self.group
+                && group.from == tab
+                && is_row_of(&group.row, &values)
+            {
+                group.flows.push(flow.clone());
+            }
         }
         self.recent.add(&flow);
         self.flows.push(flow);
+    }
+
+    /// Narrows the tab of the flows to those of the selected group, as far as they are held.
+    pub(super) fn open_group(&mut self) {
+        let from = self.tab;
+        let Some(row) = self.talk_of_tab().and_then(|talk| talk.row()) else { return };
+        let is_in = |flow: &Flow| talk::group_of(flow, from).is_some_and(|values| is_row_of(&row, &values));
+        let flows = self.flows.only(is_in);
+        self.group = Some(Group { from, row, flows });
+        (self.tab, self.front) = (Tab::Flows, Front::Nothing);
+    }
+
+    /// The flows of the tab: all that are held, or those of a group.
+    pub(super) fn listed(&mut self) -> &mut Buffer {
+        match &mut self.group {
+            Some(group) => &mut group.flows,
+            None => &mut self.flows,
+        }
     }
 
     /// The groups of the tab; none in that of the flows.

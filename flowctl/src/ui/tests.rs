@@ -131,6 +131,49 @@ fn who_talks_to_whom_and_what_is_dropped() {
 }
 
 #[test]
+fn the_flows_of_a_group() {
+    let mut screen = Screen::with("every-kind.jsonl");
+    screen.press(KeyCode::Char('2'));
+    // Both before the next picture.
+    assert_eq!(screen.press(KeyCode::Down), None);
+    assert_eq!(screen.model.update(Message::Terminal(Event::Key(KeyCode::Enter.into()))), None);
+    screen.check("group");
+    let shown = |text: &str| text.lines().filter(|line| line.contains("default/tiefighter")).count();
+    let before = shown(&screen.draw());
+    // New flows of the group come, those of others do not.
+    screen.news(News::Messages(flows("every-kind.jsonl")));
+    let after = screen.draw();
+    assert_eq!(shown(&after), 2 * before - 1, "{after}");
+    assert!(!after.contains("xwing"), "{after}");
+    // Details are in front of the group, and the group is in front of the list.
+    screen.press(KeyCode::Up);
+    screen.press(KeyCode::Enter);
+    assert!(screen.draw().contains("source.pod_name"));
+    screen.press(KeyCode::Esc);
+    assert!(screen.draw().contains("esc back"));
+    screen.press(KeyCode::Backspace);
+    assert!(screen.draw().contains("FLOWS v"));
+
+    screen.press(KeyCode::Char('3'));
+    screen.press(KeyCode::Enter);
+    screen.check("group-drops");
+    screen.press(KeyCode::Char(' '));
+    screen.news(News::Messages(flows("every-kind.jsonl")));
+    let paused = screen.draw();
+    screen.press(KeyCode::Char(' '));
+    let count = |text: &str| text.matches("DROPPED").count();
+    assert_eq!(count(&screen.draw()), count(&paused) / 2 * 3);
+    // What is forgotten comes no more; another tab leaves the group.
+    screen.press(KeyCode::Char('c'));
+    assert!(screen.draw().contains("none of the flows held is of this group"));
+    screen.press(KeyCode::Char('1'));
+    assert!(screen.model.group.is_none());
+    screen.press(KeyCode::Char('3'));
+    assert_eq!(screen.press(KeyCode::Enter), None);
+    assert!(screen.draw().contains("nothing was dropped"));
+}
+
+#[test]
 fn a_narrow_and_a_tiny_terminal() {
     for (width, height) in [(60, 10), (20, 5), (3, 2), (1, 1)] {
         let mut screen = Screen::new(width, height);
@@ -221,8 +264,8 @@ fn help_and_the_end() {
 #[test]
 fn names_from_the_network_cannot_steer_the_terminal() {
     let mut screen = Screen::with("hostile.jsonl");
-    for key in ['1', '2', '3'] {
-        screen.press(KeyCode::Char(key));
+    for key in [KeyCode::Char('1'), KeyCode::Char('2'), KeyCode::Enter, KeyCode::Char('3')] {
+        screen.press(key);
         let text = screen.draw();
         assert_eq!(text.find(|c: char| c.is_control() && c != '\n'), None, "{text:?}");
     }

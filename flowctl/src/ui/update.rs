@@ -83,7 +83,7 @@ impl Model {
         }
         match key.code {
             KeyCode::Char('q') => return Some(Effect::Quit),
-            KeyCode::Esc => self.front = Front::Nothing,
+            KeyCode::Esc | KeyCode::Backspace => self.back(),
             KeyCode::Char('?') | KeyCode::F(1) => {
                 self.front = if self.front == Front::Help { Front::Nothing } else { Front::Help };
             }
@@ -95,10 +95,14 @@ impl Model {
             KeyCode::BackTab | KeyCode::Left => self.turn(Tab::ALL.len() - 1),
             KeyCode::Char(digit @ '1'..='3') => {
                 let at = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or(0);
-                self.tab = Tab::ALL[at].0;
-                self.close_details();
+                self.go_to(Tab::ALL[at].0);
             }
-            KeyCode::Char(' ' | 'p') => self.flows.toggle_pause(),
+            KeyCode::Char(' ' | 'p') => {
+                self.flows.toggle_pause();
+                if let Some(group) = &mut self.group {
+                    group.flows.toggle_pause();
+                }
+            }
             KeyCode::Char('c') => self.clear(),
             KeyCode::Char('s') => {
                 if let Some(talk) = self.talk_of_tab() {
@@ -107,6 +111,7 @@ impl Model {
                         Sort::Bytes => Sort::Dropped,
                         Sort::Dropped => Sort::Flows,
                     };
+                    talk.selected_row.clear();
                 }
             }
             KeyCode::Enter if self.tab == Tab::Flows => {
@@ -115,15 +120,29 @@ impl Model {
                     _ => Front::Details { scrolled: 0 },
                 };
             }
+            KeyCode::Enter => self.open_group(),
             code => self.key_of_list(code),
         }
         None
     }
 
+    /// Closes what is in front, else the group.
+    fn back(&mut self) {
+        if self.front != Front::Nothing {
+            self.front = Front::Nothing;
+        } else if let Some(group) = self.group.take() {
+            self.tab = group.from;
+        }
+    }
+
+    fn go_to(&mut self, tab: Tab) {
+        (self.tab, self.group) = (tab, None);
+        self.close_details();
+    }
+
     fn turn(&mut self, by: usize) {
         let at = Tab::ALL.iter().position(|(tab, _)| *tab == self.tab).unwrap_or(0);
-        self.tab = Tab::ALL[(at + by) % Tab::ALL.len()].0;
-        self.close_details();
+        self.go_to(Tab::ALL[(at + by) % Tab::ALL.len()].0);
     }
 
     /// Details are those of a flow, which only one tab has.
@@ -158,11 +177,12 @@ impl Model {
             Some(talk) => {
                 let by = isize::try_from(by).unwrap_or(if by < 0 { isize::MIN } else { isize::MAX });
                 talk.selected = talk.selected.saturating_add_signed(by);
+                talk.selected_row.clear();
             }
             None => match by {
-                i64::MAX => self.flows.select_newest(),
-                i64::MIN => self.flows.select_oldest(),
-                by => self.flows.move_selection(by),
+                i64::MAX => self.listed().select_newest(),
+                i64::MIN => self.listed().select_oldest(),
+                by => self.listed().move_selection(by),
             },
         }
     }
@@ -176,7 +196,7 @@ impl Model {
                     let is_new = query.text() != self.query.text();
                     self.front = Front::Nothing;
                     if is_new {
-                        self.query = query;
+                        (self.query, self.group) = (query, None);
                         self.clear();
                         self.link = Link::Connecting;
                         return Some(Effect::Ask);

@@ -139,8 +139,9 @@ fn footer_line(model: &Model) -> Paragraph<'static> {
             (_, Front::Filter(_)) => " enter apply  esc leave  tab complete  ctrl-u clear",
             (_, Front::Help) => " esc close",
             (Tab::Flows, Front::Details { .. }) => " esc close  J K scroll  / filter  space pause  ? help  q quit",
+            (Tab::Flows, _) if model.group.is_some() => " enter details  esc back  space pause  ? help  q quit",
             (Tab::Flows, _) => " enter details  / filter  space pause  tab next  c clear  ? help  q quit",
-            (Tab::Talk | Tab::Drops, _) => " s sort  / filter  tab next  c clear  ? help  q quit",
+            (Tab::Talk | Tab::Drops, _) => " enter flows  s sort  / filter  tab next  c clear  ? help  q quit",
         };
         return Paragraph::new(keys).style(palette.dim());
     }

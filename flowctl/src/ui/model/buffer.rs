@@ -39,6 +39,15 @@ impl Buffer {
         *self = Self { next: self.next, is_paused: self.is_paused, ..Self::default() };
     }
 
+    /// Those of the flows that `keep` wants, shown or waiting as they are here.
+    pub(in crate::ui) fn only(&self, keep: impl Fn(&Flow) -> bool) -> Self {
+        let mut only = Self::default();
+        self.rows.iter().map(|row| &row.flow).filter(|flow| keep(flow)).for_each(|flow| only.push(flow.clone()));
+        only.is_paused = self.is_paused;
+        self.waiting.iter().filter(|flow| keep(flow)).for_each(|flow| only.push(flow.clone()));
+        only
+    }
+
     pub(in crate::ui) fn push(&mut self, flow: Flow) {
         if self.is_paused {
             if self.waiting.len() == FLOWS_MAX {

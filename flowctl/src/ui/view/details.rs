@@ -18,14 +18,14 @@ pub(super) fn height(body: u16) -> u16 {
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
-    let Some(row) = model.flows.selected() else { return };
-    let title_style = header_style(model.palette);
+    let palette = model.palette;
+    let Some(row) = model.listed().selected() else { return };
+    let title_style = header_style(palette);
     let mut lines: Vec<Line<'_>> = Vec::new();
     let reason = row.flow.drop_reason;
     if row.flow.verdict == Verdict::DROPPED && reason != DropReason::DROP_REASON_UNKNOWN {
         let text = explain_drop(&reason.to_string());
-        lines
-            .extend(wrapped(text, area.width.into()).into_iter().map(|line| Line::styled(line, model.palette.alarm())));
+        lines.extend(wrapped(text, area.width.into()).into_iter().map(|line| Line::styled(line, palette.alarm())));
     }
     let fields = fields(&row.flow);
     let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(40);

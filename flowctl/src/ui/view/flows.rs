@@ -16,8 +16,9 @@ const WIDE: u16 = 150;
 
 pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
     let palette = model.palette;
-    if model.flows.is_empty() {
+    if model.listed().is_empty() {
         let text = match (&model.link, model.query.text()) {
+            _ if model.group.is_some() => "none of the flows held is of this group; new ones are shown",
             (Link::Connected, "") => "no flows yet",
             (Link::Connected, _) => "no flows match the filter yet",
             _ => "waiting for the server",
@@ -35,11 +36,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
         .map(|column| column.width)
         .collect();
     let side = usize::from(widths[if with_node { 2 } else { 1 }]);
-    let selected = model.flows.selected().map(|row| row.number);
-    let follows = model.flows.is_following();
-    let rows: Vec<Row<'_>> = model
-        .flows
-        .page(model.page)
+    let page = model.page;
+    let flows = model.listed();
+    let selected = flows.selected().map(|row| row.number);
+    let follows = flows.is_following();
+    let rows: Vec<Row<'_>> = flows
+        .page(page)
         .map(|row| {
             let style = if Some(row.number) == selected && !follows { selected_style() } else { Style::default() };
             let verdict = Cell::from(row.flow.verdict.to_string()).style(palette.verdict(row.flow.verdict));

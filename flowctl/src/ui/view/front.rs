@@ -2,7 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Color;
+use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
@@ -14,13 +14,13 @@ const HELP: &[(&str, &str)] = &[
     ("up down, j k", "select"),
     ("page up, page down", "turn pages"),
     ("home g, end G", "oldest or largest, newest or smallest"),
-    ("enter", "all fields of the selected flow"),
+    ("enter", "all fields of a flow, the flows of a group"),
     ("J K", "scroll the fields"),
     ("/", "filter: verdict=dropped and dst.port=5432"),
     ("space, p", "stand still, go on"),
     ("s", "sort groups by flows, bytes, drops"),
     ("c", "forget what was counted"),
-    ("esc", "close"),
+    ("esc, backspace", "close, back to the groups"),
     ("q, ctrl-c", "quit"),
 ];
 
@@ -29,7 +29,11 @@ pub(super) fn draw_filter(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let palette = model.palette;
     let Front::Filter(line) = &model.front else {
         let text = model.query.text();
-        let shown = if text.is_empty() {
+        let shown = if let Some(group) = &model.group {
+            let parts = [" group   ".to_owned(), plain(&group_name(&group.row)), "  esc back".to_owned()];
+            let styles = [header_style(palette), Style::new(), palette.dim()];
+            Line::from_iter(parts.into_iter().zip(styles).map(|(part, style)| Span::styled(part, style)))
+        } else if text.is_empty() {
             Line::styled(" / to filter, such as verdict=dropped and not proto=dns", palette.dim())
         } else {
             Line::from(vec![Span::styled(" filter  ", header_style(palette)), Span::raw(plain(text))])
@@ -56,6 +60,17 @@ pub(super) fn draw_filter(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let hidden = (column + 1).saturating_sub(area.width);
     frame.render_widget(Paragraph::new(Line::from(spans)).scroll((0, hidden)), area);
     frame.set_cursor_position(Position::new(area.x + column - hidden, area.y));
+}
+
+/// `POLICY_DENIED  shop/web -> shop/db  tcp 5432`, without the reason in the list of who talks to whom.
+fn group_name(row: &[String]) -> String {
+    let value = |value: &String| if value.is_empty() { "-".to_owned() } else { value.clone() };
+    let values: Vec<String> = row.iter().map(value).collect();
+    match values.as_slice() {
+        [reason, client, server, port] => format!("{reason}  {client} -> {server}  {port}"),
+        [client, server, port] => format!("{client} -> {server}  {port}"),
+        other => other.join("  "),
+    }
 }
 
 pub(super) fn draw_help(frame: &mut Frame<'_>, model: &Model, area: Rect) {

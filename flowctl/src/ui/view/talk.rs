@@ -10,11 +10,9 @@ use flow::text::explain_drop;
 
 use super::{header_style, plain, selected_style, window};
 use crate::groups::{Count, Sort};
-use crate::ui::model::{Model, Tab};
+use crate::ui::model::{Model, Tab, Talk};
 use crate::units;
 
-/// Groups that are sorted for the screen; nobody scrolls further.
-const SHOWN_MAX: usize = 1_000;
 /// Lines that explain a reason.
 const EXPLANATION: u16 = 3;
 
@@ -26,7 +24,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
     model.page = fit;
     let Some(talk) = model.talk_of_tab() else { return };
     let sort = talk.sort;
-    let ranking = talk.groups.ranking(sort, SHOWN_MAX);
+    let ranking = talk.groups.ranking(sort, Talk::SHOWN_MAX);
+    talk.selected_row.clear();
     if ranking.rows.is_empty() {
         let text = if is_drops { "nothing was dropped" } else { "no flows yet" };
         let text = Paragraph::new(format!("\n{text}")).alignment(Alignment::Center).style(palette.dim());
@@ -35,6 +34,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, area: Rect) {
     }
     let selected = talk.selected.min(ranking.rows.len() - 1);
     talk.selected = selected;
+    talk.selected_row.extend(ranking.rows[selected].0.iter().map(|value| (*value).to_owned()));
     let shown = window(selected, ranking.rows.len(), fit);
     let rows = shown.clone().zip(&ranking.rows[shown]).map(|(at, (values, count))| {
         let names = values.iter().map(|value| Cell::from(if value.is_empty() { "-".to_owned() } else { plain(value) }));
