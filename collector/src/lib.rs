@@ -33,6 +33,7 @@ mod ship;
 pub mod source;
 mod status;
 mod supervise;
+mod text_file;
 
 pub use api::PeersError;
 pub use config::Config;
@@ -40,3 +41,4 @@ pub use export::ExportError;
 pub use offline::Offline;
 pub use policy::PolicyChange;
 pub use running::{RunError, Running, SourceOpenError, StartError, start};
+pub use text_file::TextFileError;

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::text_file::{self, TextFileError};
+
 /// How often the file is read.
 const READ_EVERY: Duration = Duration::from_secs(5);
 /// Bytes of the file; some hundred thousand peers.
@@ -41,21 +43,9 @@ pub(crate) type Peers = watch::Receiver<Arc<PeerMap>>;
 /// A file of peers that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PeersError {
-    /// The system refuses.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// It is too large.
-    #[error("{path} has more than {FILE_BYTES_MAX} bytes")]
-    Size {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] TextFileError),
     /// It is no list of peers.
     #[error("{path} is no YAML list of peers (name, address, tls_server_name)")]
     Syntax {
@@ -133,11 +123,7 @@ impl Source {
 }
 
 fn read_file(path: &Path) -> Result<Vec<PeerEntry>, PeersError> {
-    let failed = |cause| PeersError::Read { path: path.to_owned(), cause };
-    if std::fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
-        return Err(PeersError::Size { path: path.to_owned() });
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = text_file::read(path, FILE_BYTES_MAX)?;
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }

@@ -13,6 +13,7 @@ use proto::mask::{FieldMask, is_path};
 use serde::{Deserialize, Serialize};
 
 use super::rotate::Rotation;
+use crate::text_file::{self, TextFileError};
 
 /// Bytes of the file of flow logs.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -69,21 +70,9 @@ impl Default for ExportConfig {
 /// A flow log cannot be as its settings say.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The file of flow logs cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// The file of flow logs is too large.
-    #[error("{path} has more than {FILE_BYTES_MAX} bytes")]
-    Size {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] TextFileError),
     /// The file of flow logs is none.
     #[error("{path} is no YAML document with flowLogs")]
     Syntax {
@@ -231,11 +220,7 @@ const STATIC: &str = "static";
 /// # Errors
 /// It cannot be read or is not one; a name or a path is missing or there twice.
 pub(super) fn read(path: &Path) -> Result<(Vec<FlowLog>, u32), ExportError> {
-    let failed = |cause| ExportError::Read { path: path.to_owned(), cause };
-    if std::fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
-        return Err(ExportError::Size { path: path.to_owned() });
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = text_file::read(path, FILE_BYTES_MAX)?;
     let checksum = crc32c::crc32c(text.as_bytes());
     if text.trim().is_empty() {
         return Ok((Vec::new(), checksum));
