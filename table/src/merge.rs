@@ -46,12 +46,16 @@ pub fn tidy(batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
     for group in GROUPS {
         let columns: Vec<Input> = group.iter().map(|col| Input::open(batch, *col)).collect::<Result<_, _>>()?;
         let keys = columns[0].keys();
-        let same = |column: &Input| std::ptr::eq(column.keys(), keys) || column.keys() == keys;
-        if !columns[1..].iter().all(same) {
+        if !columns[1..].iter().all(|column| same_keys(column.keys(), keys)) {
             return merge(std::slice::from_ref(batch));
         }
     }
     Ok(batch.clone())
+}
+
+/// Whether all rows have the same key in both; that a buffer is shared is seen without comparing it.
+fn same_keys(a: &[i16], b: &[i16]) -> bool {
+    std::ptr::eq(a, b) || a == b
 }
 
 /// Bytes a batch occupies in memory. A buffer that several columns share counts once, one that all batches share not at
@@ -220,7 +224,7 @@ impl Scratch {
     fn add(&mut self, inputs: &[Vec<Input>], batch: usize) {
         let columns = &inputs[batch];
         let keys = columns[0].keys();
-        if columns[1..].iter().any(|column| column.keys() != keys) {
+        if !columns[1..].iter().all(|column| same_keys(column.keys(), keys)) {
             for row in 0..keys.len() {
                 let key = self.key(inputs, Place { batch, row });
                 self.keys.push(key);

@@ -7,6 +7,7 @@ mod entry;
 mod gather;
 mod names;
 mod pack;
+mod pages;
 mod place;
 mod read;
 mod recover;

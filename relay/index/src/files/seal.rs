@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
+use arrow::buffer::BooleanBuffer;
 use flow::Timestamp;
 use table::MAX_BATCH_ROWS;
 
@@ -28,8 +29,8 @@ impl Files {
         let hours = by_hour(run);
         let parts = u32::try_from(hours.len()).map_err(io::Error::other)?;
         let mut written = Vec::new();
-        for (part, picks) in (0..parts).zip(&hours) {
-            match self.seal_hour(run, picks, (part, parts), range, namer, now) {
+        for (part, groups) in (0..parts).zip(&hours) {
+            match self.seal_hour(run, groups, (part, parts), range, namer, now) {
                 Ok(entry) => written.push(entry),
                 Err(error) => {
                     self.forget(&written);
@@ -44,7 +45,7 @@ impl Files {
     fn seal_hour(
         &self,
         run: &[Arc<Segment>],
-        picks: &[Pick],
+        groups: &[Vec<Pick>],
         (part, parts): (u32, u32),
         (first_seq, end_seq): (u64, u64),
         namer: &mut Namer,
@@ -53,14 +54,15 @@ impl Files {
         let batches: Vec<_> = run.iter().map(|segment| segment.batch()).collect();
         let mut writer = FileWriter::new(namer.relay(), 0)?;
         let mut counter = self.counter();
-        for picks in picks.chunks(MAX_BATCH_ROWS) {
+        for picks in groups {
             let batch = gather(&batches, picks).map_err(io::Error::other)?;
             counter.add(&batch);
             writer.add(&batch)?;
         }
-        let newest = picks.last().map(|pick| time(run, *pick)).unwrap_or_default();
+        let newest = groups.iter().flatten().map(|pick| time(run, *pick)).max().unwrap_or_default();
         let path = format!("{}/{}.parquet", folder_of(newest), namer.draw(now)?);
-        let rollup = self.put_rollups(&path, picks.len() as u64, &counter)?;
+        let rows: usize = groups.iter().map(Vec::len).sum();
+        let rollup = self.put_rollups(&path, rows as u64, &counter)?;
         let (entry, bytes) = writer.finish(|groups: Vec<GroupEntry>| FileEntry {
             path: path.clone(),
             bytes: 0,
@@ -93,33 +95,46 @@ fn time(run: &[Arc<Segment>], pick: Pick) -> Timestamp {
     run[pick.batch as usize].time(pick.row as usize)
 }
 
-/// The rows by hour, each by time.
-fn by_hour(run: &[Arc<Segment>]) -> Vec<Vec<Pick>> {
-    let mut picks: Vec<(Timestamp, Pick)> = Vec::new();
+/// Rows of an hour by row group, each by time.
+type Groups = Vec<Vec<Pick>>;
+
+/// The row groups by hour. A segment that is of one hour and full becomes a row group as it is: to join it with others
+/// would mean to make its dictionaries anew.
+fn by_hour(run: &[Arc<Segment>]) -> Vec<Groups> {
+    let mut hours: BTreeMap<i64, Groups> = BTreeMap::new();
     for (batch, segment) in (0_u32..).zip(run) {
-        for row in 0..u32::try_from(segment.rows()).expect("a segment is a batch") {
-            picks.push((segment.time(row as usize), Pick { batch, row }));
+        let mut of_segment: BTreeMap<i64, Vec<Pick>> = BTreeMap::new();
+        for row in segment.in_order(&BooleanBuffer::new_set(segment.rows())) {
+            let hour = segment.time(usize::from(row)).0.div_euclid(HOUR_NS);
+            of_segment.entry(hour).or_default().push(Pick { batch, row: row.into() });
+        }
+        for (hour, picks) in of_segment {
+            let groups = hours.entry(hour).or_default();
+            match groups.last_mut() {
+                Some(last) if last.len() + picks.len() <= MAX_BATCH_ROWS => last.extend(picks),
+                _ => groups.push(picks),
+            }
         }
     }
-    picks.sort_by_key(|(time, _)| *time);
-    let mut hours: BTreeMap<i64, Vec<Pick>> = BTreeMap::new();
-    for (time, pick) in picks {
-        hours.entry(time.0.div_euclid(HOUR_NS)).or_default().push(pick);
+    for picks in hours.values_mut().flatten() {
+        // What is of one segment is in order already.
+        picks.sort_by_key(|pick| time(run, *pick));
     }
     if hours.len() <= HOURS_MAX {
         return hours.into_values().collect();
     }
-    let mut sizes: Vec<(usize, i64)> = hours.iter().map(|(hour, picks)| (picks.len(), *hour)).collect();
+    let rows = |groups: &Groups| groups.iter().map(Vec::len).sum::<usize>();
+    let mut sizes: Vec<(usize, i64)> = hours.iter().map(|(hour, groups)| (rows(groups), *hour)).collect();
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let largest: BTreeSet<i64> = sizes.iter().take(HOURS_MAX - 1).map(|(_, hour)| *hour).collect();
     let (mut own, mut shared) = (Vec::new(), Vec::new());
-    for (hour, picks) in hours {
+    for (hour, groups) in hours {
         if largest.contains(&hour) {
-            own.push(picks);
+            own.push(groups);
         } else {
-            shared.extend(picks);
+            shared.extend(groups.into_iter().flatten());
         }
     }
-    own.push(shared);
+    own.push(shared.chunks(MAX_BATCH_ROWS).map(<[Pick]>::to_vec).collect());
     own
 }

@@ -6,33 +6,31 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::cast;
+use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Int16Type, Schema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 use table::schema::{COLUMNS, ColumnKind, DESTINATION, SCHEMA_VERSION, SOURCE, SideColumns, VERSION_KEY};
-use table::{Col, MAX_BATCH_ROWS};
+use table::Col;
 
 use super::entry::{FileEntry, GroupEntry};
 use super::names::Names;
+use super::pages::GroupWriter;
 
 /// Key of the footer that holds [`About`].
 pub(super) const ABOUT_KEY: &str = "weir.file";
 /// Key of the footer that holds the pods.
 pub(super) const NAMES_KEY: &str = "weir.pods";
-/// Bytes a dictionary may have, so that a column of a row group always is one.
-const DICTIONARY_BYTES_MAX: usize = 64 << 20;
 /// zstd levels of files as sealed and of compacted ones: time counts for the one, bytes for the other.
 const LEVELS: [i32; 2] = [1, 6];
 
@@ -74,40 +72,41 @@ pub(super) fn file_type(kind: ColumnKind) -> DataType {
 }
 
 fn properties(level: u32) -> WriterProperties {
-    let level = usize::try_from(level).unwrap_or_default().min(LEVELS.len() - 1);
-    let zstd = Compression::ZSTD(ZstdLevel::try_new(LEVELS[level]).expect("a level of zstd"));
     let mut properties = WriterProperties::builder()
         .set_created_by(format!("weir {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(zstd)
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
-        .set_max_row_group_row_count(Some(MAX_BATCH_ROWS))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVELS[index(level)]).expect("a level of zstd")))
+        .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
-        .set_statistics_truncate_length(Some(32));
-    for col in &DIFFERENT[..DIFFERENT.len() - level] {
+        .set_offset_index_disabled(true);
+    for col in DIFFERENT {
         let path = ColumnPath::from(col.name());
-        properties = properties
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        properties = properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     }
-    // The least and the greatest text of thousands exclude nothing, and to find them takes a third of the time of writing.
-    for column in COLUMNS.iter().filter(|column| column.kind.is_text()) {
-        let path = ColumnPath::from(column.name);
-        properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
-    }
-    let uuid = ColumnPath::from(Col::Uuid.name());
-    properties
-        .set_column_dictionary_enabled(uuid.clone(), false)
-        .set_column_statistics_enabled(uuid.clone(), EnabledStatistics::None)
-        .set_column_bloom_filter_enabled(uuid.clone(), true)
-        .set_column_bloom_filter_fpp(uuid.clone(), 0.01)
-        .set_column_bloom_filter_max_ndv(uuid, MAX_BATCH_ROWS as u64)
-        .build()
+    properties.build()
+}
+
+/// Columns without a dictionary.
+fn different(level: u32) -> &'static [Col] {
+    &DIFFERENT[..DIFFERENT.len() - index(level)]
+}
+
+fn index(level: u32) -> usize {
+    usize::try_from(level).unwrap_or_default().min(LEVELS.len() - 1)
+}
+
+fn file_writer<W: Write + Send>(to: W, level: u32) -> io::Result<SerializedFileWriter<W>> {
+    let schema = ArrowSchemaConverter::new().convert(&file_schema())?;
+    Ok(SerializedFileWriter::new(to, schema.root_schema_ptr(), Arc::new(properties(level)))?)
+}
+
+fn group_writer(level: u32) -> io::Result<GroupWriter> {
+    GroupWriter::new(LEVELS[index(level)], different(level))
 }
 
 /// Writes row groups into one file.
 pub(crate) struct FileWriter {
-    writer: ArrowWriter<Vec<u8>>,
+    writer: SerializedFileWriter<Vec<u8>>,
+    pages: GroupWriter,
     relay: String,
     groups: Vec<GroupEntry>,
     names: Names,
@@ -115,21 +114,24 @@ pub(crate) struct FileWriter {
 
 impl FileWriter {
     pub(crate) fn new(relay: &str, level: u32) -> io::Result<Self> {
-        let options = ArrowWriterOptions::new().with_properties(properties(level)).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), writer_schema(), options)?;
-        Ok(Self { writer, relay: relay.to_owned(), groups: Vec::new(), names: Names::default() })
+        Ok(Self {
+            writer: file_writer(Vec::new(), level)?,
+            pages: group_writer(level)?,
+            relay: relay.to_owned(),
+            groups: Vec::new(),
+            names: Names::default(),
+        })
     }
 
     /// Adds a row group: rows of the flow table, at least one.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> io::Result<()> {
         let rows = u32::try_from(batch.num_rows()).map_err(io::Error::other)?;
+        self.pages.add(&mut self.writer, batch)?;
         let (oldest, newest) = times(batch);
         for (side, is_source) in [(&SOURCE, true), (&DESTINATION, false)] {
             note_names(&mut self.names, batch, side, self.groups.len(), is_source);
         }
         self.groups.push(GroupEntry(rows, oldest, newest));
-        self.writer.write(&for_file(batch)?)?;
-        self.writer.flush()?;
         Ok(())
     }
 
@@ -138,7 +140,7 @@ impl FileWriter {
         mut self,
         describe: impl FnOnce(Vec<GroupEntry>) -> FileEntry,
     ) -> io::Result<(FileEntry, Bytes)> {
-        self.writer.sync()?;
+        self.writer.flush()?;
         let sums = self.sums();
         let entry = describe(std::mem::take(&mut self.groups));
         let about = About { format: FORMAT, relay: self.relay.clone(), entry, sums };
@@ -164,47 +166,27 @@ impl FileWriter {
 }
 
 /// Writes rows into a Parquet file outside of a store, one row group in memory at a time.
-pub(crate) struct PlainWriter(ArrowWriter<File>);
+pub(crate) struct PlainWriter {
+    writer: SerializedFileWriter<File>,
+    pages: GroupWriter,
+}
 
 impl PlainWriter {
     pub(crate) fn new(file: File) -> io::Result<Self> {
-        let options = ArrowWriterOptions::new().with_properties(properties(1)).with_skip_arrow_metadata(true);
-        Ok(Self(ArrowWriter::try_new_with_options(file, writer_schema(), options)?))
+        Ok(Self { writer: file_writer(file, 1)?, pages: group_writer(1)? })
     }
 
     /// Adds a row group: rows of the flow table, at least one.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        self.0.write(&for_file(batch)?)?;
-        Ok(self.0.flush()?)
+        self.pages.add(&mut self.writer, batch)
     }
 
     /// Ends the file and forces it to the disk.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         let version = KeyValue::new(VERSION_KEY.to_owned(), SCHEMA_VERSION.to_string());
-        self.0.append_key_value_metadata(version);
-        self.0.into_inner()?.sync_all()
+        self.writer.append_key_value_metadata(version);
+        self.writer.into_inner()?.sync_all()
     }
-}
-
-/// Types as the writer takes them: dictionaries stay, it encodes them as they are.
-fn writer_schema() -> SchemaRef {
-    let field = |column: &table::schema::Column| {
-        let kind = if column.kind == ColumnKind::Small { file_type(column.kind) } else { column.kind.data_type() };
-        Field::new(column.name, kind, column.nullable)
-    };
-    debug_assert_eq!(file_schema().fields().len(), COLUMNS.len());
-    Arc::new(Schema::new(COLUMNS.iter().map(field).collect::<Vec<_>>()))
-}
-
-fn for_file(batch: &RecordBatch) -> io::Result<RecordBatch> {
-    let convert = |(column, array): (&table::schema::Column, &ArrayRef)| match column.kind {
-        ColumnKind::Small => cast(array, &DataType::Int32),
-        _ => Ok(array.clone()),
-    };
-    let columns =
-        COLUMNS.iter().zip(batch.columns()).map(convert).collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(writer_schema(), columns, &options).map_err(io::Error::other)
 }
 
 /// Oldest and newest time in nanoseconds.
