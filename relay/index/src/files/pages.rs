@@ -7,6 +7,8 @@
 mod chunk;
 mod hybrid;
 mod keys;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::io::{self, Write};

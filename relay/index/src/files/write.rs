@@ -20,8 +20,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
-use table::schema::{COLUMNS, ColumnKind, DESTINATION, SCHEMA_VERSION, SOURCE, SideColumns, VERSION_KEY};
 use table::Col;
+use table::schema::{COLUMNS, ColumnKind, DESTINATION, SCHEMA_VERSION, SOURCE, SideColumns, VERSION_KEY};
 
 use super::entry::{FileEntry, GroupEntry};
 use super::names::Names;
@@ -94,12 +94,12 @@ fn index(level: u32) -> usize {
     usize::try_from(level).unwrap_or_default().min(LEVELS.len() - 1)
 }
 
-fn file_writer<W: Write + Send>(to: W, level: u32) -> io::Result<SerializedFileWriter<W>> {
+pub(super) fn file_writer<W: Write + Send>(to: W, level: u32) -> io::Result<SerializedFileWriter<W>> {
     let schema = ArrowSchemaConverter::new().convert(&file_schema())?;
     Ok(SerializedFileWriter::new(to, schema.root_schema_ptr(), Arc::new(properties(level)))?)
 }
 
-fn group_writer(level: u32) -> io::Result<GroupWriter> {
+pub(super) fn group_writer(level: u32) -> io::Result<GroupWriter> {
     GroupWriter::new(LEVELS[index(level)], different(level))
 }
 

@@ -77,3 +77,26 @@ pub(super) fn one(count: usize, out: &mut Vec<u8>) {
 pub(super) fn width_of(count: usize) -> u32 {
     usize::BITS - count.saturating_sub(1).leading_zeros()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_the_format_says() {
+        let check = |numbers: &[u16], width, expected: &[u8]| {
+            let mut out = Vec::new();
+            encode(numbers, width, &mut out);
+            assert_eq!(out, expected);
+        };
+        // The example of the format: 0 to 7 in three bits each.
+        check(&[0, 1, 2, 3, 4, 5, 6, 7], 3, &[0b11, 0b1000_1000, 0b1100_0110, 0b1111_1010]);
+        check(&[9; 100], 9, &[200, 1, 9, 0]);
+        check(&[], 1, &[]);
+        let mut numbers = vec![1, 0, 1];
+        numbers.extend([1; 40]);
+        numbers.push(0);
+        check(&numbers, 1, &[0b11, 0b1111_1101, 70, 1, 0b11, 0]);
+        assert_eq!([0, 1, 2, 3, 4, 5, 1 << 15, 1 << 16].map(width_of), [0, 0, 1, 2, 2, 3, 15, 16]);
+    }
+}
