@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use demo::topology::wait_until;
 use weir_tests::{Place, Weir, binary, fixture, python};
 
@@ -49,4 +49,36 @@ fn bench(args: &[&str]) -> Result<()> {
         bail!("weir bench generate {args:?}: {}", String::from_utf8_lossy(&out.stderr));
     }
     Ok(())
+}
+
+#[test]
+fn others_read_a_store_as_they_read_files_of_parquets_own_writer() -> Result<()> {
+    let Some(python) = python("sql_clients") else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let [made, store] = ["made", "store"].map(|name| folder.path().join(name).display().to_string());
+    let flows = FLOWS.to_string();
+    bench(&["--flows", &flows, "--out", &made])?;
+    let place = format!("relay.store.place={store}");
+    let of_store = |args: &[&str]| run(Command::new(binary("weir")?).arg("store").args(args).args(["--set", &place]));
+    let files: Vec<_> =
+        std::fs::read_dir(&made)?.map(|file| Ok(file?.path().display().to_string())).collect::<Result<_>>()?;
+    let files: Vec<&str> = std::iter::once("import").chain(files.iter().map(String::as_str)).collect();
+    of_store(&files)?;
+    for compacted in [false, true] {
+        let listed: serde_json::Value = serde_json::from_str(&of_store(&["ls", "--json"])?)?;
+        let files = listed["files"].as_array().context("a list")?;
+        assert!(!files.is_empty() && files.iter().all(|file| file["compacted"] == compacted), "{listed}");
+        let paths = files.iter().map(|file| format!("{store}/{}", file["path"].as_str().unwrap_or_default()));
+        run(Command::new(&python).arg(fixture("parquet_readers.py")).args([&made, &flows]).args(paths))?;
+        of_store(&["compact"])?;
+    }
+    Ok(())
+}
+
+/// Runs a program that must end well; gives what it printed.
+fn run(command: &mut Command) -> Result<String> {
+    let out = command.output()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    ensure!(out.status.success(), "{command:?}: {text}{}", String::from_utf8_lossy(&out.stderr));
+    Ok(text)
 }

@@ -26,7 +26,7 @@ use table::column::{Numbers, Texts};
 use table::schema::{COLUMNS, Column, ColumnKind};
 use table::{Col, MAX_BATCH_ROWS};
 
-use chunk::{ChunkBuilder, Layout};
+use chunk::{Chunk, ChunkBuilder, Layout, Notes};
 use keys::Rows;
 use values::{Distinct, Interner};
 
@@ -118,14 +118,14 @@ impl GroupWriter {
                 let numbers = Numbers::of(batch, col).map_err(io::Error::other)?;
                 self.rows.look_at(keys_of(batch, col), nulls);
                 let distinct = self.interner.numbers(numbers.values(), self.rows.used()).map_err(|_| unsuited())?;
-                let statistics = distinct.statistics(array.null_count());
-                self.dictionary(layout, &distinct, Some(statistics))?
+                let statistics = Some(distinct.statistics(array.null_count()));
+                self.dictionary(layout, &distinct, Notes { statistics, filter: None })?
             }
             ColumnKind::Text | ColumnKind::List | ColumnKind::Json => {
                 let texts = Texts::of(batch, col).map_err(io::Error::other)?;
                 self.rows.look_at(keys_of(batch, col), nulls);
                 let distinct = self.interner.texts(texts.values(), self.rows.used()).map_err(|_| unsuited())?;
-                self.dictionary(layout, &distinct, None)?
+                self.dictionary(layout, &distinct, Notes::default())?
             }
         };
         Ok(group.append_column(&chunk.bytes, chunk.close)?)
@@ -149,18 +149,13 @@ impl GroupWriter {
         let keys: ScalarBuffer<i16> = keys.into_iter().map(u16::cast_signed).collect();
         self.rows.look_at(&keys, None);
         let distinct = Distinct::of_integers(self.rows.used());
-        let statistics = distinct.statistics(0);
-        let chunk = self.dictionary(layout, &distinct, Some(statistics))?;
+        let statistics = Some(distinct.statistics(0));
+        let chunk = self.dictionary(layout, &distinct, Notes { statistics, filter: None })?;
         Ok(group.append_column(&chunk.bytes, chunk.close)?)
     }
 
     /// Writes a column of which [`Self::rows`] are the rows.
-    fn dictionary(
-        &mut self,
-        layout: Layout<'_>,
-        distinct: &Distinct,
-        statistics: Option<Statistics>,
-    ) -> io::Result<chunk::Chunk> {
+    fn dictionary(&mut self, layout: Layout<'_>, distinct: &Distinct, notes: Notes) -> io::Result<Chunk> {
         let ids = if distinct.are_as_used() {
             self.rows.numbers()
         } else {
@@ -170,10 +165,10 @@ impl GroupWriter {
             }
             &self.ids
         };
-        self.chunks.dictionary(layout, distinct, ids, statistics)
+        self.chunks.dictionary(layout, distinct, ids, notes)
     }
 
-    fn flags(&mut self, layout: Layout<'_>, flags: &BooleanArray) -> io::Result<chunk::Chunk> {
+    fn flags(&mut self, layout: Layout<'_>, flags: &BooleanArray) -> io::Result<Chunk> {
         let there: Vec<bool> = flags.iter().flatten().collect();
         let least = there.iter().min().copied();
         let most = there.iter().max().copied();
@@ -183,17 +178,17 @@ impl GroupWriter {
         for (at, flag) in there.into_iter().enumerate() {
             bytes[at / 8] |= u8::from(flag) << (at % 8);
         }
-        self.chunks.plain(layout, &bytes, Some(statistics), None)
+        self.chunks.plain(layout, &bytes, Notes { statistics: Some(statistics), filter: None })
     }
 
-    fn uuids(&mut self, layout: Layout<'_>, ids: &FixedSizeBinaryArray) -> io::Result<chunk::Chunk> {
+    fn uuids(&mut self, layout: Layout<'_>, ids: &FixedSizeBinaryArray) -> io::Result<Chunk> {
         let mut filter = Sbbf::new_with_ndv_fpp(ids.len() as u64, PASSED_BY_CHANCE)?;
         let there: Vec<&[u8]> = ids.iter().flatten().collect();
         for id in &there {
             filter.insert(*id);
         }
         let bytes = there.concat();
-        self.chunks.plain(layout, &bytes, None, Some(filter))
+        self.chunks.plain(layout, &bytes, Notes { statistics: None, filter: Some(filter) })
     }
 }
 

@@ -27,6 +27,13 @@ pub(super) struct Layout<'a> {
     pub(super) nulls: Option<&'a NullBuffer>,
 }
 
+/// What the footer is told of the values.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) statistics: Option<Statistics>,
+    pub(super) filter: Option<Sbbf>,
+}
+
 /// A column chunk as it is in the file.
 pub(super) struct Chunk {
     pub(super) bytes: Bytes,
@@ -52,7 +59,7 @@ impl ChunkBuilder {
         layout: Layout<'_>,
         distinct: &Distinct,
         ids: &[u16],
-        statistics: Option<Statistics>,
+        notes: Notes,
     ) -> io::Result<Chunk> {
         let width = hybrid::width_of(distinct.count());
         self.begin(&layout);
@@ -64,20 +71,14 @@ impl ChunkBuilder {
             hybrid::one(there, &mut self.data);
         }
         let dictionary = Some((distinct.bytes.as_slice(), distinct.count()));
-        self.end(layout, dictionary, Encoding::RLE_DICTIONARY, statistics, None)
+        self.end(layout, dictionary, Encoding::RLE_DICTIONARY, notes)
     }
 
     /// Writes values in Parquet's plain encoding.
-    pub(super) fn plain(
-        &mut self,
-        layout: Layout<'_>,
-        values: &[u8],
-        statistics: Option<Statistics>,
-        filter: Option<Sbbf>,
-    ) -> io::Result<Chunk> {
+    pub(super) fn plain(&mut self, layout: Layout<'_>, values: &[u8], notes: Notes) -> io::Result<Chunk> {
         self.begin(&layout);
         self.data.extend_from_slice(values);
-        self.end(layout, None, Encoding::PLAIN, statistics, filter)
+        self.end(layout, None, Encoding::PLAIN, notes)
     }
 
     /// Begins a data page with which rows are NULL.
@@ -104,8 +105,7 @@ impl ChunkBuilder {
         layout: Layout<'_>,
         dictionary: Option<(&[u8], usize)>,
         encoding: Encoding,
-        statistics: Option<Statistics>,
-        bloom_filter: Option<Sbbf>,
+        notes: Notes,
     ) -> io::Result<Chunk> {
         let mut out = TrackedWrite::new(Vec::new());
         let is_tiny = self.data.len() + dictionary.map_or(0, |(bytes, _)| bytes.len()) <= TINY_BYTES;
@@ -133,7 +133,6 @@ impl ChunkBuilder {
             statistics: None,
         };
         uncompressed += pages.write_page(CompressedPage::new(page, self.data.len()))?.uncompressed_size;
-        drop(pages);
         let bytes: Bytes = out.into_inner()?.into();
         let mut encodings = vec![Encoding::PLAIN, Encoding::RLE];
         encodings.extend((encoding != Encoding::PLAIN).then_some(encoding));
@@ -145,14 +144,14 @@ impl ChunkBuilder {
             .set_num_values(i64::from(rows))
             .set_data_page_offset(data_at.try_into().map_err(io::Error::other)?)
             .set_dictionary_page_offset(dictionary.map(|_| 0));
-        if let Some(statistics) = statistics {
+        if let Some(statistics) = notes.statistics {
             metadata = metadata.set_statistics(statistics);
         }
         let close = ColumnCloseResult {
             bytes_written: bytes.len() as u64,
             rows_written: u64::from(rows),
             metadata: metadata.build()?,
-            bloom_filter,
+            bloom_filter: notes.filter,
             column_index: None,
             offset_index: None,
         };
