@@ -1,8 +1,9 @@
 //! Our relay beside Hubble's: the same flows from the same collectors, asked by the same client on the same machine.
 //!
-//! `./dev bench relay` runs it. It prints, for each relay, flows a second to one client that asks for all flows, the
-//! relay's processor time a flow, and its largest memory; for ours also the time to take a flow in, pushed by collectors
-//! in batches and pulled from them as from Hubble's agents, which Hubble's relay does not do because it keeps none.
+//! `./dev bench relay` runs it. It prints, for each relay, flows a second to one client that asks for all flows and to
+//! several that ask at once, the relay's processor time a flow, and its largest memory; for ours also the time to take a
+//! flow in, pushed by collectors in batches and pulled from them as from Hubble's agents, which Hubble's relay does not
+//! do because it keeps none.
 #![expect(clippy::print_stdout, reason = "what was asked for")]
 
 use std::fmt::Write as _;
@@ -15,11 +16,15 @@ use prost::Message as _;
 use proto::observer::GetFlowsRequest;
 use proto::observer::observer_client::ObserverClient;
 use proto::raw::{GET_FLOWS, RawCodec};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 use tonic::transport::Endpoint;
 use weir_tests::{Collector, Program, fixture, relay, stock_relay};
 
 /// Flows of each of the two nodes.
 const FLOWS_PER_NODE: usize = 100_000;
+/// Clients that ask at once: one, then as many as a few people with a user interface and a few exporters are.
+const CLIENTS: [usize; 2] = [1, 8];
 /// Rounds; the best counts, for other programs only ever slow one down.
 const ROUNDS: usize = 3;
 /// Time in which a round must end.
@@ -40,7 +45,7 @@ fn main() -> Result<()> {
     let file = format!("collector.observer.peers_file={}", peers.display());
     let first = Collector::replay("node-a", &flows("node-a")?, folder.path(), &[&set[..], &[file]].concat())?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let all = FLOWS_PER_NODE * 2;
     wait_until("our relay has all flows", DEADLINE, || {
         let seen = runtime.block_on(seen(&ours_address)).ok()?;
@@ -57,24 +62,28 @@ fn main() -> Result<()> {
         (seen == all as u64).then_some(())
     })?;
 
-    let stock = measure(&runtime, &stock, &stock_address, all)?;
-    let ours = measure(&runtime, &ours, &ours_address, all)?;
-    println!("{all} flows of two nodes to one client, best of {ROUNDS}");
-    println!("hubble-relay  {stock}");
     let [taken_in_us, pulled_us] = [taken_in, pulled].map(|time| time.as_secs_f64() * 1e6);
-    println!("weir relay    {ours}; to take a flow in {taken_in_us:.2} µs pushed, {pulled_us:.2} µs pulled");
-    println!(
-        "ratios        flows a second {:.1}, processor time a flow {:.1}, with taking in {:.1}, memory {:.1}",
-        ours.per_second / stock.per_second,
-        stock.cpu_per_flow.as_secs_f64() / ours.cpu_per_flow.as_secs_f64(),
-        stock.cpu_per_flow.as_secs_f64() / (ours.cpu_per_flow + taken_in).as_secs_f64(),
-        ours.memory_mib / stock.memory_mib
-    );
+    println!("to take a flow in, weir relay: {taken_in_us:.2} µs pushed, {pulled_us:.2} µs pulled");
+    for clients in CLIENTS {
+        let theirs = measure(&runtime, &stock, &stock_address, all, clients)?;
+        let ours = measure(&runtime, &ours, &ours_address, all, clients)?;
+        let once = taken_in / u32::try_from(clients)?;
+        println!("{all} flows of two nodes to {clients} clients at once, best of {ROUNDS}");
+        println!("hubble-relay  {theirs}");
+        println!("weir relay    {ours}");
+        println!(
+            "ratios        flows a second {:.1}, processor time a flow {:.1}, with taking in {:.1}, memory {:.1}",
+            ours.per_second / theirs.per_second,
+            theirs.cpu_per_flow.as_secs_f64() / ours.cpu_per_flow.as_secs_f64(),
+            theirs.cpu_per_flow.as_secs_f64() / (ours.cpu_per_flow + once).as_secs_f64(),
+            theirs.memory_mib / ours.memory_mib
+        );
+    }
     Ok(())
 }
 
 /// Processor time of a relay of ours to take in a flow that it pulls from the nodes as from Hubble's agents.
-fn pull(runtime: &tokio::runtime::Runtime, nodes: [&String; 2], all: usize, folder: &Path) -> Result<Duration> {
+fn pull(runtime: &Runtime, nodes: [&String; 2], all: usize, folder: &Path) -> Result<Duration> {
     let folder = folder.join("pulling");
     std::fs::create_dir(&folder)?;
     let [first, second] = nodes;
@@ -104,13 +113,14 @@ impl std::fmt::Display for Measured {
     }
 }
 
-fn measure(runtime: &tokio::runtime::Runtime, relay: &Program, address: &str, flows: usize) -> Result<Measured> {
+fn measure(runtime: &Runtime, relay: &Program, address: &str, flows: usize, clients: usize) -> Result<Measured> {
     let mut best: Option<(f64, Duration)> = None;
     for _ in 0..ROUNDS {
         let (before, begun) = (cpu(relay.pid())?, Instant::now());
-        let got = runtime.block_on(async { tokio::time::timeout(DEADLINE, read_all(address)).await })??;
+        let got =
+            runtime.block_on(async { tokio::time::timeout(DEADLINE, read_at_once(address, clients)).await })??;
         let (took, used) = (begun.elapsed().as_secs_f64(), cpu(relay.pid())? - before);
-        ensure!(got == flows, "{got} of {flows} flows came from {address}");
+        ensure!(got == flows * clients, "{got} of {flows} flows came to {clients} clients from {address}");
         #[expect(clippy::cast_precision_loss, reason = "some hundred thousand")]
         let per_second = got as f64 / took;
         if best.is_none_or(|(fastest, _)| per_second > fastest) {
@@ -124,6 +134,20 @@ fn measure(runtime: &tokio::runtime::Runtime, relay: &Program, address: &str, fl
 async fn seen(address: &str) -> Result<u64> {
     let mut client = ObserverClient::connect(format!("http://{address}")).await?;
     Ok(client.server_status(proto::observer::ServerStatusRequest {}).await?.into_inner().seen_flows)
+}
+
+/// Reads all flows as several clients, each over a connection of its own.
+async fn read_at_once(address: &str, clients: usize) -> Result<usize> {
+    let mut reading = JoinSet::new();
+    for _ in 0..clients {
+        let address = address.to_owned();
+        reading.spawn(async move { read_all(&address).await });
+    }
+    let mut flows = 0;
+    while let Some(read) = reading.join_next().await {
+        flows += read??;
+    }
+    Ok(flows)
 }
 
 /// Reads all flows without decoding them, so that the client costs as little as it can.

@@ -65,24 +65,22 @@ fn parts<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<Part<'a>> {
 }
 
 impl Edges {
-    fn add_parts(&mut self, parts: &[Part<'_>], search: &Search) {
-        let columns = [COLUMNS, &search.filter.columns()].concat();
-        for part in parts {
-            match part {
-                Part::Hot(segment) => self.add(segment, search),
-                Part::Cold(chunk) if !chunk.may_match(&search.filter) => {}
-                Part::Cold(chunk) => {
-                    if let Some(segment) = chunk.segment(&columns) {
-                        self.add(&segment, search);
-                    }
+    fn add_part(&mut self, part: &Part<'_>, search: &Search) {
+        match part {
+            Part::Hot(segment) => self.add(segment, search),
+            Part::Cold(chunk) if !chunk.may_match(&search.filter) => {}
+            Part::Cold(chunk) => {
+                let columns = [COLUMNS, &search.filter.columns()].concat();
+                if let Some(segment) = chunk.segment_in(&columns, search) {
+                    self.add(&segment, search);
                 }
             }
         }
     }
 }
 
-/// Segments that one more thread is worth.
-const SEGMENTS_PER_THREAD: usize = 4;
+/// Segments, row groups or rollups that one more thread is worth.
+const PIECES_PER_THREAD: usize = 4;
 
 impl Index {
     /// Who talks to whom in the flows that match, from rollups where they give the exact answer with less work; `source`
@@ -106,11 +104,7 @@ impl Index {
         let view = self.rollups().view(&snapshot);
         let plan = Plan::of(&snapshot, &view, search).filter(|plan| always || plan.is_worth(&snapshot, search));
         let Some(plan) = plan else { return service_map(&snapshot, search, by) };
-        let mut edges = Edges::default();
-        let Some(source) = plan.add_rollups(&mut edges) else { return service_map(&snapshot, search, by) };
-        for search in &plan.flows {
-            edges.add_parts(&parts(&snapshot, search), search);
-        }
+        let Some((mut edges, source)) = plan.count(&snapshot) else { return service_map(&snapshot, search, by) };
         let oldest = plan.rollups.iter().map(|rollup| rollup.start()).min();
         let oldest = oldest.into_iter().chain(snapshot.oldest()).min();
         finish(&mut edges, by, (search, oldest, snapshot.newest()), source)
@@ -120,7 +114,7 @@ impl Index {
 pub(crate) fn service_map(snapshot: &Snapshot, search: &Search, by: MapBy) -> ServiceMap {
     let mut edges = in_parallel(&parts(snapshot, search), |parts| {
         let mut edges = Edges::default();
-        edges.add_parts(parts, search);
+        parts.iter().for_each(|part| edges.add_part(part, search));
         edges
     })
     .into_iter()
@@ -143,16 +137,16 @@ fn finish(
     ServiceMap { nodes, edges, since, until, source, ..ServiceMap::default() }
 }
 
-/// Works on runs of segments, one run a processor, and gives the results in order.
-fn in_parallel<T: Send>(segments: &[Part<'_>], work: impl Fn(&[Part<'_>]) -> T + Sync) -> Vec<T> {
+/// Works on pieces, one run of them a processor, and gives the results in order. Every so many pieces form a run: those
+/// of one kind are together, and each run gets its share of them.
+fn in_parallel<P: Sync, T: Send>(pieces: &[P], work: impl Fn(&[&P]) -> T + Sync) -> Vec<T> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = processors.min(segments.len().div_ceil(SEGMENTS_PER_THREAD)).max(1);
-    let run = segments.len().div_ceil(threads).max(1);
+    let threads = processors.min(pieces.len().div_ceil(PIECES_PER_THREAD)).max(1);
+    let runs: Vec<Vec<&P>> = (0..threads).map(|n| pieces.iter().skip(n).step_by(threads).collect()).collect();
     let work = &work;
     std::thread::scope(|scope| {
-        let mut runs = segments.chunks(run);
-        let first = runs.next().unwrap_or_default();
-        let others: Vec<_> = runs.map(|run| scope.spawn(move || work(run))).collect();
+        let (first, others) = runs.split_first().expect("there is at least one thread");
+        let others: Vec<_> = others.iter().map(|run| scope.spawn(move || work(run))).collect();
         let mut results = vec![work(first)];
         for other in others {
             match other.join() {

@@ -189,7 +189,7 @@ impl RollupSource {
         match part {
             Part::Hot(batch) => vec![batch.clone()],
             Part::Cold(file) => {
-                let rollups = file.read(self.period);
+                let rollups = file.read(self.period, &[self.kind]);
                 let kept = rollups.iter().filter(|rollup| self.range.contains(&start_us(rollup)));
                 kept.map(|rollup| rollup.batch(self.kind).clone()).collect()
             }

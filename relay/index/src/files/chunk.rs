@@ -62,10 +62,31 @@ impl Chunk {
 
     /// Reads these columns as a segment, with those every segment needs.
     pub(crate) fn segment(&self, columns: &[Col]) -> Option<Segment> {
-        let mut all = vec![Col::Time, Col::TimeNs, Col::NodeName];
-        all.extend(columns.iter().filter(|col| ![Col::Time, Col::TimeNs, Col::NodeName].contains(col)));
         let first_seq = self.entry.first_seq.saturating_add(self.entry.first_row(self.group));
-        Segment::new(self.read(&all)?, first_seq).ok()
+        Segment::new(self.read(&with_order(columns))?, first_seq).ok()
+    }
+
+    /// The same of rows in the range of a search, and maybe others; `None` where there are none. Where few are, only those
+    /// are read. The segment does not know the sequence numbers of its rows.
+    pub(crate) fn segment_in(&self, columns: &[Col], search: &Search) -> Option<Segment> {
+        /// Share of the rows from which on reading all costs less than reading some.
+        const MANY: usize = 4;
+        let (oldest, newest) = self.time_range();
+        let is_in = |time: Timestamp| {
+            search.since.is_none_or(|since| time >= since) && search.until.is_none_or(|until| time <= until)
+        };
+        if is_in(oldest) && is_in(newest) {
+            return self.segment(columns);
+        }
+        let times = self.segment(&[])?;
+        let rows: Vec<u16> = (0..times.rows()).filter(|row| is_in(times.time(*row))).filter_map(as_u16).collect();
+        if rows.len() > times.rows() / MANY {
+            return self.segment(columns);
+        }
+        if rows.is_empty() {
+            return None;
+        }
+        Segment::new(self.read_rows(&with_order(columns), &rows)?, 0).ok()
     }
 
     /// Whether any row may be in the range of a search.
@@ -109,4 +130,16 @@ impl Chunk {
         let Some(footer) = self.files.footer_if_good(&self.entry) else { return false };
         footer.may_have_uuid(&self.files.place, self.group, uuids).unwrap_or(true)
     }
+}
+
+/// These columns, and before them those that every segment needs.
+fn with_order(columns: &[Col]) -> Vec<Col> {
+    const ORDER: [Col; 3] = [Col::Time, Col::TimeNs, Col::NodeName];
+    let others = columns.iter().copied().filter(|col| !ORDER.contains(col));
+    ORDER.into_iter().chain(others).collect()
+}
+
+/// A row of a batch, of which there are fewer than 16 bits can tell.
+fn as_u16(row: usize) -> Option<u16> {
+    u16::try_from(row).ok()
 }

@@ -5,33 +5,29 @@
 //! `period` and `counts` tell other readers which rows are of which, and columns that a table has not are NULL. What the
 //! relay needs beyond that is in the footer, as JSON under the key `weir.rollups`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
-use parquet::file::metadata::ParquetMetaData;
 use table::Col;
 
 use super::entry::{FLOWS, FileEntry, RollupEntry};
-use super::read::footer_text;
-use super::{Files, Place, ReadError, TROUBLES_MAX, Trouble, lock};
+use super::{Files, ReadError, TROUBLES_MAX, Trouble, lock};
 use crate::rollup::{COLUMNS, Counter, MINUTES_MAX};
 use crate::segment::as_u64;
 use crate::{Period, Rollup, RollupKind, RollupLimits};
 
+mod cache;
 mod codec;
+mod read;
 
-use codec::{ABOUT_KEY, About, FORMAT};
+use cache::{Cache, Table};
+use read::read;
 
 /// Folder of the counts and version of their layout.
 pub(crate) const ROLLUPS: &str = "rollups/v1";
-
-/// The rollups of one period of a file, in order of time.
-type OfPeriod = Arc<[Arc<Rollup>]>;
 
 /// Counts that were read lately.
 #[derive(Debug)]
@@ -56,25 +52,12 @@ struct Wanting {
 }
 
 /// Counts of a file.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct OfFile {
-    pub(crate) rollups: OfPeriod,
+    /// In order of time, one a slice.
+    pub(crate) rollups: Vec<Rollup>,
     /// Whether every row is counted.
     pub(crate) is_whole: bool,
-}
-
-#[derive(Debug, Default)]
-struct Cache {
-    of: HashMap<(String, Period), Cached>,
-    bytes: usize,
-    tick: u64,
-}
-
-#[derive(Debug)]
-struct Cached {
-    rollups: OfPeriod,
-    bytes: usize,
-    used: u64,
 }
 
 impl Rollups {
@@ -83,53 +66,38 @@ impl Rollups {
     }
 }
 
-impl Cache {
-    fn get(&mut self, key: &(String, Period)) -> Option<OfPeriod> {
-        self.tick += 1;
-        let cached = self.of.get_mut(key)?;
-        cached.used = self.tick;
-        Some(cached.rollups.clone())
-    }
-
-    /// Keeps rollups; those that were not asked for the longest leave first.
-    fn put(&mut self, key: (String, Period), rollups: OfPeriod, bytes: usize, bytes_max: usize) {
-        if bytes > bytes_max {
-            return;
-        }
-        self.remove(&key);
-        while self.bytes + bytes > bytes_max {
-            let oldest = self.of.iter().min_by_key(|(_, cached)| cached.used).map(|(key, _)| key.clone());
-            let Some(oldest) = oldest else { break };
-            self.remove(&oldest);
-        }
-        self.bytes += bytes;
-        self.of.insert(key, Cached { rollups, bytes, used: self.tick });
-    }
-
-    fn remove(&mut self, key: &(String, Period)) {
-        if let Some(cached) = self.of.remove(key) {
-            self.bytes -= cached.bytes;
-        }
-    }
-}
-
 impl Files {
-    /// The counts of a file's rows. Where they are not there, damaged or of a later version they are made from its rows,
-    /// as far as those can be read.
-    pub(crate) fn rollups(&self, entry: &FileEntry, period: Period) -> OfFile {
-        let key = (entry.path.clone(), period);
-        if let Some(rollups) = lock(&self.rollups.cache).get(&key) {
-            return OfFile { rollups, is_whole: true };
+    /// Tables of the counts of a file's rows; those that were not asked for may be left empty. Where they are not there,
+    /// damaged or of a later version they are made from its rows, as far as those can be read.
+    pub(crate) fn rollups(&self, entry: &FileEntry, period: Period, kinds: &[RollupKind]) -> OfFile {
+        let key = |kind: &RollupKind| (entry.path.clone(), period, *kind);
+        let (mut tables, mut missing) = (Vec::new(), Vec::new());
+        {
+            let mut cache = lock(&self.rollups.cache);
+            for kind in kinds {
+                match cache.get(&key(kind)) {
+                    Some(table) => tables.push((*kind, table)),
+                    None => missing.push(*kind),
+                }
+            }
+        }
+        if missing.is_empty() {
+            return OfFile { rollups: assemble(period, &tables), is_whole: true };
         }
         if lock(&self.rollups.wanting).too_long.contains(&entry.path) {
-            return OfFile { rollups: Arc::default(), is_whole: false };
+            return OfFile { rollups: Vec::new(), is_whole: false };
         }
         self.counts.rollups_read.fetch_add(1, Ordering::Relaxed);
-        match read(&self.place, entry, period) {
-            Ok((rollups, bytes)) => {
-                let rollups: OfPeriod = rollups.into_iter().map(Arc::new).collect();
-                lock(&self.rollups.cache).put(key, rollups.clone(), bytes, self.rollups.limits.bytes_max);
-                OfFile { rollups, is_whole: true }
+        match read(&self.place, entry, period, &missing) {
+            Ok(read) => {
+                let read: Vec<_> = missing.into_iter().zip(read.into_iter().map(Arc::new)).collect();
+                let mut cache = lock(&self.rollups.cache);
+                for (kind, table) in &read {
+                    cache.put(key(kind), table.clone(), self.rollups.limits.bytes_max);
+                }
+                drop(cache);
+                tables.extend(read);
+                OfFile { rollups: assemble(period, &tables), is_whole: true }
             }
             Err(error) => {
                 if is_lost(&error) {
@@ -143,7 +111,7 @@ impl Files {
 
     /// Bytes of memory of the counts that were read lately.
     pub(crate) fn rollup_memory(&self) -> usize {
-        lock(&self.rollups.cache).bytes
+        lock(&self.rollups.cache).bytes()
     }
 
     /// Counts for the rows of a file that is being written.
@@ -185,21 +153,23 @@ impl Files {
         }
         let Some(rollups) = counter.finish() else {
             lock(&self.rollups.wanting).too_long.insert(entry.path.clone());
-            return OfFile { rollups: Arc::default(), is_whole: false };
+            return OfFile { rollups: Vec::new(), is_whole: false };
         };
-        let [minutes, hours] = if is_whole { self.keep_rollups(&entry.path, &rollups) } else { shared(&rollups) };
+        if is_whole {
+            self.keep_rollups(&entry.path, &rollups);
+        }
+        let [minutes, hours] = rollups;
         OfFile { rollups: if period == Period::Minute { minutes } else { hours }, is_whole }
     }
 
-    fn keep_rollups(&self, path: &str, rollups: &[Vec<Rollup>; 2]) -> [OfPeriod; 2] {
-        let shared = shared(rollups);
+    fn keep_rollups(&self, path: &str, rollups: &[Vec<Rollup>; 2]) {
         let mut cache = lock(&self.rollups.cache);
         for period in Period::ALL {
-            let rollups = &shared[period as usize];
-            let bytes = rollups.iter().map(|rollup| rollup.bytes()).sum();
-            cache.put((path.to_owned(), period), rollups.clone(), bytes, self.rollups.limits.bytes_max);
+            for kind in RollupKind::ALL {
+                let table = Arc::new(Table::of(kind, &rollups[period as usize]));
+                cache.put((path.to_owned(), period, kind), table, self.rollups.limits.bytes_max);
+            }
         }
-        shared
     }
 
     /// Puts the counts beside a file that is about to be written; `None` where it is of too many minutes to have any.
@@ -284,7 +254,9 @@ impl Files {
         self.forget_rollups(path);
         {
             let mut cache = lock(&self.rollups.cache);
-            Period::ALL.into_iter().for_each(|period| cache.remove(&(path.to_owned(), period)));
+            for period in Period::ALL {
+                RollupKind::ALL.into_iter().for_each(|kind| cache.remove(&(path.to_owned(), period, kind)));
+            }
         }
         self.place.delete(&beside(path))
     }
@@ -304,7 +276,7 @@ impl Files {
     /// # Errors
     /// They are damaged, or cannot be read.
     pub(crate) fn verify_rollups(&self, entry: &FileEntry) -> Result<(), ReadError> {
-        Period::ALL.into_iter().try_for_each(|period| read(&self.place, entry, period).map(|_| ()))
+        Period::ALL.into_iter().try_for_each(|period| read(&self.place, entry, period, &RollupKind::ALL).map(|_| ()))
     }
 }
 
@@ -324,8 +296,21 @@ impl Wanting {
     }
 }
 
-fn shared(rollups: &[Vec<Rollup>; 2]) -> [OfPeriod; 2] {
-    Period::ALL.map(|period| rollups[period as usize].iter().cloned().map(Arc::new).collect())
+/// The rollups that tables of one period make up, in order of time.
+fn assemble(period: Period, tables: &[(RollupKind, Arc<Table>)]) -> Vec<Rollup> {
+    static EMPTY: LazyLock<[RecordBatch; 4]> =
+        LazyLock::new(|| RollupKind::ALL.map(|kind| RecordBatch::new_empty(kind.schema())));
+    let mut slices: BTreeMap<i64, [RecordBatch; 4]> = BTreeMap::new();
+    for (kind, table) in tables {
+        for (start_us, batch) in &table.slices {
+            slices.entry(*start_us).or_insert_with(|| EMPTY.clone())[*kind as usize] = batch.clone();
+        }
+    }
+    let overflowed = |start_us: i64| {
+        let of_slice = tables.iter().flat_map(|(_, table)| &table.overflowed).find(|(start, _)| *start == start_us);
+        of_slice.map_or(0, |(_, flows)| *flows)
+    };
+    slices.into_iter().map(|(start_us, batches)| Rollup::new(period, start_us, batches, overflowed(start_us))).collect()
 }
 
 /// Where the counts of a file are.
@@ -343,57 +328,4 @@ fn is_lost(error: &ReadError) -> bool {
         ReadError::Damaged { .. } => true,
         ReadError::Later { .. } => false,
     }
-}
-
-/// Reads the counts of a file's rows by one period, in order of time, and how much memory they take.
-fn read(place: &Place, entry: &FileEntry, period: Period) -> Result<(Vec<Rollup>, usize), ReadError> {
-    let path = beside(&entry.path);
-    let damaged = |problem: String| ReadError::Damaged { path: path.clone(), problem };
-    let fetch = |range: Range<u64>| -> Result<Bytes, ReadError> {
-        let parts = place.read(&path, std::slice::from_ref(&range)).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => damaged("it is shorter than it was".to_owned()),
-            _ => ReadError::Io { path: path.clone(), source },
-        })?;
-        Ok(parts.into_iter().next().unwrap_or_default())
-    };
-    let never_made = || ReadError::Io { path: path.clone(), source: io::ErrorKind::NotFound.into() };
-    let RollupEntry { bytes: length, footer, sum, .. } = entry.rollup.ok_or_else(never_made)?;
-    let footer: Bytes = fetch(length.saturating_sub(footer)..length)?;
-    if crc32c::crc32c(&footer) != sum {
-        return Err(damaged("the checksum of its footer is wrong".to_owned()));
-    }
-    let metadata = Arc::new(codec::metadata_of(length, footer).map_err(&damaged)?);
-    let about = about(&path, &metadata)?;
-    let mut slices: BTreeMap<i64, [RecordBatch; 4]> = BTreeMap::new();
-    let mut bytes = 0;
-    for (number, group) in about.groups.iter().enumerate().filter(|(_, group)| group.period == period.name()) {
-        let kind =
-            RollupKind::from_name(&group.counts).ok_or_else(|| damaged(format!("no table {:?}", group.counts)))?;
-        let range = codec::range_of(metadata.row_group(number))
-            .ok_or_else(|| damaged("a column lies before the file".to_owned()))?;
-        let part = fetch(range.clone())?;
-        if crc32c::crc32c(&part) != group.sum {
-            return Err(damaged(format!("the checksum of {} by the {} is wrong", group.counts, group.period)));
-        }
-        let batch = codec::decode(&metadata, number, kind, (range, part)).map_err(&damaged)?;
-        bytes += table::memory_bytes(&batch);
-        codec::part_slices(kind, &batch, &mut slices).map_err(&damaged)?;
-    }
-    let overflowed = |start_us: i64| about.overflowed_in(period, start_us);
-    let rollup = |(start_us, batches)| Rollup::new(period, start_us, batches, overflowed(start_us));
-    Ok((slices.into_iter().map(rollup).collect(), bytes))
-}
-
-fn about(path: &str, metadata: &ParquetMetaData) -> Result<About, ReadError> {
-    let damaged = |problem: String| ReadError::Damaged { path: path.to_owned(), problem };
-    let text = footer_text(metadata, ABOUT_KEY).ok_or_else(|| damaged(format!("its footer has no {ABOUT_KEY}")))?;
-    let about: About =
-        serde_json::from_str(text).map_err(|error| damaged(format!("{ABOUT_KEY} cannot be read: {error}")))?;
-    if about.format > FORMAT {
-        return Err(ReadError::Later { path: path.to_owned(), format: about.format });
-    }
-    let groups = metadata.row_groups();
-    let fits = groups.len() == about.groups.len()
-        && groups.iter().zip(&about.groups).all(|(group, about)| group.num_rows() == about.rows);
-    if fits { Ok(about) } else { Err(damaged("its row groups are not those its footer describes".to_owned())) }
 }

@@ -244,7 +244,14 @@ impl Edges {
             let number = self.number(Talk { client, server, ..*talk });
             self.edges[number].join(edge, &reasons);
         }
-        debug_assert!(other.unsettled.is_empty(), "rollups are added by one thread");
+        self.watched.extend(other.watched);
+        for (number, client_key, view, traffic) in other.unsettled {
+            let talk = other.talks[number as usize];
+            let (client, server) = (numbers[talk.client as usize], numbers[talk.server as usize]);
+            let number = self.number(Talk { client, server, ..talk });
+            let number = u32::try_from(number).expect("edges are counted in 32 bits");
+            self.unsettled.push((number, client_key, view, traffic));
+        }
         self
     }
 
@@ -286,9 +293,7 @@ impl Edge {
 
     /// Adds the counts of the same conversation from another thread.
     fn join(&mut self, other: &Self, reasons: &[u32]) {
-        for (ours, theirs) in self.traffic.iter_mut().zip(&other.traffic) {
-            ours.add(*theirs);
-        }
+        self.add_traffic(other);
         self.add_all_but_traffic(other, |reason| reasons[reason as usize]);
     }
 

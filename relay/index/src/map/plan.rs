@@ -6,6 +6,7 @@ use std::sync::Arc;
 use flow::Timestamp;
 
 use super::edge::Edges;
+use super::{Part, in_parallel, parts};
 use crate::rollup::{Period, Rollup, RollupFile, RollupKind, RollupView};
 use crate::segment::as_u64;
 use crate::{Search, Snapshot};
@@ -22,7 +23,7 @@ pub(crate) struct Plan {
     /// Files, and which slices of theirs.
     files: Vec<(RollupFile, Period, Range<i64>)>,
     /// The rest at both ends.
-    pub(crate) flows: Vec<Search>,
+    flows: Vec<Search>,
 }
 
 impl Plan {
@@ -76,35 +77,77 @@ impl Plan {
         rollup_rows.saturating_mul(FLOWS_PER_ROLLUP_ROW) < hot.sum::<u64>() + FLOWS_PER_ROLLUP_ROW * cold.sum::<u64>()
     }
 
-    /// Adds the rollups to edges, one file at a time; gives what they were in words, `edges_1h (2), edges_1m (34),
-    /// flows`. `None` where a file had more keys than were kept, or flows that are not counted, so that the edges are not
-    /// exact.
-    pub(crate) fn add_rollups(&self, edges: &mut Edges) -> Option<String> {
-        let mut counts = [0_usize; 2];
-        for rollup in &self.rollups {
-            edges.add_rollup(rollup);
-            counts[rollup.period() as usize] += 1;
-        }
-        for (file, period, range) in &self.files {
-            let rollups = file.read_whole(*period)?;
-            for rollup in rollups.iter().filter(|rollup| range.contains(&rollup.start_us())) {
-                if rollup.overflowed() > 0 {
-                    return None;
-                }
-                edges.add_rollup(rollup);
-                counts[*period as usize] += 1;
-            }
-        }
-        let mut parts = Vec::new();
+    /// Counts everything the plan names, and tells what it was in words, `edges_1h (2), edges_1m (34), flows`. `None`
+    /// where a file had more keys than were kept, or flows that are not counted, so that the edges are not exact.
+    pub(crate) fn count(&self, snapshot: &Snapshot) -> Option<(Edges, String)> {
+        let ends: Vec<_> = self.flows.iter().map(|search| (search, parts(snapshot, search))).collect();
+        let rollups = self.rollups.iter().map(Work::Rollup);
+        let files = self.files.iter().map(|(file, period, range)| Work::File(file, *period, range));
+        let flows = ends.iter().flat_map(|(search, parts)| parts.iter().map(move |part| Work::Flows(part, search)));
+        let work: Vec<Work<'_>> = rollups.chain(files).chain(flows).collect();
+        let counted = in_parallel(&work, |work| {
+            let mut counted = Counted::default();
+            work.iter().try_for_each(|work| counted.add(work)).map(|()| counted)
+        });
+        let counted = counted.into_iter().reduce(|all, next| Some(all?.join(next?))).flatten()?;
+        let mut said = Vec::new();
         for (name, period) in [("edges_1h", Period::Hour), ("edges_1m", Period::Minute)] {
-            if counts[period as usize] > 0 {
-                parts.push(format!("{name} ({})", counts[period as usize]));
+            if counted.rollups[period as usize] > 0 {
+                said.push(format!("{name} ({})", counted.rollups[period as usize]));
             }
         }
-        if !self.flows.is_empty() || parts.is_empty() {
-            parts.push("flows".to_owned());
+        if !self.flows.is_empty() || said.is_empty() {
+            said.push("flows".to_owned());
         }
-        Some(parts.join(", "))
+        Some((counted.edges, said.join(", ")))
+    }
+}
+
+/// A piece of a plan.
+enum Work<'a> {
+    Rollup(&'a Arc<Rollup>),
+    File(&'a RollupFile, Period, &'a Range<i64>),
+    Flows(&'a Part<'a>, &'a Search),
+}
+
+/// What one thread has counted.
+#[derive(Default)]
+struct Counted {
+    edges: Edges,
+    /// Rollups by period.
+    rollups: [usize; 2],
+}
+
+impl Counted {
+    /// `None` where the counts would not be exact.
+    fn add(&mut self, work: &Work<'_>) -> Option<()> {
+        /// What a map is drawn from.
+        const KINDS: [RollupKind; 3] = [RollupKind::Edges, RollupKind::Drops, RollupKind::Watched];
+        match work {
+            Work::Rollup(rollup) => self.add_rollup(rollup),
+            Work::File(file, period, range) => {
+                let rollups = file.read_whole(*period, &KINDS)?;
+                for rollup in rollups.iter().filter(|rollup| range.contains(&rollup.start_us())) {
+                    if rollup.overflowed() > 0 {
+                        return None;
+                    }
+                    self.add_rollup(rollup);
+                }
+            }
+            Work::Flows(part, search) => self.edges.add_part(part, search),
+        }
+        Some(())
+    }
+
+    fn add_rollup(&mut self, rollup: &Rollup) {
+        self.edges.add_rollup(rollup);
+        self.rollups[rollup.period() as usize] += 1;
+    }
+
+    fn join(self, other: Self) -> Self {
+        let [minutes, hours] = self.rollups;
+        let rollups = [minutes + other.rollups[0], hours + other.rollups[1]];
+        Self { edges: self.edges.join(other.edges), rollups }
     }
 }
 

@@ -31,10 +31,6 @@ impl RollupKind {
         }
     }
 
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
     /// Columns of the table. Its first is `time`, the start of the minute or hour.
     #[must_use]
     pub fn schema(self) -> SchemaRef {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Period, Rollup};
+use super::{Period, Rollup, RollupKind};
 use crate::Snapshot;
 use crate::files::{FileEntry, Files, OfFile};
 
@@ -80,12 +80,12 @@ impl RollupFile {
         self.entry.rollup.map_or(self.entry.rows / FLOWS_PER_ROW, |rollup| rollup.edges[period as usize])
     }
 
-    /// Its rollups of a period, in order of time, one a slice. Where they cannot be read they are counted from the flows
+    /// Its rollups of a period, in order of time, one a slice, with these tables; the others may be empty. Where they cannot be read they are counted from the flows
     /// of the file; [`crate::Index::damaged`] tells then of flows that are in none of them. Blocks on the disk or the
     /// object store.
     #[must_use]
-    pub fn read(&self, period: Period) -> Arc<[Arc<Rollup>]> {
-        let found = self.reader.rollups(&self.entry, period);
+    pub fn read(&self, period: Period, kinds: &[RollupKind]) -> Vec<Rollup> {
+        let found = self.reader.rollups(&self.entry, period, kinds);
         if !found.is_whole {
             self.reader.note_uncounted(&self.entry);
         }
@@ -93,8 +93,8 @@ impl RollupFile {
     }
 
     /// The same where every flow of the file is counted, else `None`.
-    pub(crate) fn read_whole(&self, period: Period) -> Option<Arc<[Arc<Rollup>]>> {
-        let OfFile { rollups, is_whole } = self.reader.rollups(&self.entry, period);
+    pub(crate) fn read_whole(&self, period: Period, kinds: &[RollupKind]) -> Option<Vec<Rollup>> {
+        let OfFile { rollups, is_whole } = self.reader.rollups(&self.entry, period, kinds);
         is_whole.then_some(rollups)
     }
 }

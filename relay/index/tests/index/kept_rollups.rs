@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flow::{Flow, Timestamp};
 use proptest::prelude::*;
-use relay_index::{Config, Index, MapBy, Period, Search, StoreConfig};
+use relay_index::{Config, Index, MapBy, Period, RollupKind, Search, StoreConfig};
 
 use crate::rollup::{any_flow, check_index, check_maps, cluster};
 use crate::shop::{Talk, pod, second};
@@ -257,8 +257,13 @@ fn a_file_of_too_many_minutes_has_no_counts_and_is_read() {
     assert!(map(&search).source.starts_with("edges_1h ("), "{}", map(&search).source);
     check_maps(&index, range);
     // Tables of counts do not have its flows, which is told.
-    let counted: usize =
-        index.rollups().view(&index.snapshot()).files().iter().map(|file| file.read(Period::Minute).len()).sum();
+    let counted: usize = index
+        .rollups()
+        .view(&index.snapshot())
+        .files()
+        .iter()
+        .map(|file| file.read(Period::Minute, &RollupKind::ALL).len())
+        .sum();
     assert_eq!(counted, 23 * 60);
     let told = index.damaged(None, None);
     assert!(told.len() == 1 && told[0].contains("more than 2880 minutes"), "{told:?}");

@@ -233,9 +233,9 @@ fn minutes(index: &Index) -> Vec<Rollup> {
 /// All rollups of an index, those beside its files too.
 fn slices(index: &Index, period: Period) -> Vec<Rollup> {
     let view = index.rollups().view(&index.snapshot());
-    let of_files: Vec<_> = view.files().iter().map(|file| file.read(period)).collect();
-    let all = view.rollups(period).iter().chain(of_files.iter().flat_map(|rollups| rollups.iter()));
-    all.map(|rollup| Rollup::clone(rollup)).collect()
+    let of_files: Vec<_> = view.files().iter().map(|file| file.read(period, &RollupKind::ALL)).collect();
+    let in_memory = view.rollups(period).iter().map(|rollup| Rollup::clone(rollup));
+    in_memory.chain(of_files.into_iter().flatten()).collect()
 }
 
 /// Holds the minutes of an index against its flows, and its hours against the minutes.

@@ -1,6 +1,5 @@
 //! The tables of counts as one Parquet file.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
@@ -51,9 +50,10 @@ pub(super) struct GroupAbout {
 }
 
 impl About {
-    pub(super) fn overflowed_in(&self, period: Period, start_us: i64) -> u64 {
-        let of_slice = |(name, start, _): &&(String, i64, u64)| name == period.name() && *start == start_us;
-        self.overflowed.iter().find(of_slice).map_or(0, |(.., flows)| *flows)
+    /// Starts of the slices of a period whose keys were too many, and flows of those that share one row.
+    pub(super) fn overflowed(&self, period: Period) -> Vec<(i64, u64)> {
+        let of_period = self.overflowed.iter().filter(|(name, ..)| name == period.name());
+        of_period.map(|(_, start_us, flows)| (*start_us, *flows)).collect()
     }
 }
 
@@ -179,23 +179,21 @@ pub(super) fn decode(
 pub(super) fn part_slices(
     kind: RollupKind,
     batch: &RecordBatch,
-    slices: &mut BTreeMap<i64, [RecordBatch; 4]>,
+    slices: &mut Vec<(i64, RecordBatch)>,
 ) -> Result<(), String> {
     let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
     let mut first = 0;
     while first < times.len() {
         let start_us = times.value(first);
         let rows = (first..times.len()).take_while(|row| times.value(*row) == start_us).count();
-        // Each takes tens of KB, however few rows it has.
-        if slices.len() >= MINUTES_MAX && !slices.contains_key(&start_us) {
+        // Each takes some KB, however few rows it has.
+        if slices.len() >= MINUTES_MAX {
             return Err(format!("it has counts of more than {MINUTES_MAX} slices of time"));
         }
-        let empty = || RollupKind::ALL.map(|kind| RecordBatch::new_empty(kind.schema()));
-        let of_kind = &mut slices.entry(start_us).or_insert_with(empty)[kind as usize];
-        if of_kind.num_rows() > 0 {
+        if slices.last().is_some_and(|(last_us, _)| *last_us >= start_us) {
             return Err(format!("the rows of {} are not in order of time", kind.name()));
         }
-        *of_kind = batch.slice(first, rows);
+        slices.push((start_us, batch.slice(first, rows)));
         first += rows;
     }
     Ok(())
@@ -208,6 +206,7 @@ mod tests {
 
     use super::*;
     use crate::RollupLimits;
+    use crate::files::read::footer_text;
     use crate::rollup::Counter;
 
     /// A flow between pods of two clusters.
@@ -232,19 +231,19 @@ mod tests {
         let rollups = counter.finish().unwrap();
         let (bytes, footer) = encode("flows/v1/a.parquet", 300, &rollups).unwrap();
         let metadata = Arc::new(metadata_of(bytes.len() as u64, bytes.slice(footer..)).unwrap());
-        let text = super::super::footer_text(&metadata, ABOUT_KEY).unwrap();
+        let text = footer_text(&metadata, ABOUT_KEY).unwrap();
         let about: About = serde_json::from_str(text).unwrap();
         for (number, group) in about.groups.iter().enumerate() {
-            let kind = RollupKind::from_name(&group.counts).unwrap();
+            let kind = RollupKind::ALL.into_iter().find(|kind| kind.name() == group.counts).unwrap();
             let range = range_of(metadata.row_group(number)).unwrap();
             let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
-            let mut slices = BTreeMap::new();
+            let mut slices = Vec::new();
             let batch = decode(&metadata, number, kind, (range, bytes.slice(start..end))).unwrap();
             part_slices(kind, &batch, &mut slices).unwrap();
             let period = usize::from(group.period == "hour");
             for rollup in &rollups[period] {
-                let Some(read) = slices.get(&rollup.start_us()) else { continue };
-                let (read, counted) = (&read[kind as usize], rollup.batch(kind));
+                let Some((_, read)) = slices.iter().find(|(start, _)| *start == rollup.start_us()) else { continue };
+                let counted = rollup.batch(kind);
                 for (field, (ours, theirs)) in
                     kind.schema().fields().iter().zip(read.columns().iter().zip(counted.columns()))
                 {
