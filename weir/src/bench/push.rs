@@ -1,10 +1,9 @@
 //! Flows into a relay, as collectors push them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::record_batch::RecordBatch;
@@ -16,9 +15,11 @@ use prost::Message as _;
 use proto::observer::ServerStatusRequest;
 use proto::observer::observer_client::ObserverClient;
 use proto::weir::{BatchAck, BatchHeader};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
 use traffic::Settings;
 
 use super::generate::Batches;
@@ -28,6 +29,11 @@ use super::{GenerateArgs, say, speed};
 const UNACKNOWLEDGED_MAX: usize = 16;
 /// Messages that wait for the connection.
 const MESSAGES_AHEAD: usize = 64;
+/// Batches that are made before they can be sent.
+const BATCHES_AHEAD: usize = 4;
+/// Wait before another try when the relay cannot take flows now, and tries in a row after which it is given up.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+const FAILURES_MAX: u32 = 30;
 /// Longest wait for an acknowledgment: a relay whose disk is slow is slow, not gone.
 const ACK_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -38,9 +44,8 @@ pub(super) async fn push(address: &str, settings: Settings, args: &GenerateArgs)
     let channel = endpoint.connect().await.with_context(|| format!("cannot reach a relay at {address}"))?;
     let before = flows_seen(&channel).await?;
     let boot_id = SystemClock.now().0.cast_unsigned();
-    let acknowledged = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
-    let mut streams = tokio::task::JoinSet::new();
+    let (mut streams, mut makers) = (JoinSet::new(), JoinSet::new());
     let count = u64::from(args.streams);
     for number in 0..count {
         // Each stream makes flows of its own, spread over the same time.
@@ -51,20 +56,30 @@ pub(super) async fn push(address: &str, settings: Settings, args: &GenerateArgs)
             interval_ns: settings.interval_ns.saturating_mul(spread),
             ..settings
         };
+        let (sender, made) = mpsc::channel(BATCHES_AHEAD);
+        let node = format!("bench-{number}");
         let stream = Stream {
-            node: format!("bench-{number}"),
+            node: node.clone(),
             boot_id,
             channel: channel.clone(),
-            acknowledged: acknowledged.clone(),
+            made,
+            ended: false,
+            unacknowledged: VecDeque::new(),
+            acknowledged: Acknowledged::default(),
         };
-        streams.spawn(stream.run(Batches::new(settings, flows, args.batch_rows)));
+        streams.spawn(stream.run());
+        let batches = Batches::new(settings, flows, args.batch_rows);
+        makers.spawn_blocking(move || make(&node, boot_id, batches, &sender));
     }
+    let (mut pushed, mut made) = (0, 0);
     while let Some(ended) = streams.join_next().await {
-        ended.context("a stream panicked, which is a bug")??;
+        pushed += ended.context("a stream panicked, which is a bug")??.rows;
     }
     let elapsed = began.elapsed();
-    let pushed = acknowledged.load(Ordering::Relaxed);
-    ensure!(pushed == args.flows, "{pushed} of {} flows were acknowledged", args.flows);
+    while let Some(ended) = makers.join_next().await {
+        made += ended.context("making flows panicked, which is a bug")??.rows;
+    }
+    ensure!(pushed == args.flows && made == pushed, "{pushed} of {} flows were acknowledged", args.flows);
     let counted = flows_seen(&channel).await?.saturating_sub(before);
     say(&format!("pushed {}, all acknowledged", speed(pushed, elapsed)));
     ensure!(counted >= pushed, "the relay counts {counted} flows more than before, {pushed} were pushed");
@@ -78,72 +93,125 @@ async fn flows_seen(channel: &Channel) -> Result<u64> {
     Ok(status.into_inner().seen_flows)
 }
 
-/// One stream of batches.
+/// A batch as messages of a stream.
+struct Made {
+    sequence: u64,
+    rows: u64,
+    messages: Vec<FlightData>,
+}
+
+/// One stream of batches. Like a collector it keeps what is not acknowledged, and sends it again when the relay cannot
+/// take flows for a while.
 struct Stream {
     node: String,
     boot_id: u64,
     channel: Channel,
-    acknowledged: Arc<AtomicU64>,
+    made: mpsc::Receiver<Made>,
+    /// Whether all batches were made.
+    ended: bool,
+    unacknowledged: VecDeque<Made>,
+    acknowledged: Acknowledged,
+}
+
+/// What the relay has said is durable.
+#[derive(Clone, Copy, Default)]
+struct Acknowledged {
+    batches: u64,
+    rows: u64,
 }
 
 impl Stream {
-    async fn run(self, batches: Batches) -> Result<()> {
-        let (messages, outgoing) = mpsc::channel::<FlightData>(MESSAGES_AHEAD);
-        let places = Arc::new(Semaphore::new(UNACKNOWLEDGED_MAX));
-        let maker = tokio::task::spawn_blocking({
-            let (node, boot_id, places) = (self.node.clone(), self.boot_id, places.clone());
-            let handle = tokio::runtime::Handle::current();
-            move || make(&node, boot_id, batches, &messages, (&places, &handle))
-        });
-        let mut client = FlightServiceClient::new(self.channel.clone());
-        let mut acks =
-            client.do_put(ReceiverStream::new(outgoing)).await.context("the relay takes no flows")?.into_inner();
-        let mut last = 0;
-        while let Some(result) =
-            tokio::time::timeout(ACK_TIMEOUT, acks.message()).await.context("the relay acknowledges nothing")??
-        {
-            let ack = BatchAck::decode(result.app_metadata).context("an acknowledgment cannot be read")?;
-            if ack.repeated_batch || ack.boot_id != self.boot_id {
-                bail!("the relay says that batch {} of {} is a repeat, which it is not", ack.sequence, self.node);
+    /// Sends everything; gives what was acknowledged.
+    async fn run(mut self) -> Result<Acknowledged> {
+        let mut failures = 0;
+        loop {
+            let before = self.acknowledged.batches;
+            let Err(status) = self.send().await else { return Ok(self.acknowledged) };
+            failures = if self.acknowledged.batches > before { 1 } else { failures + 1 };
+            if status.code() != Code::Unavailable || failures > FAILURES_MAX {
+                return Err(status).with_context(|| format!("the relay takes no more flows of {}", self.node));
             }
-            places.add_permits(usize::try_from(ack.sequence.saturating_sub(last)).unwrap_or_default());
-            last = ack.sequence;
+            tokio::time::sleep(RETRY_WAIT).await;
         }
-        let (batches, rows) = maker.await.context("making flows panicked, which is a bug")??;
-        ensure!(last == batches, "the relay acknowledged {last} of {batches} batches of {}", self.node);
-        self.acknowledged.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Sends over one call until all is acknowledged or the relay ends it.
+    async fn send(&mut self) -> Result<(), Status> {
+        let (messages, outgoing) = mpsc::channel::<FlightData>(MESSAGES_AHEAD);
+        let mut messages = Some(messages);
+        let mut waiting: VecDeque<FlightData> = [opening()].into();
+        waiting.extend(self.unacknowledged.iter().flat_map(|made| made.messages.iter().cloned()));
+        let mut client = FlightServiceClient::new(self.channel.clone());
+        let mut acks = client.do_put(ReceiverStream::new(outgoing)).await?.into_inner();
+        loop {
+            if self.ended && waiting.is_empty() {
+                // The relay ends the call once it has acknowledged what came before.
+                messages = None;
+            }
+            let has_room = waiting.is_empty() && self.unacknowledged.len() < UNACKNOWLEDGED_MAX;
+            tokio::select! {
+                place = reserve(messages.clone()), if messages.is_some() && !waiting.is_empty() => match place {
+                    Some(place) => if let Some(message) = waiting.pop_front() { drop(place.send(message)) },
+                    // The relay reads no more, and says why where it acknowledges.
+                    None => messages = None,
+                },
+                made = self.made.recv(), if has_room && !self.ended => match made {
+                    Some(made) => {
+                        waiting.extend(made.messages.iter().cloned());
+                        self.unacknowledged.push_back(made);
+                    }
+                    None => self.ended = true,
+                },
+                answer = tokio::time::timeout(ACK_TIMEOUT, acks.message()) => {
+                    let answer = answer.map_err(|_| Status::deadline_exceeded("the relay acknowledges nothing"))?;
+                    let Some(answer) = answer? else { break };
+                    self.take_ack(&answer.app_metadata)?;
+                },
+            }
+        }
+        let all = self.ended && self.unacknowledged.is_empty();
+        if all { Ok(()) } else { Err(Status::unavailable("the relay ended the stream")) }
+    }
+
+    fn take_ack(&mut self, ack: &Bytes) -> Result<(), Status> {
+        let ack = BatchAck::decode(ack.clone()).map_err(|e| Status::internal(format!("an acknowledgment: {e}")))?;
+        if ack.boot_id != self.boot_id {
+            return Err(Status::internal("the relay acknowledges batches that were not sent"));
+        }
+        while let Some(made) = self.unacknowledged.pop_front_if(|made| made.sequence <= ack.sequence) {
+            self.acknowledged.batches += 1;
+            self.acknowledged.rows += made.rows;
+        }
         Ok(())
     }
 }
 
-/// Makes and sends batches; gives how many, and their rows.
-fn make(
-    node: &str,
-    boot_id: u64,
-    batches: Batches,
-    messages: &mpsc::Sender<FlightData>,
-    (places, runtime): (&Semaphore, &tokio::runtime::Handle),
-) -> Result<(u64, u64)> {
-    let gone = "the relay ended the stream";
-    messages.blocking_send(opening()).context(gone)?;
-    let (mut sequence, mut rows) = (0, 0);
+/// Waits for a place for a message; `None` where nobody reads them any more.
+async fn reserve(messages: Option<mpsc::Sender<FlightData>>) -> Option<OwnedPermit<FlightData>> {
+    messages?.reserve_owned().await.ok()
+}
+
+/// Makes batches until nobody takes them any more; gives how many, and their rows.
+fn make(node: &str, boot_id: u64, batches: Batches, made: &mpsc::Sender<Made>) -> Result<Acknowledged> {
+    let mut all = Acknowledged::default();
     for batch in batches {
-        sequence += 1;
-        rows += batch.num_rows() as u64;
+        all.batches += 1;
+        let rows = batch.num_rows() as u64;
+        all.rows += rows;
         let header = BatchHeader {
             node: node.to_owned(),
             boot_id,
-            sequence,
+            sequence: all.batches,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             losses: Vec::new(),
-            rows: batch.num_rows() as u64,
+            rows,
         };
-        runtime.block_on(places.acquire()).context(gone)?.forget();
-        for message in encode(&batch, &header)? {
-            messages.blocking_send(message).context(gone)?;
+        let messages = encode(&batch, &header)?;
+        if made.blocking_send(Made { sequence: all.batches, rows, messages }).is_err() {
+            break;
         }
     }
-    Ok((sequence, rows))
+    Ok(all)
 }
 
 /// The message that opens a stream: what is pushed, and its schema.
