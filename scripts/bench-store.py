@@ -144,7 +144,7 @@ def questions(relay, known, end):
 
     def chart(seconds):
         since = end - timedelta(seconds=seconds)
-        return lambda: relay.get("/api/v1/map", since=iso(since), until=iso(end)), MAP, since
+        return lambda: relay.get("/api/v1/map", since=iso(since), until=iso(end), edges=1_000_000), MAP, since
 
     drops = "SELECT reason, sum(drops) AS n FROM drops_1h GROUP BY 1 ORDER BY n DESC"
     dns = """SELECT name, rcode, sum(failures) AS n FROM dns_1h WHERE rcode <> 0 GROUP BY 1, 2 ORDER BY n DESC LIMIT 50"""

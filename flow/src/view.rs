@@ -126,6 +126,9 @@ pub struct ServiceMap {
     /// What it was counted from: `flows`, or rollups such as `edges_1h (2), edges_1m (34), flows` with how many of each.
     #[serde(default)]
     pub source: String,
+    /// Edges that are not here because they are too many: those without drops and errors that have the fewest flows.
+    #[serde(default)]
+    pub left_out: u64,
     /// How complete the answer is.
     pub completeness: Completeness,
 }

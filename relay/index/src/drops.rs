@@ -8,13 +8,19 @@ use flow::view::{DropBucket, DropGroup, DropSummary, FlowRow, Party};
 use flow::{Flow, Timestamp, Verdict};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use table::column::Texts;
 use table::{BatchFilter, Col};
 
 use crate::files::Chunk;
-use crate::map::{COLUMNS, Columns, Parties};
-use crate::scan::{FileRows, Opened};
-use crate::{Hit, Search, Segment, Snapshot};
+use crate::map::{COLUMNS, Columns, Part, Parties, in_parallel, parts};
+use crate::scan::Opened;
+use crate::segment::as_u64;
+use crate::{Search, Segment, Snapshot};
+
+mod shown;
+
+use shown::Shown;
 
 /// Slices of a timeline, at most.
 const SLICES_MAX: u64 = 120;
@@ -44,27 +50,8 @@ struct Counts {
     last: Timestamp,
     /// Order of arrival of the latest of them.
     seq: u64,
-    /// The latest of them, which shows the parties.
+    /// The latest of them, which shows what its group looks like.
     shown: Shown,
-}
-
-/// A drop that shows what its group looks like.
-#[derive(Debug)]
-enum Shown {
-    /// In memory.
-    Hot(Hit),
-    /// In a file: only where, so that its row group does not stay in memory.
-    Cold(Chunk, u16),
-}
-
-impl Shown {
-    /// The flow; without its file nothing is known of it.
-    fn flow(&self) -> Flow {
-        match self {
-            Self::Hot(hit) => hit.flow(),
-            Self::Cold(chunk, row) => FileRows::new(chunk.clone(), vec![*row]).flow(0).unwrap_or_default(),
-        }
-    }
 }
 
 /// Texts, each with a number.
@@ -101,90 +88,100 @@ struct Drops {
 }
 
 pub(crate) fn drop_summary(snapshot: &Snapshot, search: &Search, groups_max: usize) -> DropSummary {
-    let mut drops = Drops::default();
-    for chunk in snapshot.chunks().filter(|chunk| chunk.meets(search)) {
-        drops.add_chunk(&chunk, search);
-    }
-    for segment in snapshot.segments().filter(|segment| segment.meets(search)) {
-        drops.add(segment, search, None);
-    }
+    let counted = in_parallel(&parts(snapshot, search), |parts| {
+        let mut drops = Drops::default();
+        parts.iter().for_each(|part| drops.add_part(part, search));
+        drops
+    });
+    let drops = counted.into_iter().reduce(Drops::join).unwrap_or_default();
     let timeline = drops.timeline();
     let total = drops.total;
     DropSummary { total, groups: drops.groups(groups_max), timeline, ..DropSummary::default() }
 }
 
 impl Drops {
-    /// Adds the drops of a row group. Most have few or none, so first only what tells is read.
-    fn add_chunk(&mut self, chunk: &Chunk, search: &Search) {
-        if !chunk.may_match(&search.filter) {
-            return;
+    fn add_part(&mut self, part: &Part<'_>, search: &Search) {
+        match part {
+            Part::Hot(segment) => {
+                let rows = marked(segment, search);
+                if !rows.is_empty() {
+                    let opened = Arc::new(Opened::new(Arc::clone(segment)));
+                    self.add(segment, rows, |row| Seen {
+                        seq: segment.first_seq() + as_u64(row),
+                        shown: Shown::Hot(opened.hit(row)),
+                    });
+                }
+            }
+            Part::Cold(chunk) if chunk.may_match(&search.filter) => self.add_chunk(chunk, search),
+            Part::Cold(_) => {}
         }
+    }
+
+    /// Adds the drops of a row group. Most rows are none, so first only what tells is read, and the rest of drops only.
+    fn add_chunk(&mut self, chunk: &Chunk, search: &Search) {
         let telling = [&search.filter.columns()[..], &[Col::Verdict]].concat();
         let Some(segment) = chunk.segment(&telling) else { return };
-        if !segment.matching(&Search { filter: dropped(), ..search.clone() }).has_true() {
+        let rows: Vec<u16> = marked(&segment, search).into_iter().filter_map(|row| u16::try_from(row).ok()).collect();
+        if rows.is_empty() {
             return;
         }
-        let columns = [COLUMNS, &search.filter.columns(), &[Col::KernelDropFunction]].concat();
-        if let Some(segment) = chunk.segment(&columns) {
-            self.add(&Arc::new(segment), search, Some(chunk));
-        }
+        let columns = [COLUMNS, &[Col::KernelDropFunction]].concat();
+        let Some(drops) = chunk.segment_of(&columns, &rows) else { return };
+        self.add(&drops, 0..rows.len(), |place| Seen {
+            seq: segment.first_seq() + u64::from(rows[place]),
+            shown: Shown::Cold(chunk.clone(), rows[place]),
+        });
     }
 
-    fn add(&mut self, segment: &Arc<Segment>, search: &Search, chunk: Option<&Chunk>) {
-        let dropped = dropped();
-        let marked = segment.matching(&Search { filter: dropped, ..search.clone() });
-        if !marked.has_true() {
-            return;
-        }
-        let marked = &marked & &segment.matching(search);
-        if !marked.has_true() {
-            return;
-        }
+    /// Adds rows of a segment, all of which are drops.
+    fn add(&mut self, segment: &Segment, rows: impl IntoIterator<Item = usize>, seen: impl Fn(usize) -> Seen) {
         let mut columns = Columns::open(segment.batch());
         let functions = Texts::of(segment.batch(), Col::KernelDropFunction).expect("segments have the table's shape");
-        let opened = Arc::new(Opened::new(segment.clone()));
-        for row in marked.set_indices() {
-            self.add_row(&mut columns, &functions, &opened, (row, chunk));
+        for row in rows {
+            let packets = columns.packets(row);
+            let time = segment.time(row);
+            let alike = Alike {
+                reason: self.names.number(columns.reason(row)),
+                function: self.names.number(functions.get(row)),
+                source: columns.source.party(row, &mut self.parties),
+                destination: columns.destination.party(row, &mut self.parties),
+                protocol: columns.facts(row).protocol.0,
+                port: columns.destination_port(row),
+            };
+            self.total = self.total.saturating_add(packets);
+            let second = time.0.div_euclid(Timestamp::NANOS_PER_SECOND);
+            *self.seconds.entry((second, alike.reason)).or_default() += packets;
+            self.count(alike, || {
+                let Seen { seq, shown } = seen(row);
+                Counts { packets, first: time, last: time, seq, shown }
+            });
         }
     }
 
-    fn add_row(
-        &mut self,
-        columns: &mut Columns<'_>,
-        functions: &Texts,
-        opened: &Arc<Opened>,
-        (row, chunk): (usize, Option<&Chunk>),
-    ) {
-        let packets = columns.packets(row);
-        let reason = self.names.number(columns.reason(row));
-        let hit = opened.hit(row);
-        let (time, seq) = (hit.time(), hit.seq());
-        self.total = self.total.saturating_add(packets);
-        let second = time.0.div_euclid(Timestamp::NANOS_PER_SECOND);
-        *self.seconds.entry((second, reason)).or_default() += packets;
-        let alike = Alike {
-            reason,
-            function: self.names.number(functions.get(row)),
-            source: columns.source.party(row, &mut self.parties),
-            destination: columns.destination.party(row, &mut self.parties),
-            protocol: columns.facts(row).protocol.0,
-            port: columns.destination_port(row),
-        };
-        let shown = || match chunk {
-            None => Shown::Hot(hit.clone()),
-            Some(chunk) => Shown::Cold(chunk.clone(), u16::try_from(row).expect("a batch has fewer rows")),
-        };
-        if let Some(counts) = self.groups.get_mut(&alike) {
-            counts.packets = counts.packets.saturating_add(packets);
-            counts.first = counts.first.min(time);
-            if time >= counts.last {
-                counts.last = time;
-                counts.seq = seq;
-                counts.shown = shown();
-            }
-        } else if self.groups.len() < GROUPS_MAX {
-            self.groups.insert(alike, Counts { packets, first: time, last: time, seq, shown: shown() });
+    fn count(&mut self, alike: Alike, counts: impl FnOnce() -> Counts) {
+        let has_room = self.groups.len() < GROUPS_MAX;
+        match self.groups.entry(alike) {
+            Entry::Occupied(mut known) => known.get_mut().add(counts()),
+            Entry::Vacant(place) if has_room => drop(place.insert(counts())),
+            Entry::Vacant(_) => {}
         }
+    }
+
+    /// Adds what another thread counted.
+    fn join(mut self, other: Self) -> Self {
+        let parties: Vec<u32> = other.parties.iter().map(|party| self.parties.number(party.clone())).collect();
+        let names: Vec<u32> = other.names.0.iter().map(|name| self.names.number(name)).collect();
+        for (alike, counts) in other.groups {
+            let [reason, function] = [alike.reason, alike.function].map(|name| names[name as usize]);
+            let [source, destination] = [alike.source, alike.destination].map(|party| parties[party as usize]);
+            self.count(Alike { reason, function, source, destination, ..alike }, || counts);
+        }
+        for ((second, reason), packets) in other.seconds {
+            let count = self.seconds.entry((second, names[reason as usize])).or_default();
+            *count = count.saturating_add(packets);
+        }
+        self.total = self.total.saturating_add(other.total);
+        self
     }
 
     /// The groups, the largest first.
@@ -192,7 +189,8 @@ impl Drops {
         let mut groups: Vec<(Alike, Counts)> = self.groups.into_iter().collect();
         groups.sort_by(|(_, a), (_, b)| b.packets.cmp(&a.packets).then(b.last.cmp(&a.last)).then(b.seq.cmp(&a.seq)));
         groups.truncate(groups_max);
-        groups.iter().map(|(alike, counts)| group(&self.names, *alike, counts)).collect()
+        let flows = shown::flows(groups.iter().map(|(_, counts)| &counts.shown));
+        groups.iter().zip(flows).map(|((alike, counts), flow)| group(&self.names, *alike, counts, &flow)).collect()
     }
 
     fn timeline(&self) -> Vec<DropBucket> {
@@ -219,8 +217,25 @@ impl Drops {
     }
 }
 
-fn group(names: &Names, alike: Alike, counts: &Counts) -> DropGroup {
-    let row = FlowRow::from(&counts.shown.flow());
+/// When a drop arrived, and where it is.
+struct Seen {
+    seq: u64,
+    shown: Shown,
+}
+
+impl Counts {
+    /// Adds drops that are alike. Of those of one moment the last to arrive is shown.
+    fn add(&mut self, other: Self) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.first = self.first.min(other.first);
+        if (other.last, other.seq) >= (self.last, self.seq) {
+            (self.last, self.seq, self.shown) = (other.last, other.seq, other.shown);
+        }
+    }
+}
+
+fn group(names: &Names, alike: Alike, counts: &Counts, shown: &Flow) -> DropGroup {
+    let row = FlowRow::from(shown);
     let reason = names.name(alike.reason);
     // Drops that are alike may come from many client ports.
     let source = Party { port: 0, ..row.source };
@@ -236,6 +251,15 @@ fn group(names: &Names, alike: Alike, counts: &Counts) -> DropGroup {
         first: counts.first.to_string(),
         last: counts.last.to_string(),
     }
+}
+
+/// Rows that were dropped and are asked for.
+fn marked(segment: &Segment, search: &Search) -> Vec<usize> {
+    let marked = segment.matching(&Search { filter: dropped(), ..search.clone() });
+    if !marked.has_true() {
+        return Vec::new();
+    }
+    (&marked & &segment.matching(search)).set_indices().collect()
 }
 
 /// Selects dropped flows.

@@ -31,7 +31,7 @@ pub use index::{
     AppendError, Appended, BatchOrigin, Imported, Incoming, Index, OpenError, Recovery, Stats, StoreStats, Upkeep,
 };
 pub use ledger::LedgerLine;
-pub use map::MapBy;
+pub use map::{MapBy, MapShape};
 pub use nodes::Node;
 pub use rollup::{
     Period, ROLLUP_VERSION, Rollup, RollupError, RollupFile, RollupKind, RollupLimits, RollupStats, RollupView,

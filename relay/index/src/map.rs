@@ -20,6 +20,7 @@ pub(crate) mod latency;
 pub(crate) mod party;
 mod plan;
 mod rollup;
+mod views;
 
 pub(crate) use columns::{COLUMNS, Columns};
 use edge::Edges;
@@ -51,14 +52,30 @@ impl MapBy {
     }
 }
 
+/// What a map is to be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapShape {
+    /// What its nodes are.
+    pub by: MapBy,
+    /// Edges it has at most: of more, those with drops and errors stay, then those with the most flows.
+    pub edges_max: usize,
+}
+
+impl From<MapBy> for MapShape {
+    /// All edges.
+    fn from(by: MapBy) -> Self {
+        Self { by, edges_max: usize::MAX }
+    }
+}
+
 /// Rows in memory, or in a file.
-enum Part<'a> {
+pub(crate) enum Part<'a> {
     Hot(&'a Arc<Segment>),
     Cold(Chunk),
 }
 
 /// The parts of a snapshot that may have rows a search asks for.
-fn parts<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<Part<'a>> {
+pub(crate) fn parts<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<Part<'a>> {
     let hot = snapshot.segments().filter(|segment| segment.meets(search)).map(Part::Hot);
     let cold = snapshot.chunks().filter(|chunk| chunk.meets(search)).map(Part::Cold);
     hot.chain(cold).collect()
@@ -86,33 +103,33 @@ impl Index {
     /// Who talks to whom in the flows that match, from rollups where they give the exact answer with less work; `source`
     /// tells. `completeness` is left to the caller.
     #[must_use]
-    pub fn service_map(&self, search: &Search, by: MapBy) -> ServiceMap {
-        self.draw(search, by, false)
+    pub fn service_map(&self, search: &Search, shape: impl Into<MapShape>) -> ServiceMap {
+        self.draw(search, shape.into(), false)
     }
 
     /// The same from rollups wherever they give the exact answer, be it more work.
     #[must_use]
-    pub fn service_map_of_rollups(&self, search: &Search, by: MapBy) -> ServiceMap {
-        self.draw(search, by, true)
+    pub fn service_map_of_rollups(&self, search: &Search, shape: impl Into<MapShape>) -> ServiceMap {
+        self.draw(search, shape.into(), true)
     }
 
-    fn draw(&self, search: &Search, by: MapBy, always: bool) -> ServiceMap {
+    fn draw(&self, search: &Search, shape: MapShape, always: bool) -> ServiceMap {
         let snapshot = self.snapshot();
-        if by == MapBy::Pod || !search.filter.passes_everything() {
-            return service_map(&snapshot, search, by);
+        if shape.by == MapBy::Pod || !search.filter.passes_everything() {
+            return service_map(&snapshot, search, shape);
         }
         let view = self.rollups().view(&snapshot);
         let plan = Plan::of(&snapshot, &view, search).filter(|plan| always || plan.is_worth(&snapshot, search));
-        let Some(plan) = plan else { return service_map(&snapshot, search, by) };
-        let Some((mut edges, source)) = plan.count(&snapshot) else { return service_map(&snapshot, search, by) };
+        let Some(plan) = plan else { return service_map(&snapshot, search, shape) };
+        let Some((edges, source)) = plan.count(&snapshot) else { return service_map(&snapshot, search, shape) };
         let oldest = plan.rollups.iter().map(|rollup| rollup.start()).min();
         let oldest = oldest.into_iter().chain(snapshot.oldest()).min();
-        finish(&mut edges, by, (search, oldest, snapshot.newest()), source)
+        finish(edges, shape, (search, oldest, snapshot.newest()), source)
     }
 }
 
-pub(crate) fn service_map(snapshot: &Snapshot, search: &Search, by: MapBy) -> ServiceMap {
-    let mut edges = in_parallel(&parts(snapshot, search), |parts| {
+pub(crate) fn service_map(snapshot: &Snapshot, search: &Search, shape: MapShape) -> ServiceMap {
+    let edges = in_parallel(&parts(snapshot, search), |parts| {
         let mut edges = Edges::default();
         parts.iter().for_each(|part| edges.add_part(part, search));
         edges
@@ -120,26 +137,26 @@ pub(crate) fn service_map(snapshot: &Snapshot, search: &Search, by: MapBy) -> Se
     .into_iter()
     .reduce(Edges::join)
     .unwrap_or_default();
-    finish(&mut edges, by, (search, snapshot.oldest(), snapshot.newest()), "flows".to_owned())
+    finish(edges, shape, (search, snapshot.oldest(), snapshot.newest()), "flows".to_owned())
 }
 
 /// Draws the map of what was counted.
 fn finish(
-    edges: &mut Edges,
-    by: MapBy,
+    edges: Edges,
+    shape: MapShape,
     range: (&Search, Option<Timestamp>, Option<Timestamp>),
     source: String,
 ) -> ServiceMap {
     let (search, oldest, newest) = range;
-    let (nodes, edges) = rollup::rollup(edges, by);
+    let (nodes, edges, left_out) = rollup::rollup(edges, shape);
     let since = search.since.or(oldest).map(|time| time.to_string()).unwrap_or_default();
     let until = search.until.or(newest).map(|time| time.to_string()).unwrap_or_default();
-    ServiceMap { nodes, edges, since, until, source, ..ServiceMap::default() }
+    ServiceMap { nodes, edges, left_out, since, until, source, ..ServiceMap::default() }
 }
 
 /// Works on pieces, one run of them a processor, and gives the results in order. Every so many pieces form a run: those
 /// of one kind are together, and each run gets its share of them.
-fn in_parallel<P: Sync, T: Send>(pieces: &[P], work: impl Fn(&[&P]) -> T + Sync) -> Vec<T> {
+pub(crate) fn in_parallel<P: Sync, T: Send>(pieces: &[P], work: impl Fn(&[&P]) -> T + Sync) -> Vec<T> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = processors.min(pieces.len().div_ceil(PIECES_PER_THREAD)).max(1);
     let runs: Vec<Vec<&P>> = (0..threads).map(|n| pieces.iter().skip(n).step_by(threads).collect()).collect();

@@ -7,7 +7,7 @@ use flow::{Flow, Timestamp};
 
 use crate::files::{Chunk, FileEntry, Files};
 use crate::segment::as_u64;
-use crate::{MapBy, Order, Scan, Search, Segment, drops, map};
+use crate::{MapShape, Order, Scan, Search, Segment, drops, map};
 
 /// All rows of one moment, each once: those in memory, and in files those that are not in memory any more.
 #[derive(Clone, Debug, Default)]
@@ -146,8 +146,8 @@ impl Snapshot {
 
     /// Who talks to whom in the rows that match. `completeness` is left to the caller.
     #[must_use]
-    pub fn service_map(&self, search: &Search, by: MapBy) -> ServiceMap {
-        map::service_map(self, search, by)
+    pub fn service_map(&self, search: &Search, shape: impl Into<MapShape>) -> ServiceMap {
+        map::service_map(self, search, shape.into())
     }
 
     /// The drops in the rows that match, `groups_max` groups at most. `completeness` is left to the caller.

@@ -26,6 +26,8 @@ pub(crate) struct Graph {
     pub(crate) services_seen: usize,
     /// Links that were left out for being small.
     pub(crate) links_hidden: usize,
+    /// Conversations that the answer does not have because they are too many.
+    pub(crate) left_out: u64,
 }
 
 /// One box.
@@ -109,7 +111,7 @@ impl Graph {
             keep_linked(&mut services, &mut links);
         }
         describe(&mut services, &links);
-        Self { services, links, seconds, services_seen: map.nodes.len(), links_hidden }
+        Self { services, links, seconds, services_seen: map.nodes.len(), links_hidden, left_out: map.left_out }
     }
 
     /// Index of the service with this id.

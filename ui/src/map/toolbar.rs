@@ -82,6 +82,7 @@ where
 fn Summary(picture: Signal<Picture>, grouped_by: Memo<Grouping>) -> impl IntoView {
     let nav = use_nav();
     let hidden = move || picture.with(|picture| picture.graph.links_hidden);
+    let left_out = move || picture.with(|picture| picture.graph.left_out);
     let folded = move || picture.with(|p| p.graph.services.iter().map(|s| s.members.len()).sum::<usize>());
     let by_itself =
         move || nav.view.with(|view| view.grouping == Grouping::Auto) && grouped_by.get() == Grouping::Namespace;
@@ -98,6 +99,11 @@ fn Summary(picture: Signal<Picture>, grouped_by: Memo<Grouping>) -> impl IntoVie
                 <button type="button" class="link" on:click=move |_| nav.change(|view| view.all_edges = true)>
                     {move || format!("{} small ones hidden: show", units::grouped(hidden() as u64))}
                 </button>
+            </Show>
+            <Show when=move || { left_out() > 0 }>
+                <span title="Choose a shorter range, or group by namespace, to see them">
+                    {move || format!("{} of the smallest are too many to list", units::grouped(left_out()))}
+                </span>
             </Show>
             <Show when=move || { folded() > 0 }>
                 <button type="button" class="link" on:click=move |_| nav.change(|view| view.unfolded = true)>

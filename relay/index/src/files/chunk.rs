@@ -86,7 +86,17 @@ impl Chunk {
         if rows.is_empty() {
             return None;
         }
-        Segment::new(self.read_rows(&with_order(columns), &rows)?, 0).ok()
+        self.segment_of(columns, &rows)
+    }
+
+    /// The same of these rows, in rising order. The segment does not know their sequence numbers.
+    pub(crate) fn segment_of(&self, columns: &[Col], rows: &[u16]) -> Option<Segment> {
+        Segment::new(self.read_rows(&with_order(columns), rows)?, 0).ok()
+    }
+
+    /// What tells it from all others of a store.
+    pub(crate) fn key(&self) -> (&str, usize) {
+        (self.path(), self.group)
     }
 
     /// Whether any row may be in the range of a search.

@@ -6,6 +6,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::columns::{Columns, L7, Protocol, RowFacts, RowKind, Talk, View};
 use super::latency::Latencies;
+use super::views::{Traffic, Views};
 use super::{Parties, Party};
 use crate::rollup::read::{DropRows, EdgeRow, EdgeRows, text_at};
 use crate::{Rollup, RollupKind, Search, Segment};
@@ -32,9 +33,7 @@ pub(crate) struct Reasons(Vec<String>);
 /// Counts of one conversation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Edge {
-    pub(crate) traffic: [Traffic; View::COUNT],
-    /// The same where the client's own node reports it too.
-    pub(crate) repeated: [Traffic; View::COUNT],
+    views: Views,
     /// Reports of drops.
     pub(crate) drops: u64,
     /// Packets dropped.
@@ -47,15 +46,6 @@ pub(crate) struct Edge {
     pub(crate) errors: u64,
     pub(crate) latencies: Latencies,
     pub(crate) l7: Option<L7>,
-}
-
-/// What one view saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Traffic {
-    pub(crate) flows: u64,
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    pub(crate) packets: u64,
 }
 
 /// Views of the client's node, the best first.
@@ -98,7 +88,7 @@ impl Edges {
         let edge = &mut self.edges[number];
         match facts.kind {
             RowKind::Traffic => {
-                let traffic = &mut edge.traffic[facts.view as usize];
+                let traffic = edge.views.at((facts.view as usize, false));
                 let bytes = columns.bytes.get(row).cast_unsigned();
                 traffic.flows += 1;
                 traffic.packets = traffic.packets.saturating_add(columns.packets.get(row).cast_unsigned());
@@ -167,10 +157,8 @@ impl Edges {
         if row.client_key != 0 {
             let number = u32::try_from(number).expect("edges are counted in 32 bits");
             self.unsettled.push((number, row.client_key, view, traffic));
-        } else if row.seen_at.is_repeated() {
-            edge.repeated[view].add(traffic);
         } else {
-            edge.traffic[view].add(traffic);
+            edge.views.at((view, row.seen_at.is_repeated())).add(traffic);
         }
         for (ours, theirs) in [
             (&mut edge.drops, counts.drops),
@@ -210,7 +198,7 @@ impl Edges {
     pub(crate) fn settle(&mut self) {
         let mut by_number = vec![false; self.parties.len()];
         for (talk, edge) in self.talks.iter().zip(&self.edges) {
-            by_number[talk.client as usize] |= CLIENT_VIEWS.iter().any(|view| edge.traffic[*view].flows > 0);
+            by_number[talk.client as usize] |= CLIENT_VIEWS.iter().any(|view| edge.views.get((*view, false)).flows > 0);
         }
         let keys: Vec<i64> = self.parties.iter().map(Party::key).collect();
         if !self.watched.is_empty() {
@@ -220,18 +208,14 @@ impl Edges {
         }
         for (talk, edge) in self.talks.iter().zip(&mut self.edges) {
             if by_number[talk.client as usize] {
-                for view in SERVER_VIEWS {
-                    edge.repeated[view].add(std::mem::take(&mut edge.traffic[view]));
-                }
+                SERVER_VIEWS.into_iter().for_each(|view| edge.views.repeat(view));
             }
         }
         let of_rows = by_number.iter().zip(&keys).filter(|(watched, _)| **watched).map(|(_, key)| *key);
         self.watched.extend(of_rows);
         for (number, client_key, view, traffic) in std::mem::take(&mut self.unsettled) {
             let edge = &mut self.edges[number as usize];
-            let repeated = self.watched.contains(&client_key);
-            let views = if repeated { &mut edge.repeated } else { &mut edge.traffic };
-            views[view].add(traffic);
+            edge.views.at((view, self.watched.contains(&client_key))).add(traffic);
         }
     }
 
@@ -255,8 +239,10 @@ impl Edges {
         self
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Talk, &Edge)> {
-        self.talks.iter().copied().zip(&self.edges)
+    /// Takes the conversations out.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = (Talk, Edge)> {
+        self.numbers = HashMap::default();
+        std::mem::take(&mut self.talks).into_iter().zip(std::mem::take(&mut self.edges))
     }
 }
 
@@ -319,32 +305,19 @@ impl Edge {
 
     /// Adds what was seen of another conversation that a coarser map shows as the same.
     pub(crate) fn add_traffic(&mut self, other: &Self) {
-        for (ours, theirs) in self.traffic.iter_mut().zip(&other.traffic) {
-            ours.add(*theirs);
-        }
-        for (ours, theirs) in self.repeated.iter_mut().zip(&other.repeated) {
-            ours.add(*theirs);
-        }
+        self.views.add(&other.views);
     }
 
     /// What passed: the client's side of watched clients and the server's side of the others. Only where both say
     /// nothing, the server's side of watched clients counts, so that what one node lost does not vanish.
     pub(crate) fn best_traffic(&self) -> Traffic {
-        let best = |traffic: &[Traffic; View::COUNT], views: &[usize]| {
-            views.iter().map(|view| traffic[*view]).find(|traffic| traffic.flows > 0).unwrap_or_default()
+        let best = |views: &[usize], is_repeated: bool| {
+            let seen = views.iter().map(|view| self.views.get((*view, is_repeated)));
+            seen.into_iter().find(|traffic| traffic.flows > 0).unwrap_or_default()
         };
-        let mut sum = best(&self.traffic, &CLIENT_VIEWS);
-        sum.add(best(&self.traffic, &SERVER_VIEWS));
-        if sum.flows > 0 { sum } else { best(&self.repeated, &SERVER_VIEWS) }
-    }
-}
-
-impl Traffic {
-    pub(crate) const fn add(&mut self, other: Self) {
-        self.flows = self.flows.saturating_add(other.flows);
-        self.sent = self.sent.saturating_add(other.sent);
-        self.received = self.received.saturating_add(other.received);
-        self.packets = self.packets.saturating_add(other.packets);
+        let mut sum = best(&CLIENT_VIEWS, false);
+        sum.add(best(&SERVER_VIEWS, false));
+        if sum.flows > 0 { sum } else { best(&SERVER_VIEWS, true) }
     }
 }
 

@@ -1,14 +1,18 @@
 //! From conversations to the nodes and edges of a map.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use flow::view::{MapEdge, MapNode};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::columns::L7;
-use super::edge::{Edge, Edges, Traffic};
-use super::{MapBy, Parties, Party};
+use super::edge::{Edge, Edges};
+use super::views::Traffic;
+use super::{MapBy, MapShape, Parties, Party};
+use crate::segment::as_u64;
 
 /// Addresses and DNS names a map shows; the ones with the least traffic become one node.
 const OUTSIDERS_MAX: usize = 200;
@@ -32,6 +36,11 @@ impl Sum {
         self.rest.add_all_but_traffic(&other.rest, |reason| reason);
     }
 
+    /// Whether anything was dropped or failed.
+    const fn is_trouble(&self) -> bool {
+        self.rest.dropped > 0 || self.rest.errors > 0
+    }
+
     /// Reports, of whatever kind.
     fn flows(&self) -> u64 {
         match self.traffic.flows.saturating_add(self.rest.drops) {
@@ -41,29 +50,41 @@ impl Sum {
     }
 }
 
-/// Makes the nodes, by id, and the edges, by their nodes' ids, protocol and port.
-pub(crate) fn rollup(edges: &mut Edges, by: MapBy) -> (Vec<MapNode>, Vec<MapEdge>) {
+/// Makes the nodes, by id, and the edges, by their nodes' ids, protocol and port; and says how many edges were left out.
+///
+/// There may be hundreds of thousands of conversations, so each step takes them out of the one before.
+pub(crate) fn rollup(mut edges: Edges, shape: MapShape) -> (Vec<MapNode>, Vec<MapEdge>, u64) {
+    let by = shape.by;
     edges.settle();
-    let edges = &*edges;
-    let talks = coarse(edges, by);
+    let talks = coarse(&mut edges, by);
     let mut nodes = Nodes::of(&talks, by);
     let mut sums: HashMap<Key, Sum, RandomState> = HashMap::default();
-    for ((client, server, port, protocol), edge) in &talks.edges {
+    for ((client, server, port, protocol), edge) in talks.edges {
+        let (client, server) = (talks.parties.get(client), talks.parties.get(server));
+        let key = (nodes.number(client), nodes.number(server), port, protocol);
         // Which view counts is decided here, for each pair, before pairs are added up.
-        let sum = Sum { traffic: edge.best_traffic(), rest: edge.clone() };
-        let (client, server) = (talks.parties.get(*client), talks.parties.get(*server));
-        let key = (nodes.number(client), nodes.number(server), *port, *protocol);
-        sums.entry(key).or_default().add(&sum);
+        let sum = Sum { traffic: edge.best_traffic(), rest: edge };
+        match sums.entry(key) {
+            Entry::Occupied(mut known) => known.get_mut().add(&sum),
+            Entry::Vacant(place) => drop(place.insert(sum)),
+        }
     }
-    let sums = fold_ports(sums);
-    let shown: BTreeSet<u32> = sums.keys().flat_map(|(client, server, ..)| [*client, *server]).collect();
-    let mut map_edges: Vec<MapEdge> = sums.iter().map(|(key, sum)| map_edge(&nodes, edges, *key, sum)).collect();
+    let mut sums: Vec<(Key, Sum)> = fold_ports(sums).into_iter().collect();
+    let left_out = sums.len().saturating_sub(shape.edges_max);
+    if left_out > 0 {
+        // Of equals the first by key, so that the same flows always give the same map.
+        let rank = |(key, sum): &(Key, Sum)| (Reverse((sum.is_trouble(), sum.flows())), *key);
+        sums.select_nth_unstable_by_key(shape.edges_max, rank);
+        sums.truncate(shape.edges_max);
+    }
+    let shown: BTreeSet<u32> = sums.iter().flat_map(|((client, server, ..), _)| [*client, *server]).collect();
+    let mut map_edges: Vec<MapEdge> = sums.iter().map(|(key, sum)| map_edge(&nodes, &edges, *key, sum)).collect();
     map_edges.sort_by(|a, b| {
         (&a.source, &a.destination, &a.protocol, a.port).cmp(&(&b.source, &b.destination, &b.protocol, b.port))
     });
     let mut map_nodes: Vec<MapNode> = shown.iter().map(|number| nodes.nodes[*number as usize].clone()).collect();
     map_nodes.sort_by(|a, b| a.id.cmp(&b.id));
-    (map_nodes, map_edges)
+    (map_nodes, map_edges, as_u64(left_out))
 }
 
 /// Conversations of the parties a map tells apart.
@@ -73,16 +94,20 @@ struct Talks {
 }
 
 /// Adds up the pods of a workload, unless the map shows pods.
-fn coarse(edges: &Edges, by: MapBy) -> Talks {
+fn coarse(edges: &mut Edges, by: MapBy) -> Talks {
     let mut parties = Parties::default();
     let fine = |party: &Party| if by == MapBy::Pod { party.clone() } else { party.coarse() };
     let numbers: Vec<u32> = edges.parties.iter().map(|party| parties.number(fine(party))).collect();
     let mut sums: HashMap<Key, Edge, RandomState> = HashMap::default();
-    for (talk, edge) in edges.iter() {
+    for (talk, edge) in edges.take() {
         let (client, server) = (numbers[talk.client as usize], numbers[talk.server as usize]);
-        let sum = sums.entry((client, server, talk.port, talk.protocol.0)).or_default();
-        sum.add_traffic(edge);
-        sum.add_all_but_traffic(edge, |reason| reason);
+        match sums.entry((client, server, talk.port, talk.protocol.0)) {
+            Entry::Occupied(mut known) => {
+                known.get_mut().add_traffic(&edge);
+                known.get_mut().add_all_but_traffic(&edge, |reason| reason);
+            }
+            Entry::Vacant(place) => drop(place.insert(edge)),
+        }
     }
     Talks { parties, edges: sums }
 }
@@ -111,7 +136,7 @@ impl Nodes {
         }
         let mut outsiders: Vec<(&str, u64)> = flows.into_iter().collect();
         // The sort is stable and the names came sorted, so the same flows always give the same map.
-        outsiders.sort_by_key(|(_, flows)| std::cmp::Reverse(*flows));
+        outsiders.sort_by_key(|(_, flows)| Reverse(*flows));
         let folded = outsiders.iter().skip(OUTSIDERS_MAX).map(|(name, _)| (*name).to_owned()).collect();
         Self { by, numbers: BTreeMap::new(), nodes: Vec::new(), folded }
     }
@@ -147,7 +172,10 @@ fn fold_ports(sums: HashMap<Key, Sum, RandomState>) -> HashMap<Key, Sum, RandomS
     }
     for ((client, server, port, protocol), sum) in sums {
         let shown = ports[&(client, server, protocol)].iter().any(|(_, kept)| *kept == port);
-        kept.entry((client, server, if shown { port } else { 0 }, protocol)).or_default().add(&sum);
+        match kept.entry((client, server, if shown { port } else { 0 }, protocol)) {
+            Entry::Occupied(mut known) => known.get_mut().add(&sum),
+            Entry::Vacant(place) => drop(place.insert(sum)),
+        }
     }
     kept
 }
@@ -157,7 +185,7 @@ fn map_edge(nodes: &Nodes, edges: &Edges, key: Key, sum: &Sum) -> MapEdge {
     let id = |number: u32| nodes.nodes[number as usize].id.clone();
     let rest = &sum.rest;
     // Of equals the first by name, so that the same flows always give the same map.
-    let name = |reason: u32| std::cmp::Reverse(edges.reasons.name(reason));
+    let name = |reason: u32| Reverse(edges.reasons.name(reason));
     let commonest = rest.reasons.iter().max_by_key(|(reason, packets)| (*packets, name(*reason)));
     MapEdge {
         source: id(client),

@@ -2,7 +2,7 @@
 
 use flow::Flow;
 use flow::view::{MapEdge, ServiceMap};
-use relay_index::{MapBy, Search};
+use relay_index::{MapBy, MapShape, Search};
 
 use crate::shop::{Seen, Talk, append, index, pod, second, world};
 
@@ -180,4 +180,22 @@ fn the_range_and_the_filter_hold() {
     let map = index.snapshot().service_map(&search, MapBy::Workload);
     assert_eq!(edge(&map, "shop/web", "shop/api").flows, 3);
     assert_eq!((map.since, map.until), (second(3).to_string(), second(5).to_string()));
+}
+
+#[test]
+fn of_too_many_edges_those_in_trouble_and_the_largest_stay() {
+    let talk = |client: &str| Talk::new(pod(client, 1), pod("db", 1));
+    let mut flows: Vec<Flow> = (0..9).map(|i| talk("busy").flow(second(i))).collect();
+    flows.extend((0..3).map(|i| talk("calm").flow(second(i))));
+    flows.extend([talk("quiet").flow(second(1)), talk("denied").drop(second(2), "NETFILTER_DROP")]);
+    let index = index();
+    append(&index, &flows);
+    let map = |edges_max| index.snapshot().service_map(&Search::default(), MapShape { by: MapBy::Workload, edges_max });
+    let whole = map(4);
+    assert_eq!((whole.edges.len(), whole.left_out), (4, 0));
+    let small = map(2);
+    let sources: Vec<&str> = small.edges.iter().map(|edge| edge.source.as_str()).collect();
+    assert_eq!((sources.as_slice(), small.left_out), (["shop/busy", "shop/denied"].as_slice(), 2));
+    assert_eq!(ids(&small), ["shop/busy", "shop/db", "shop/denied"]);
+    assert!(small.edges.iter().all(|edge| whole.edges.contains(edge)));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flow::filter::FilterSet;
 use flow::{Flow, FlowFilter, Timestamp};
 use proptest::prelude::*;
-use relay_index::{Config, Index, Order, Search};
+use relay_index::{Config, Index, MapBy, Order, Search};
 use table::BatchFilter;
 
 use crate::shop::{append, index, second, tick};
@@ -98,7 +98,7 @@ fn an_empty_index_answers() {
     let snapshot = index().snapshot();
     assert!(snapshot.last(5, Search::default()).is_empty());
     assert_eq!((snapshot.rows(), snapshot.oldest(), snapshot.newest()), (0, None, None));
-    assert!(snapshot.service_map(&Search::default(), Default::default()).nodes.is_empty());
+    assert!(snapshot.service_map(&Search::default(), MapBy::default()).nodes.is_empty());
     assert_eq!(snapshot.drop_summary(&Search::default(), 9).total, 0);
 }
 

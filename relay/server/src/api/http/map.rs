@@ -6,7 +6,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::extract::State;
 use flow::view::{DropSummary, Problem, ServiceMap};
-use relay_index::MapBy;
+use relay_index::{MapBy, MapShape};
 use tracing::error;
 
 use super::params::Params;
@@ -15,6 +15,10 @@ use crate::relay::Relay;
 
 /// Groups of drops that are listed.
 const DROP_GROUPS_MAX: usize = 1000;
+
+/// Edges of a map: more than can be drawn, and some megabytes; and what may be asked for.
+const EDGES_DEFAULT: usize = 10_000;
+const EDGES_MAX: usize = 1_000_000;
 
 /// Who talks to whom, with what volume, errors and drops.
 ///
@@ -26,24 +30,27 @@ const DROP_GROUPS_MAX: usize = 1000;
         ("since" = Option<String>, Query, description = "Begin: RFC 3339, or a duration back from now such as `15m`; default all that is held"),
         ("until" = Option<String>, Query, description = "End: RFC 3339, or a duration back from now; default `now`"),
         ("by" = Option<String>, Query, description = "What the nodes are: `workload` (default), `namespace` or `pod`"),
+        ("edges" = Option<usize>, Query, description = "Edges at most, default 10000; of more, those with drops and errors stay, then those with the most flows"),
     ),
     responses((status = 200, body = ServiceMap), (status = 400, body = Problem)),
 )]
 pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Result<Json<ServiceMap>, Refusal> {
-    params.only(&["since", "until", "by"])?;
+    params.only(&["since", "until", "by", "edges"])?;
     let by = match params.own("by") {
         None => MapBy::default(),
         Some(name) => MapBy::from_name(name)
             .ok_or_else(|| Refusal::bad(format!("by is {name:?}"), "give workload, namespace or pod"))?,
     };
+    let edges_max = params.count("edges", EDGES_MAX)?.unwrap_or(EDGES_DEFAULT);
     let (now, begun) = (relay.now(), Instant::now());
     let search = params.search(now)?;
     let (since, until) = (search.since, search.until);
     let asked = Arc::clone(&relay);
-    let mut map = relay.work(move || asked.index.service_map(&search, by)).await.map_err(|error| {
-        error!(%error, "drawing the map panicked");
-        Refusal::failed()
-    })?;
+    let mut map =
+        relay.work(move || asked.index.service_map(&search, MapShape { by, edges_max })).await.map_err(|error| {
+            error!(%error, "drawing the map panicked");
+            Refusal::failed()
+        })?;
     relay.metrics.query_ended("map", "ok", begun.elapsed());
     if map.since.is_empty() {
         map.since = now.to_string();

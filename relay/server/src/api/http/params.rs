@@ -27,7 +27,7 @@ pub(super) struct Params {
 }
 
 /// Parameters that are no conditions on flows.
-const OWN: [&str; 6] = ["since", "until", "last", "first", "by", "where"];
+const OWN: [&str; 7] = ["since", "until", "last", "first", "by", "edges", "where"];
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Refusal;
@@ -71,7 +71,7 @@ impl Params {
         }
     }
 
-    /// A count of flows, at least 1 and at most `max`.
+    /// A count, at least 1 and at most `max`.
     pub(super) fn count(&self, name: &'static str, max: usize) -> Result<Option<usize>, Refusal> {
         let Some(text) = self.own(name) else { return Ok(None) };
         match text.parse::<usize>() {
