@@ -223,20 +223,33 @@ impl Edges {
     pub(crate) fn join(mut self, other: Self) -> Self {
         let numbers: Vec<u32> = other.parties.iter().map(|party| self.parties.number(party.clone())).collect();
         let reasons: Vec<u32> = other.reasons.0.iter().map(|reason| self.reasons.number(reason)).collect();
-        for (talk, edge) in other.talks.iter().zip(&other.edges) {
-            let (client, server) = (numbers[talk.client as usize], numbers[talk.server as usize]);
-            let number = self.number(Talk { client, server, ..*talk });
-            self.edges[number].join(edge, &reasons);
-        }
+        let mine: Vec<usize> = other
+            .talks
+            .into_iter()
+            .zip(other.edges)
+            .map(|(talk, edge)| {
+                let (client, server) = (numbers[talk.client as usize], numbers[talk.server as usize]);
+                let known = self.edges.len();
+                let number = self.number(Talk { client, server, ..talk });
+                if number < known {
+                    self.edges[number].join(&edge, &reasons);
+                } else {
+                    self.edges[number] = edge.with_reasons(&reasons);
+                }
+                number
+            })
+            .collect();
         self.watched.extend(other.watched);
         for (number, client_key, view, traffic) in other.unsettled {
-            let talk = other.talks[number as usize];
-            let (client, server) = (numbers[talk.client as usize], numbers[talk.server as usize]);
-            let number = self.number(Talk { client, server, ..talk });
-            let number = u32::try_from(number).expect("edges are counted in 32 bits");
+            let number = u32::try_from(mine[number as usize]).expect("edges are counted in 32 bits");
             self.unsettled.push((number, client_key, view, traffic));
         }
         self
+    }
+
+    /// Conversations.
+    pub(crate) const fn len(&self) -> usize {
+        self.edges.len()
     }
 
     /// Takes the conversations out.
@@ -275,6 +288,12 @@ impl Edge {
             Some((_, count)) => *count = count.saturating_add(packets),
             None => self.reasons.push((reason, packets)),
         }
+    }
+
+    /// The same with the numbers that its reasons have in another thread.
+    fn with_reasons(mut self, reasons: &[u32]) -> Self {
+        self.reasons.iter_mut().for_each(|(reason, _)| *reason = reasons[*reason as usize]);
+        self
     }
 
     /// Adds the counts of the same conversation from another thread.

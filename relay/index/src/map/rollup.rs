@@ -58,25 +58,16 @@ pub(crate) fn rollup(mut edges: Edges, shape: MapShape) -> (Vec<MapNode>, Vec<Ma
     edges.settle();
     let talks = coarse(&mut edges, by);
     let mut nodes = Nodes::of(&talks, by);
-    let mut sums: HashMap<Key, Sum, RandomState> = HashMap::default();
+    let mut sums = Sums::with_capacity(talks.edges.len());
     for ((client, server, port, protocol), edge) in talks.edges {
         let (client, server) = (talks.parties.get(client), talks.parties.get(server));
         let key = (nodes.number(client), nodes.number(server), port, protocol);
         // Which view counts is decided here, for each pair, before pairs are added up.
         let sum = Sum { traffic: edge.best_traffic(), rest: edge };
-        match sums.entry(key) {
-            Entry::Occupied(mut known) => known.get_mut().add(&sum),
-            Entry::Vacant(place) => drop(place.insert(sum)),
-        }
+        sums.add(key, sum, |known, sum| known.add(&sum));
     }
-    let mut sums: Vec<(Key, Sum)> = fold_ports(sums).into_iter().collect();
-    let left_out = sums.len().saturating_sub(shape.edges_max);
-    if left_out > 0 {
-        // Of equals the first by key, so that the same flows always give the same map.
-        let rank = |(key, sum): &(Key, Sum)| (Reverse((sum.is_trouble(), sum.flows())), *key);
-        sums.select_nth_unstable_by_key(shape.edges_max, rank);
-        sums.truncate(shape.edges_max);
-    }
+    let mut sums = fold_ports(sums);
+    let left_out = leave_out(&mut sums, shape.edges_max);
     let shown: BTreeSet<u32> = sums.iter().flat_map(|((client, server, ..), _)| [*client, *server]).collect();
     let mut map_edges: Vec<MapEdge> = sums.iter().map(|(key, sum)| map_edge(&nodes, &edges, *key, sum)).collect();
     map_edges.sort_by(|a, b| {
@@ -87,10 +78,44 @@ pub(crate) fn rollup(mut edges: Edges, shape: MapShape) -> (Vec<MapNode>, Vec<Ma
     (map_nodes, map_edges, as_u64(left_out))
 }
 
-/// Conversations of the parties a map tells apart.
+/// Values by key, each key once, in the order in which they came.
+struct Sums<V> {
+    places: HashMap<Key, u32, RandomState>,
+    rows: Vec<(Key, V)>,
+}
+
+impl<V> Sums<V> {
+    fn with_capacity(keys: usize) -> Self {
+        let places = HashMap::with_capacity_and_hasher(keys, RandomState::default());
+        Self { places, rows: Vec::with_capacity(keys) }
+    }
+
+    fn add(&mut self, key: Key, value: V, join: impl FnOnce(&mut V, V)) {
+        match self.places.entry(key) {
+            Entry::Occupied(place) => join(&mut self.rows[*place.get() as usize].1, value),
+            Entry::Vacant(place) => {
+                place.insert(u32::try_from(self.rows.len()).expect("edges are counted in 32 bits"));
+                self.rows.push((key, value));
+            }
+        }
+    }
+}
+
+/// Takes out all edges but so many; gives how many those were.
+fn leave_out(sums: &mut Vec<(Key, Sum)>, edges_max: usize) -> usize {
+    let left_out = sums.len().saturating_sub(edges_max);
+    if left_out > 0 {
+        // Of equals the first by key, so that the same flows always give the same map.
+        sums.select_nth_unstable_by_key(edges_max, |(key, sum)| (Reverse((sum.is_trouble(), sum.flows())), *key));
+        sums.truncate(edges_max);
+    }
+    left_out
+}
+
+/// Conversations of the parties a map tells apart, each once.
 struct Talks {
     parties: Parties,
-    edges: HashMap<Key, Edge, RandomState>,
+    edges: Vec<(Key, Edge)>,
 }
 
 /// Adds up the pods of a workload, unless the map shows pods.
@@ -98,18 +123,15 @@ fn coarse(edges: &mut Edges, by: MapBy) -> Talks {
     let mut parties = Parties::default();
     let fine = |party: &Party| if by == MapBy::Pod { party.clone() } else { party.coarse() };
     let numbers: Vec<u32> = edges.parties.iter().map(|party| parties.number(fine(party))).collect();
-    let mut sums: HashMap<Key, Edge, RandomState> = HashMap::default();
+    let mut sums = Sums::with_capacity(if by == MapBy::Pod { edges.len() } else { 0 });
     for (talk, edge) in edges.take() {
-        let (client, server) = (numbers[talk.client as usize], numbers[talk.server as usize]);
-        match sums.entry((client, server, talk.port, talk.protocol.0)) {
-            Entry::Occupied(mut known) => {
-                known.get_mut().add_traffic(&edge);
-                known.get_mut().add_all_but_traffic(&edge, |reason| reason);
-            }
-            Entry::Vacant(place) => drop(place.insert(edge)),
-        }
+        let key = (numbers[talk.client as usize], numbers[talk.server as usize], talk.port, talk.protocol.0);
+        sums.add(key, edge, |known, edge| {
+            known.add_traffic(&edge);
+            known.add_all_but_traffic(&edge, |reason| reason);
+        });
     }
-    Talks { parties, edges: sums }
+    Talks { parties, edges: sums.rows }
 }
 
 /// Nodes of a map, each with a number; two with the same id are one.
@@ -160,24 +182,30 @@ impl Nodes {
 /// Ports of a pair of nodes and a protocol, with the flows of each.
 type Ports = HashMap<(u32, u32, u8), Vec<(u64, u16)>, RandomState>;
 
-fn fold_ports(sums: HashMap<Key, Sum, RandomState>) -> HashMap<Key, Sum, RandomState> {
+/// Makes one edge without a port of those of a pair that are too many.
+fn fold_ports(sums: Sums<Sum>) -> Vec<(Key, Sum)> {
     let mut ports = Ports::default();
-    for ((client, server, port, protocol), sum) in &sums {
+    for ((client, server, port, protocol), sum) in &sums.rows {
         ports.entry((*client, *server, *protocol)).or_default().push((sum.flows(), *port));
     }
-    let mut kept: HashMap<Key, Sum, RandomState> = HashMap::default();
+    ports.retain(|_, ports| ports.len() > PORTS_MAX);
+    if ports.is_empty() {
+        return sums.rows;
+    }
     for ports in ports.values_mut() {
         ports.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         ports.truncate(PORTS_MAX);
     }
-    for ((client, server, port, protocol), sum) in sums {
-        let shown = ports[&(client, server, protocol)].iter().any(|(_, kept)| *kept == port);
-        match kept.entry((client, server, if shown { port } else { 0 }, protocol)) {
-            Entry::Occupied(mut known) => known.get_mut().add(&sum),
-            Entry::Vacant(place) => drop(place.insert(sum)),
-        }
+    let is_folded = |(client, server, port, protocol): &Key| {
+        let kept = ports.get(&(*client, *server, *protocol));
+        kept.is_some_and(|kept| kept.iter().all(|(_, kept)| kept != port))
+    };
+    let mut folded = Sums::with_capacity(sums.rows.len());
+    for ((client, server, port, protocol), sum) in sums.rows {
+        let port = if is_folded(&(client, server, port, protocol)) { 0 } else { port };
+        folded.add((client, server, port, protocol), sum, |known, sum| known.add(&sum));
     }
-    kept
+    folded.rows
 }
 
 fn map_edge(nodes: &Nodes, edges: &Edges, key: Key, sum: &Sum) -> MapEdge {
