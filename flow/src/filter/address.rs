@@ -53,6 +53,12 @@ impl Addresses {
         Ok(addresses)
     }
 
+    /// The texts that match, where there are no prefixes.
+    #[must_use]
+    pub fn texts(&self) -> Option<&[String]> {
+        self.prefixes.is_empty().then_some(&self.texts)
+    }
+
     /// Whether one of them is the text, or contains the address that it stands for; an empty text is no address.
     #[must_use]
     pub fn matches_text(&self, address: &str) -> bool {

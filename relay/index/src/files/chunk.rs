@@ -123,6 +123,11 @@ impl Chunk {
                 // Ids that are no UUID are not in the filter of the file.
                 ids.iter().map(uuid).collect::<Option<Vec<_>>>().is_none_or(|uuids| self.may_have_uuid(&uuids))
             }
+            Rule::TraceId(ids) => self.may_have_text(Col::TraceId, ids),
+            Rule::Ip(side, wanted) => {
+                let col = if *side == Side::Source { Col::IpSrc } else { Col::IpDst };
+                wanted.texts().is_none_or(|texts| self.may_have_text(col, texts))
+            }
             _ => true,
         })
     }
@@ -137,8 +142,18 @@ impl Chunk {
     /// Whether any row may have one of these ids. Where that cannot be told it may.
     #[must_use]
     pub fn may_have_uuid(&self, uuids: &[[u8; 16]]) -> bool {
+        self.may_have(Col::Uuid, &uuids.iter().map(<[u8; 16]>::as_slice).collect::<Vec<_>>())
+    }
+
+    /// Whether any row may have one of these texts in a column. Where that cannot be told it may.
+    #[must_use]
+    pub fn may_have_text(&self, col: Col, texts: &[impl AsRef<str>]) -> bool {
+        self.may_have(col, &texts.iter().map(|text| text.as_ref().as_bytes()).collect::<Vec<_>>())
+    }
+
+    fn may_have(&self, col: Col, values: &[&[u8]]) -> bool {
         let Some(footer) = self.files.footer_if_good(&self.entry) else { return false };
-        footer.may_have_uuid(&self.files.place, self.group, uuids).unwrap_or(true)
+        footer.may_have(&self.files.place, self.group, col, values).unwrap_or(true)
     }
 }
 

@@ -30,6 +30,9 @@ use chunk::{Chunk, ChunkBuilder, Layout, Notes};
 use keys::Rows;
 use values::{Distinct, Interner};
 
+/// Columns that have a filter besides the ids: what is searched for by a whole value, of which a file has many.
+const FILTERED: [Col; 3] = [Col::TraceId, Col::IpSrc, Col::IpDst];
+
 /// Share of the ids that a row group does not have and that its filter lets pass, at most. A smaller share would double
 /// the filter's bytes.
 const PASSED_BY_CHANCE: f64 = 0.025;
@@ -125,7 +128,8 @@ impl GroupWriter {
                 let texts = Texts::of(batch, col).map_err(io::Error::other)?;
                 self.rows.look_at(keys_of(batch, col), nulls);
                 let distinct = self.interner.texts(texts.values(), self.rows.used()).map_err(|_| unsuited())?;
-                self.dictionary(layout, &distinct, Notes::default())?
+                let filter = FILTERED.contains(&col).then(|| filter_of(distinct.count(), distinct.texts()));
+                self.dictionary(layout, &distinct, Notes { statistics: None, filter: filter.transpose()? })?
             }
         };
         Ok(group.append_column(&chunk.bytes, chunk.close)?)
@@ -182,14 +186,18 @@ impl GroupWriter {
     }
 
     fn uuids(&mut self, layout: Layout<'_>, ids: &FixedSizeBinaryArray) -> io::Result<Chunk> {
-        let mut filter = Sbbf::new_with_ndv_fpp(ids.len() as u64, PASSED_BY_CHANCE)?;
         let there: Vec<&[u8]> = ids.iter().flatten().collect();
-        for id in &there {
-            filter.insert(*id);
-        }
+        let filter = filter_of(there.len(), there.iter().copied())?;
         let bytes = there.concat();
         self.chunks.plain(layout, &bytes, Notes { statistics: None, filter: Some(filter) })
     }
+}
+
+/// A filter that knows these values.
+fn filter_of<'a>(count: usize, values: impl Iterator<Item = &'a [u8]>) -> io::Result<Sbbf> {
+    let mut filter = Sbbf::new_with_ndv_fpp(count as u64, PASSED_BY_CHANCE)?;
+    values.for_each(|value| filter.insert(value));
+    Ok(filter)
 }
 
 /// Writes numbers of which most are different by their differences.

@@ -182,9 +182,9 @@ impl Footer {
         shape(&batch, columns, expected).map_err(|error| damaged(error.to_string()))
     }
 
-    /// Whether a row group may have one of these ids; where that cannot be told it may.
-    pub(crate) fn may_have_uuid(&self, place: &Place, group: usize, uuids: &[[u8; 16]]) -> Result<bool, ReadError> {
-        let Some(leaf) = self.leaves[Col::Uuid.index()] else { return Ok(true) };
+    /// Whether a row group may have one of these values in a column; where that cannot be told it may.
+    pub(crate) fn may_have(&self, place: &Place, group: usize, col: Col, values: &[&[u8]]) -> Result<bool, ReadError> {
+        let Some(leaf) = self.leaves[col.index()] else { return Ok(true) };
         let column = self.metadata.row_group(group).column(leaf);
         let offset = column.bloom_filter_offset().and_then(|n| u64::try_from(n).ok());
         let length = column.bloom_filter_length().and_then(|n| u64::try_from(n).ok());
@@ -194,7 +194,7 @@ impl Footer {
         let bytes = read.map_err(|source| ReadError::Io { path: self.path.clone(), source })?.pop().unwrap_or_default();
         // A filter that cannot be read filters nothing.
         let Ok(filter) = Sbbf::from_bytes(&bytes) else { return Ok(true) };
-        Ok(uuids.iter().any(|uuid| filter.check(&uuid[..])))
+        Ok(values.iter().any(|value| filter.check(*value)))
     }
 
     /// Reads columns of a row group as bytes and checks them.

@@ -157,6 +157,36 @@ fn flows_come_back_from_a_file_as_they_were() {
 }
 
 #[test]
+fn files_without_an_address_or_a_trace_are_not_looked_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = Talk::new(pod("web", 1), pod("db", 1));
+    let mut all: Vec<Flow> = (0..50).map(|i| talk.http_request(second(i))).collect();
+    all[7].trace_id = "4bf92f3577b34da6a3ce929d0e0e4736".to_owned();
+    let (index, _) = open(folder.path(), 10_000);
+    push(&index, 1, &all);
+    index.seal_all(second(1)).unwrap();
+    drop(index);
+    let (index, _) = open(folder.path(), 10_000);
+    let snapshot = index.snapshot();
+    let address = all[0].ip.as_ref().unwrap().source.to_string();
+    let trace = |id: &str| FlowFilter { trace_id: vec![id.to_owned()], ..FlowFilter::default() };
+    let from = |ip: &str| FlowFilter { source_ip: vec![ip.to_owned()], ..FlowFilter::default() };
+    for (filter, found, skipped) in [
+        (trace(&all[7].trace_id), 1, 0),
+        (trace(""), 49, 0),
+        (trace("4bf92f3577b34da6a3ce929d0e0e4737"), 0, 1),
+        (from(&address), 50, 0),
+        (from("0.0.0.0/0"), 50, 0),
+        (from("192.0.2.77"), 0, 1),
+    ] {
+        let before = index.store_stats().groups_skipped;
+        let asked = Arc::new(BatchFilter::compile(std::slice::from_ref(&filter), &[]).unwrap());
+        let flows = snapshot.last(usize::MAX, Search { filter: asked, ..Search::default() });
+        assert_eq!((flows.len(), index.store_stats().groups_skipped - before), (found, skipped), "{filter:?}");
+    }
+}
+
+#[test]
 fn losses_and_nodes_survive() {
     let folder = tempfile::tempdir().unwrap();
     let loss =

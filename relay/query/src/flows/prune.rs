@@ -16,6 +16,9 @@ use table::schema::{DESTINATION, SOURCE};
 
 use super::part::Part;
 
+/// Columns of which files know whether a whole value is in them.
+const SEARCHED: [Col; 3] = [Col::TraceId, Col::IpSrc, Col::IpDst];
+
 /// A filter on what is known of runs of rows, made anew when the filters it is made of have sharpened.
 #[derive(Debug)]
 pub(super) struct Pruner {
@@ -91,6 +94,8 @@ impl PruningStatistics for Range<'_> {
             chunk.may_have_pod(*side, |_, pod| texts.contains(&pod))
         } else if let Some((side, _)) = sides.iter().find(|(_, of)| of.namespace.name() == column.name) {
             chunk.may_have_pod(*side, |namespace, _| texts.contains(&namespace))
+        } else if let Some(col) = SEARCHED.into_iter().find(|col| col.name() == column.name) {
+            chunk.may_have_text(col, &texts)
         } else {
             return None;
         };

@@ -46,6 +46,17 @@ impl Distinct {
         self.of_used[usize::from(number)]
     }
 
+    /// The values, where they are texts.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk()?;
+            let (text, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            rest = after;
+            Some(text)
+        })
+    }
+
     /// Statistics of numbers.
     pub(super) fn statistics(&self, nulls: usize) -> Statistics {
         let nulls = Some(nulls as u64);
