@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-ALL="kernel pipeline memory l7 table index files query layout"
+ALL="kernel pipeline memory l7 table pieces index files query layout"
 # Only by name: these need tools of the tests.
 NAMED="store cli relay"
 

@@ -13,6 +13,7 @@ mod identity;
 mod l4;
 mod l7;
 mod lost;
+pub mod pieces;
 pub mod text;
 mod time;
 pub mod view;

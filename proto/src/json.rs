@@ -14,6 +14,8 @@ mod time;
 pub(crate) mod wire;
 mod write;
 
+use std::collections::HashSet;
+
 use prost::{Message, Name};
 
 use self::decode::Unknown;
@@ -100,9 +102,10 @@ fn bare_flow(line: &[u8], policy: Unknown) -> Result<GetFlowsResponse, JsonError
     decode::message(line, policy, &mut |_, _| {}).map(crate::convert::flow_response)
 }
 
-/// Whether the message has a field of this number.
-pub(crate) fn knows_field<M: Name>(number: u32) -> bool {
-    schema::message(&M::full_name()).is_some_and(|shape| shape.by_number(number).is_some())
+/// Numbers of the fields that a message has.
+pub(crate) fn numbers_of<M: Name>() -> HashSet<u32> {
+    let fields = schema::message(&M::full_name()).map(|shape| &shape.fields);
+    fields.into_iter().flatten().map(|field| field.number).collect()
 }
 
 /// Any message of the API as JSON.

@@ -7,6 +7,7 @@ pub mod filter;
 pub mod json;
 pub mod mask;
 mod options;
+pub mod pieces;
 pub mod raw;
 pub mod residue;
 

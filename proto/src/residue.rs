@@ -3,18 +3,23 @@
 //! They are the top-level fields of `flow.Flow` only. What a newer API adds inside of a known message (an endpoint, a
 //! transport header) is lost, because the vocabulary takes those apart.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use flow::ForeignExtension;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost::{Message as _, Name as _};
 use prost_types::Any;
 
 use crate::flow::Flow;
-use crate::json::knows_field;
+use crate::json::numbers_of;
 use crate::observer::GetFlowsResponse;
 use crate::weir::Residue;
 
 /// Bytes of unknown fields that are kept of one flow; of more, none are.
 const RESIDUE_BYTES_MAX: usize = 4096;
+/// Numbers of the fields that a flow has; looking them up by the name of their message costs more than decoding them.
+static KNOWN: LazyLock<HashSet<u32>> = LazyLock::new(numbers_of::<Flow>);
 /// Number of the flow in a response.
 const FLOW_FIELD: u32 = 1;
 
@@ -80,7 +85,7 @@ fn unknown_in_flow(mut flow: &[u8], unknown: &mut Vec<u8>) -> Result<(), prost::
         let field = flow;
         let (number, kind) = decode_key(&mut flow)?;
         skip_field(kind, number, &mut flow, DecodeContext::default())?;
-        if !knows_field::<Flow>(number) {
+        if !KNOWN.contains(&number) {
             unknown.extend_from_slice(&field[..field.len() - flow.len()]);
         }
     }

@@ -9,26 +9,32 @@ use arrow::array::{
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::record_batch::RecordBatch;
-use flow::{Flow, FlowId, Timestamp};
+use flow::pieces::DetailsPieces;
+use flow::{Flow, FlowDetails, FlowId, L4, Timestamp};
 
 use crate::schema::{Col, DESTINATION, SOURCE};
 use crate::{MAX_BATCH_ROWS, json, zeros};
 
 mod application;
+mod common;
 mod facts;
 mod group;
+mod memory;
 mod observer;
 mod output;
+mod pieces;
 mod policies;
 mod side;
 
 use application::Application;
-use facts::Facts;
 pub(crate) use facts::phase_name;
+use facts::{Facts, L7Facts};
 pub(crate) use group::Keys;
 use group::{Group, Shared};
 use observer::Observer;
 pub(crate) use output::Output;
+use pieces::Memories;
+pub use pieces::{PiecesRefused, Understood};
 use policies::Policies;
 use side::{Side, SideOf};
 
@@ -67,6 +73,10 @@ pub struct FlowBatchBuilder {
     numbers: Numbers,
     kernel_drop: Shared<flow::KernelDrop>,
     extension: Group<Option<flow::ForeignExtension>>,
+    /// Made with the first flow that comes in pieces.
+    memories: Option<Box<Memories>>,
+    /// Number of the batch under construction.
+    batch: u64,
 }
 
 /// The batch has as many rows as one can have: finish it and begin the next.
@@ -139,21 +149,31 @@ impl FlowBatchBuilder {
         if self.is_full() {
             return Err(BatchFull);
         }
-        self.push_time_and_id(flow);
-        self.observer.push(flow);
-        self.facts.push_value(Facts::of(flow));
+        self.push_time(flow.time);
+        match &flow.id {
+            FlowId::None => self.push_id(None, ""),
+            FlowId::Uuid(bytes) => self.push_id(Some(bytes), ""),
+            FlowId::Text(text) => self.push_id(None, text),
+        }
+        let common = self.common(flow);
+        self.push_common(&common);
+        let observer = self.observer.key(flow);
+        self.observer.push_key(observer);
+        self.interface.push(&flow.interface, |entry| *entry == flow.interface, || flow.interface.clone());
+        self.trace_id.push_text(&flow.trace_id);
+        let l7 = flow.l7.as_deref();
+        let (phase, vlan) = flow.details.as_deref().map_or((None, 0), |d| (Some(d.phase), d.vlan));
+        let facts = common.facts.with_l4(flow.l4.as_ref()).with_l7(L7Facts::of(l7)).with_details(phase, vlan);
+        self.facts.push_value(facts);
         self.push_headers(flow);
         self.source.push(SideOf::source(flow));
         self.destination.push(SideOf::destination(flow));
-        self.interface.push(&flow.interface, |entry| *entry == flow.interface, || flow.interface.clone());
-        self.file.push(flow.file.as_ref());
-        self.application.push(flow.l7.as_deref());
-        self.trace_id.push_text(&flow.trace_id);
-        self.ip_trace_id.push_value(flow.ip_trace_id);
-        self.policies.push(flow);
-        self.aggregate.push_value(flow.aggregate);
+        let application = self.application.keys(l7);
+        self.application.push(l7.map_or(0, |l7| l7.latency_ns), application);
         self.summary.push_text(&flow.summary);
-        self.push_details(flow);
+        self.push_details(flow.details.as_deref());
+        self.numbers.socket_cookie.push_value(flow.socket_cookie.cast_signed());
+        self.numbers.cgroup_id.push_value(flow.cgroup_id.cast_signed());
         let extension = flow.extension.as_deref();
         self.extension.push(
             &extension.map(|e| (&e.type_url, &e.value)),
@@ -165,45 +185,51 @@ impl FlowBatchBuilder {
 }
 
 impl FlowBatchBuilder {
-    fn push_time_and_id(&mut self, flow: &Flow) {
-        let Timestamp(nanos) = flow.time;
+    fn push_time(&mut self, Timestamp(nanos): Timestamp) {
         self.time.push(nanos.div_euclid(1_000));
         self.time_ns.push(i16::try_from(nanos.rem_euclid(1_000)).expect("below a thousand"));
-        let (uuid, text) = match &flow.id {
-            FlowId::None => (None, ""),
-            FlowId::Uuid(bytes) => (Some(bytes), ""),
-            FlowId::Text(text) => (None, &**text),
-        };
+    }
+
+    fn push_id(&mut self, uuid: Option<&[u8; 16]>, text: &str) {
         self.uuid_present.push(uuid.is_some());
         self.uuid.extend_from_slice(uuid.unwrap_or(&[0; 16]));
         self.id_text.push_text(text);
     }
 
     fn push_headers(&mut self, flow: &Flow) {
-        self.is_reply_known.push(flow.is_reply.is_some());
-        self.is_reply.push(flow.is_reply == Some(true));
         self.ethernet.push_value(flow.ethernet);
         let ip = flow.ip.as_ref();
         self.encrypted.push(ip.is_some_and(|ip| ip.encrypted));
         self.ip_xlated.push_value(ip.and_then(|ip| ip.source_xlated));
-        let (source, destination) = flow.l4.as_ref().and_then(flow::L4::ports).unwrap_or_default();
-        self.source_port.push(source.into());
-        self.destination_port.push(destination.into());
-        self.l4_extra.push_text(&json::write_l4_extra(flow.l4.as_ref()));
-        self.tunnel.push_text(&flow.tunnel.as_deref().map(json::write_tunnel).unwrap_or_default());
+        self.push_l4(flow.l4.as_ref());
     }
 
-    fn push_details(&mut self, flow: &Flow) {
-        let numbers = &mut self.numbers;
-        numbers.socket_cookie.push_value(flow.socket_cookie.cast_signed());
-        numbers.cgroup_id.push_value(flow.cgroup_id.cast_signed());
-        let details = flow.details.as_deref();
-        numbers.bytes.push_value(details.map_or(0, |d| d.bytes.cast_signed()));
-        numbers.packets.push_value(details.map_or(0, |d| d.packets.cast_signed()));
-        numbers.conversation.push_value(details.map_or(0, |d| d.conversation.cast_signed()));
-        numbers.rtt_us.push_value(details.map_or(0, |d| d.rtt_us.into()));
-        numbers.retransmits.push_value(details.map_or(0, |d| d.retransmits.into()));
+    fn push_l4(&mut self, l4: Option<&L4>) {
+        let (source, destination) = l4.and_then(L4::ports).unwrap_or_default();
+        self.source_port.push(source.into());
+        self.destination_port.push(destination.into());
+        self.l4_extra.push_text(&json::write_l4_extra(l4));
+    }
+
+    fn push_details(&mut self, details: Option<&FlowDetails>) {
+        self.push_numbers(&details.map_or_else(DetailsPieces::default, |d| DetailsPieces {
+            bytes: d.bytes,
+            packets: d.packets,
+            conversation: d.conversation,
+            rtt_us: d.rtt_us,
+            retransmits: d.retransmits,
+            ..DetailsPieces::default()
+        }));
         self.kernel_drop.push(details.and_then(|d| d.kernel_drop.as_ref()));
+    }
+
+    fn push_numbers(&mut self, details: &DetailsPieces<'_>) {
+        let numbers = &mut self.numbers;
+        numbers.bytes.push_value(details.bytes.cast_signed());
+        numbers.packets.push_value(details.packets.cast_signed());
+        numbers.conversation.push_value(details.conversation.cast_signed());
+        numbers.rtt_us.push_value(details.rtt_us.into());
+        numbers.retransmits.push_value(details.retransmits.into());
     }
 
     /// Gives the rows as a batch of [`crate::schema()`] and starts over with none; memory is kept for the next batch.
@@ -294,6 +320,7 @@ impl FlowBatchBuilder {
     }
 
     fn clear(&mut self) {
+        self.batch += 1;
         self.id_text.clear();
         self.observer.clear();
         self.facts.clear();

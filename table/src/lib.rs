@@ -13,7 +13,7 @@ mod reader;
 pub mod schema;
 mod zeros;
 
-pub use builder::{BatchFull, FlowBatchBuilder};
+pub use builder::{BatchFull, FlowBatchBuilder, PiecesRefused, Understood};
 pub use filter::BatchFilter;
 pub use json::read_list;
 pub use merge::{memory_bytes, merge, tidy};

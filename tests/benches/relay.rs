@@ -3,7 +3,7 @@
 //! `./dev bench relay` runs it. It prints, for each relay, flows a second to one client that asks for all flows and to
 //! several that ask at once, the relay's processor time a flow, and its largest memory; for ours also the time to take a
 //! flow in, pushed by collectors in batches and pulled from them as from Hubble's agents, which Hubble's relay does not
-//! do because it keeps none.
+//! do because it keeps none. With the argument `intake` it prints that only.
 #![expect(clippy::print_stdout, reason = "what was asked for")]
 
 use std::fmt::Write as _;
@@ -54,6 +54,12 @@ fn main() -> Result<()> {
     let taken_in = (cpu(ours.pid())? - started) / u32::try_from(all)?;
     let pulled = pull(&runtime, [&first.address, &second.address], all, folder.path())?;
 
+    let [taken_in_us, pulled_us] = [taken_in, pulled].map(|time| time.as_secs_f64() * 1e6);
+    println!("to take a flow in, weir relay: {taken_in_us:.2} µs pushed, {pulled_us:.2} µs pulled");
+    if std::env::args().any(|argument| argument == "intake") {
+        return Ok(());
+    }
+
     let plain = ["--disable-client-tls", "--disable-server-tls"].map(str::to_owned);
     let service = format!("unix://{}", first.socket.display());
     let (stock, stock_address) = stock_relay(&tools.with_file_name("hubble-relay"), &service, folder.path(), &plain)?;
@@ -62,8 +68,6 @@ fn main() -> Result<()> {
         (seen == all as u64).then_some(())
     })?;
 
-    let [taken_in_us, pulled_us] = [taken_in, pulled].map(|time| time.as_secs_f64() * 1e6);
-    println!("to take a flow in, weir relay: {taken_in_us:.2} µs pushed, {pulled_us:.2} µs pulled");
     for clients in CLIENTS {
         let theirs = measure(&runtime, &stock, &stock_address, all, clients)?;
         let ours = measure(&runtime, &ours, &ours_address, all, clients)?;

@@ -19,10 +19,30 @@ pub(crate) struct Application {
     kafka: Group<Box<str>>,
 }
 
+/// Keys of one application record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ApplicationKeys {
+    http_code: u16,
+    http: u16,
+    dns_ttl: u16,
+    dns: u16,
+    kafka: u16,
+}
+
 impl Application {
     #[inline]
-    pub(crate) fn push(&mut self, l7: Option<&L7>) {
-        self.latency_ns.push_value(l7.map_or(0, |l7| l7.latency_ns.cast_signed()));
+    pub(crate) fn push(&mut self, latency_ns: u64, keys: ApplicationKeys) {
+        self.latency_ns.push_value(latency_ns.cast_signed());
+        self.http_code.push_key(keys.http_code);
+        self.http.push_key(keys.http);
+        self.dns_ttl.push_key(keys.dns_ttl);
+        self.dns.push_key(keys.dns);
+        self.kafka.push_key(keys.kafka);
+    }
+
+    /// Keys of a record, without adding a row.
+    #[inline]
+    pub(crate) fn keys(&mut self, l7: Option<&L7>) -> ApplicationKeys {
         let (mut http, mut dns, mut kafka) = (None, None, String::new());
         match l7.map(|l7| &l7.record) {
             Some(L7Record::Http(record)) => http = Some(record),
@@ -30,29 +50,31 @@ impl Application {
             Some(L7Record::Kafka(record)) => kafka = json::write_kafka(record),
             Some(L7Record::None) | None => {}
         }
-        self.http_code.push_value(http.map_or(0, |http| http.code.into()));
-        self.http.push(
-            &http.map(|h| (&h.method, &h.url, &h.protocol, &h.headers)),
-            |entry| match (entry, http) {
-                (Some(a), Some(b)) => {
-                    a.url == b.url && a.method == b.method && a.protocol == b.protocol && a.headers == b.headers
-                }
-                (None, None) => true,
-                _ => false,
-            },
-            || http.cloned(),
-        );
-        self.dns_ttl.push_value(dns.map_or(0, |dns| dns.ttl_seconds.into()));
-        self.dns.push(
-            &dns.map(|d| (&d.query, &d.ips, d.rcode, &d.cnames, &d.qtypes)),
-            |entry| match (entry, dns) {
-                (Some(a), Some(b)) => same_but_ttl(a, b),
-                (None, None) => true,
-                _ => false,
-            },
-            || dns.cloned(),
-        );
-        self.kafka.push_text(&kafka);
+        ApplicationKeys {
+            http_code: self.http_code.value_key(http.map_or(0, |http| http.code.into())),
+            http: self.http.key(
+                &http.map(|h| (&h.method, &h.url, &h.protocol, &h.headers)),
+                |entry| match (entry, http) {
+                    (Some(a), Some(b)) => {
+                        a.url == b.url && a.method == b.method && a.protocol == b.protocol && a.headers == b.headers
+                    }
+                    (None, None) => true,
+                    _ => false,
+                },
+                || http.cloned(),
+            ),
+            dns_ttl: self.dns_ttl.value_key(dns.map_or(0, |dns| dns.ttl_seconds.into())),
+            dns: self.dns.key(
+                &dns.map(|d| (&d.query, &d.ips, d.rcode, &d.cnames, &d.qtypes)),
+                |entry| match (entry, dns) {
+                    (Some(a), Some(b)) => same_but_ttl(a, b),
+                    (None, None) => true,
+                    _ => false,
+                },
+                || dns.cloned(),
+            ),
+            kafka: self.kafka.text_key(&kafka),
+        }
     }
 
     pub(crate) fn write(&self, output: &mut Output) {

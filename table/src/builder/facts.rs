@@ -1,6 +1,6 @@
 //! The group of enumerations and small numbers.
 
-use flow::{Flow, FlowPhase, L4, L7Record};
+use flow::{Flow, FlowPhase, L4, L7, L7Record};
 
 use super::output::{GroupKeys, Output};
 use crate::schema::Col;
@@ -30,7 +30,8 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of(flow: &Flow) -> Self {
+    /// What a flow says beside its transport header, application record and details.
+    pub(crate) const fn common(flow: &Flow) -> Self {
         Self {
             verdict: flow.verdict,
             drop_reason: flow.drop_reason,
@@ -44,22 +45,56 @@ impl Facts {
             event: flow.event_type,
             policy_match_type: flow.policy_match_type,
             proxy_port: flow.proxy_port,
-            l4: flow.l4.as_ref().map_or("", L4::protocol),
-            tcp_flags: flow.l4.as_ref().and_then(L4::tcp_flags),
-            icmp: match flow.l4 {
-                Some(L4::Icmpv4 { kind, code } | L4::Icmpv6 { kind, code }) => (kind, code),
+            l4: "",
+            tcp_flags: None,
+            icmp: (0, 0),
+            l7: "",
+            l7_type: None,
+            phase: None,
+            vlan: 0,
+        }
+    }
+
+    /// Adds what a transport header says.
+    pub(crate) fn with_l4(self, l4: Option<&L4>) -> Self {
+        Self {
+            l4: l4.map_or("", L4::protocol),
+            tcp_flags: l4.and_then(L4::tcp_flags),
+            icmp: match l4 {
+                Some(&(L4::Icmpv4 { kind, code } | L4::Icmpv6 { kind, code })) => (kind, code),
                 _ => (0, 0),
             },
-            l7: match flow.l7.as_deref().map(|l7| &l7.record) {
-                Some(L7Record::Dns(_)) => "DNS",
-                Some(L7Record::Http(_)) => "HTTP",
-                Some(L7Record::Kafka(_)) => "KAFKA",
-                Some(L7Record::None) | None => "",
-            },
-            l7_type: flow.l7.as_deref().map(|l7| l7.kind),
-            phase: flow.details.as_deref().map(|d| d.phase),
-            vlan: flow.details.as_deref().map_or(0, |d| d.vlan),
+            ..self
         }
+    }
+
+    /// Adds what an application record says.
+    pub(crate) const fn with_l7(self, l7: L7Facts) -> Self {
+        Self { l7: l7.protocol, l7_type: l7.kind, ..self }
+    }
+
+    /// Adds what details say.
+    pub(crate) const fn with_details(self, phase: Option<FlowPhase>, vlan: u16) -> Self {
+        Self { phase, vlan, ..self }
+    }
+}
+
+/// The part of an application record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct L7Facts {
+    protocol: &'static str,
+    kind: Option<flow::L7FlowType>,
+}
+
+impl L7Facts {
+    pub(crate) fn of(l7: Option<&L7>) -> Self {
+        let protocol = match l7.map(|l7| &l7.record) {
+            Some(L7Record::Dns(_)) => "DNS",
+            Some(L7Record::Http(_)) => "HTTP",
+            Some(L7Record::Kafka(_)) => "KAFKA",
+            Some(L7Record::None) | None => "",
+        };
+        Self { protocol, kind: l7.map(|l7| l7.kind) }
     }
 }
 

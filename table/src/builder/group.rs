@@ -100,7 +100,14 @@ impl<T: Copy + Eq + Hash> Group<T> {
     /// Adds a row with a plain value.
     #[inline]
     pub(crate) fn push_value(&mut self, value: T) {
-        self.push(&value, |entry| *entry == value, || value);
+        let key = self.value_key(value);
+        self.push_key(key);
+    }
+
+    /// Key of a plain value, without adding a row.
+    #[inline]
+    pub(crate) fn value_key(&mut self, value: T) -> u16 {
+        self.key(&value, |entry| *entry == value, || value)
     }
 }
 
@@ -108,7 +115,14 @@ impl Group<Box<str>> {
     /// Adds a row with a text.
     #[inline]
     pub(crate) fn push_text(&mut self, text: &str) {
-        self.push(text, |entry| &**entry == text, || text.into());
+        let key = self.text_key(text);
+        self.push_key(key);
+    }
+
+    /// Key of a text, without adding a row.
+    #[inline]
+    pub(crate) fn text_key(&mut self, text: &str) -> u16 {
+        self.key(text, |entry| &**entry == text, || text.into())
     }
 }
 
@@ -116,7 +130,14 @@ impl Group<Vec<String>> {
     /// Adds a row with a list.
     #[inline]
     pub(crate) fn push_list(&mut self, list: &[String]) {
-        self.push(list, |entry| entry == list, || list.to_vec());
+        let key = self.list_key(list);
+        self.push_key(key);
+    }
+
+    /// Key of a list, without adding a row.
+    #[inline]
+    pub(crate) fn list_key(&mut self, list: &[String]) -> u16 {
+        self.key(list, |entry| entry == list, || list.to_vec())
     }
 }
 
@@ -168,20 +189,31 @@ impl<T> Default for Shared<T> {
 impl<T: Hash + Eq> Shared<T> {
     #[inline]
     pub(crate) fn push(&mut self, value: Option<&Arc<T>>) {
+        let key = self.key(value);
+        self.push_key(key);
+    }
+
+    /// Adds a row with a key that [`Shared::key`] gave.
+    #[inline]
+    pub(crate) fn push_key(&mut self, key: u16) {
+        self.group.push_key(key);
+    }
+
+    /// Key of a value, without adding a row.
+    #[inline]
+    pub(crate) fn key(&mut self, value: Option<&Arc<T>>) -> u16 {
         let Some(value) = value else {
-            self.group.push(&(), Option::is_none, || None);
-            return;
+            return self.group.key(&(), Option::is_none, || None);
         };
         let address = Arc::as_ptr(value).addr();
         if let Some(&key) = self.pointers.get(&address) {
-            self.group.push_key(key);
-            return;
+            return key;
         }
         let same = |entry: &Option<Arc<T>>| entry.as_ref().is_some_and(|e| **e == **value);
         let key = self.group.key(&**value, same, || Some(value.clone()));
         self.held.push(value.clone());
         self.pointers.insert(address, key);
-        self.group.push_key(key);
+        key
     }
 
     pub(crate) fn entries(&self) -> &[Option<Arc<T>>] {

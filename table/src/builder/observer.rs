@@ -42,12 +42,18 @@ fn same<T: ?Sized + PartialEq>(a: &Arc<T>, b: &Arc<T>) -> bool {
 
 impl Observer {
     #[inline]
-    pub(crate) fn push(&mut self, flow: &Flow) {
-        self.group.push(
+    pub(crate) fn push_key(&mut self, key: u16) {
+        self.group.push_key(key);
+    }
+
+    /// Key of the observer of a flow, without adding a row.
+    #[inline]
+    pub(crate) fn key(&mut self, flow: &Flow) -> u16 {
+        self.group.key(
             &(&flow.node_name, &flow.node_labels, &flow.emitter),
             |entry| entry.is(flow),
             || Entry { node: flow.node_name.clone(), labels: flow.node_labels.clone(), emitter: flow.emitter.clone() },
-        );
+        )
     }
 
     pub(crate) fn write(&self, output: &mut Output) {

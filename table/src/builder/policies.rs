@@ -28,13 +28,19 @@ fn lists(flow: &Flow) -> [&Vec<Arc<Policy>>; 4] {
 
 impl Policies {
     #[inline]
-    pub(crate) fn push(&mut self, flow: &Flow) {
+    pub(crate) fn push_key(&mut self, key: u16) {
+        self.group.push_key(key);
+    }
+
+    /// Key of what policies said of a flow, without adding a row.
+    #[inline]
+    pub(crate) fn key(&mut self, flow: &Flow) -> u16 {
         let lists = lists(flow);
-        self.group.push(
+        self.group.key(
             &(lists, &flow.policy_log),
             |entry| entry.lists.each_ref() == lists && entry.log == flow.policy_log,
             || Entry { lists: lists.map(Clone::clone), log: flow.policy_log.clone() },
-        );
+        )
     }
 
     pub(crate) fn write(&self, output: &mut Output) {

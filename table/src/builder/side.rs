@@ -13,11 +13,11 @@ use crate::schema::SideColumns;
 /// Columns of one side under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
-    ip: Group<Option<IpAddr>>,
-    endpoint: Shared<Endpoint>,
-    names: Group<Vec<String>>,
-    service: Shared<Service>,
-    process: Shared<Process>,
+    pub(super) ip: Group<Option<IpAddr>>,
+    pub(super) endpoint: Shared<Endpoint>,
+    pub(super) names: Group<Vec<String>>,
+    pub(super) service: Shared<Service>,
+    pub(super) process: Shared<Process>,
 }
 
 /// What a flow says of one side.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use axum::http::uri::PathAndQuery;
 use bytes::Bytes;
-use flow::{Flow, LossRecord, LostEventSource, Timestamp};
+use flow::{Flow, FlowId, LossRecord, LostEventSource, Timestamp};
 use prost::Message as _;
 use proto::convert::{flow_from_wire, lost_from_wire, time_from_wire, time_to_wire};
 use proto::observer::get_flows_response::ResponseTypes;
 use proto::observer::observer_client::ObserverClient;
 use proto::observer::{GetFlowsRequest, ServerStatusRequest, ServerStatusResponse};
+use proto::pieces::{PieceDecoder, Splitter};
 use proto::raw::{GET_FLOWS, RawCodec};
 use proto::residue::{decode_response, with_unknown_fields};
 use proto::weir::GetFlowsOptions;
@@ -65,6 +66,8 @@ struct Pull {
     target: Target,
     version: String,
     builder: FlowBatchBuilder,
+    splitter: Splitter,
+    decoder: PieceDecoder,
     recent: Recent,
     position: Position,
 }
@@ -93,7 +96,9 @@ pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Option<Recen
     };
     let (version, builder) = (String::new(), FlowBatchBuilder::new());
     let position = Position { reached: known.peer_seen, ..Position::default() };
-    let mut pull = Pull { relay, target, version, builder, recent, position };
+    let decoder = PieceDecoder::new(target.name.as_str().into());
+    let splitter = Splitter::default();
+    let mut pull = Pull { relay, target, version, builder, splitter, decoder, recent, position };
     let mut pause = RETRY_MIN;
     loop {
         let Some(error) = stop.run_until_cancelled(pull.connect_and_read(&mut pause)).await else { break };
@@ -204,18 +209,21 @@ impl Pull {
     async fn read(&mut self, stream: &mut Streaming<Bytes>) -> Result<(), PullError> {
         let wait = Duration::from_millis(self.relay.config.ingest.peer_batch_ms);
         let rows_max = self.relay.config.ingest.peer_batch_rows;
-        let mut due = Instant::now();
+        let due = tokio::time::sleep(wait);
+        tokio::pin!(due);
         loop {
+            // What is there is read before the clock is looked at: while more comes, the batch fills soon.
             let message = tokio::select! {
+                biased;
                 message = stream.message() => message.map_err(|status| PullError::Stream(Box::new(status)))?,
-                () = tokio::time::sleep_until(due), if !self.builder.is_empty() => {
+                () = &mut due, if !self.builder.is_empty() => {
                     self.flush().await?;
                     continue;
                 }
             };
             let Some(encoded) = message else { return Ok(()) };
             if self.builder.is_empty() {
-                due = Instant::now() + wait;
+                due.as_mut().reset(Instant::now() + wait);
             }
             self.take(&encoded)?;
             if self.builder.len() >= rows_max {
@@ -224,7 +232,24 @@ impl Pull {
         }
     }
 
+    /// Takes a response: in pieces where it is a flow as nearly all are, else as a whole.
     fn take(&mut self, encoded: &[u8]) -> Result<(), PullError> {
+        if let Some(pieces) = self.splitter.split(encoded)
+            && let Ok(understood) = self.builder.understand(&pieces, &mut self.decoder)
+        {
+            let repeats = !self.recent.is_new_id(FlowId::Uuid(pieces.uuid), pieces.time);
+            if self.position.take(repeats) {
+                tell_gap(&self.relay, &self.target, &self.position, pieces.time);
+            }
+            if !repeats {
+                understood.push();
+            }
+            return Ok(());
+        }
+        self.take_whole(encoded)
+    }
+
+    fn take_whole(&mut self, encoded: &[u8]) -> Result<(), PullError> {
         let (response, unknown) = decode_response(encoded).map_err(PullError::Response)?;
         match response.response_types {
             Some(ResponseTypes::Flow(wire)) => {
@@ -256,31 +281,13 @@ impl Pull {
         if flow.node_name.is_empty() {
             flow.node_name = self.target.name.as_str().into();
         }
-        if !self.recent.is_new(&flow, encoded) {
-            self.position.continues = false;
-            return;
+        let repeats = !self.recent.is_new(&flow, encoded);
+        if self.position.take(repeats) {
+            tell_gap(&self.relay, &self.target, &self.position, flow.time);
         }
-        if std::mem::take(&mut self.position.continues) {
-            self.tell_gap(&flow);
-        }
-        match self.position.counted {
-            0 => self.position.reached += 1,
-            ref mut counted => *counted -= 1,
-        }
-        if self.builder.push(&flow).is_err() {
+        if !repeats && self.builder.push(&flow).is_err() {
             debug_assert!(false, "a batch is flushed before it is full");
         }
-    }
-
-    /// The first flow after a break is news, though the newest one from before was asked for too: the peer's ring has
-    /// overwritten it, and maybe more. How many is what the peer's counts say; they may be off by the flows that
-    /// it saw between two answers.
-    fn tell_gap(&self, first: &Flow) {
-        let lost = self.position.overwritten.max(1);
-        warn!(peer = self.target.name, lost, "a peer overwrote flows while it was not connected");
-        let stage = stage_of(LostEventSource::HUBBLE_RING_BUFFER);
-        let record = LossRecord { window: first.time.window(WINDOW), stage, cause: GAP.to_owned(), seen: 0, lost };
-        record_losses(&self.relay, &self.target.name, &[record]);
     }
 
     /// Hands over what there is. While the store cannot take it, it waits, and so stops reading from the peer.
@@ -310,6 +317,32 @@ impl Pull {
             }
         }
     }
+}
+
+impl Position {
+    /// Notes a flow that came. Gives whether flows are missing before it: it is the first after a break, and news though
+    /// the newest one from before was asked for too.
+    fn take(&mut self, repeats: bool) -> bool {
+        let first = std::mem::take(&mut self.continues);
+        if repeats {
+            return false;
+        }
+        match self.counted {
+            0 => self.reached += 1,
+            ref mut counted => *counted -= 1,
+        }
+        first
+    }
+}
+
+/// The peer's ring has overwritten the newest flow from before a break, and maybe more. How many is what the peer's
+/// counts say; they may be off by the flows that it saw between two answers.
+fn tell_gap(relay: &Relay, target: &Target, position: &Position, first: Timestamp) {
+    let lost = position.overwritten.max(1);
+    warn!(peer = target.name, lost, "a peer overwrote flows while it was not connected");
+    let stage = stage_of(LostEventSource::HUBBLE_RING_BUFFER);
+    let record = LossRecord { window: first.window(WINDOW), stage, cause: GAP.to_owned(), seen: 0, lost };
+    record_losses(relay, &target.name, &[record]);
 }
 
 /// Notes that a peer is connected, for as long as it lives.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow::{Flow, FlowFilter, FlowId, Timestamp};
+use foldhash::fast::RandomState;
 use relay_index::{Order, Search, Snapshot};
 use table::BatchFilter;
 
@@ -21,7 +22,7 @@ pub(super) struct Recent {
     newest: Option<Timestamp>,
     /// Time of the newest flow when the connection began; `None` before the first connection.
     resumed_at: Option<Timestamp>,
-    keys: HashSet<Key>,
+    keys: HashSet<Key, RandomState>,
     order: VecDeque<Key>,
 }
 
@@ -87,25 +88,34 @@ impl Recent {
         if may_repeat && matches!(key, Key::Content(_)) && self.keys.contains(&Key::Kept(kept(flow))) {
             return false;
         }
-        if self.keys.contains(&key) {
-            if may_repeat {
-                return false;
-            }
-        } else {
-            self.remember(key);
+        if !self.remember(key) && may_repeat {
+            return false;
         }
         self.newest = self.newest.max(Some(flow.time));
         true
     }
 
-    fn remember(&mut self, key: Key) {
+    /// The same for a flow of which only id and time are known; it has an id.
+    pub(super) fn is_new_id(&mut self, id: FlowId, time: Timestamp) -> bool {
+        let new = self.remember(Key::Id(id));
+        if new {
+            self.newest = self.newest.max(Some(time));
+        }
+        new
+    }
+
+    /// Gives whether the key was not known before.
+    fn remember(&mut self, key: Key) -> bool {
+        if !self.keys.insert(key.clone()) {
+            return false;
+        }
         if self.order.len() == FLOWS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.keys.remove(&oldest);
         }
-        self.keys.insert(key.clone());
         self.order.push_back(key);
+        true
     }
 }
 
