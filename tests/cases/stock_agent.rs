@@ -20,11 +20,17 @@ fn feed(agent: &mut StockAgent, node: &str, from: u32, to: u32) -> Result<()> {
     agent.feed(&text(&lines(node, from..to + AHEAD)))
 }
 
-/// Flows of a node, numbered by their source ports; every third one has no id, as old agents send them.
+/// Flows of a node, numbered by their source ports; of three in a row one has no id, as old agents send them, one has
+/// any text and one a UUID, as new agents send them.
 fn lines(node: &str, numbers: std::ops::Range<u32>) -> Vec<String> {
     let line = |n: u32| {
         let time = format!("2026-01-15T10:{:02}:{:02}.{:03}Z", n / 600, n / 10 % 60, n % 10 * 100 + 1);
-        let uuid = if n.is_multiple_of(3) { String::new() } else { format!("\"uuid\":\"{node}-{n}\",") };
+        let number: u32 = node.bytes().map(u32::from).sum();
+        let uuid = match n % 3 {
+            0 => String::new(),
+            1 => format!("\"uuid\":\"{node}-{n}\","),
+            _ => format!("\"uuid\":\"{number:08x}-0000-4000-8000-{n:012x}\","),
+        };
         format!(
             "{{\"flow\":{{\"time\":\"{time}\",{uuid}\"verdict\":\"FORWARDED\",\"IP\":{{\"source\":\"10.0.0.1\",\
              \"destination\":\"10.0.0.2\",\"ipVersion\":\"IPv4\"}},\"l4\":{{\"TCP\":{{\"source_port\":{n},\
