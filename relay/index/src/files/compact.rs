@@ -1,13 +1,14 @@
 //! The files of an hour become fewer, sorted by conversation. A single one is worth it too: sorted it is a good deal
 //! smaller. A compacted one is written anew where late flows have to go into it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
 use arrow::array::Array as _;
 use arrow::record_batch::RecordBatch;
 use flow::Timestamp;
+use foldhash::fast::RandomState;
 use table::column::{Numbers, Texts};
 use table::schema::{DESTINATION, SCHEMA_VERSION, SOURCE};
 use table::{Col, MAX_BATCH_ROWS};
@@ -149,8 +150,12 @@ impl Files {
     }
 }
 
-/// All rows by source workload, destination workload, pods, observing node, connection and time: what is the same for a
-/// pod or for a connection then stands together, and takes next to nothing.
+/// Where a row stands in a compacted file: by the numbers of its texts, when its connection began, its connection, its time.
+type Place = ([u32; 7], Timestamp, i64, Timestamp);
+
+/// All rows by source workload, destination workload, pods, observing node, beginning of the connection, connection and
+/// time: what is the same for a pod or for a connection then stands together, and takes next to nothing, and what grows
+/// with time, as ids and cookies do, differs by little.
 fn by_conversation(segments: &[Segment]) -> io::Result<Vec<Pick>> {
     const COLUMNS: [Col; 7] = [
         SOURCE.namespace,
@@ -176,7 +181,8 @@ fn by_conversation(segments: &[Segment]) -> io::Result<Vec<Pick>> {
     for (number, value) in (0_u32..).zip(numbers.values_mut()) {
         *value = number;
     }
-    let mut rows: Vec<([u32; COLUMNS.len()], i64, Timestamp, Pick)> = Vec::new();
+    let begins = begins(segments)?;
+    let mut rows: Vec<(Place, Pick)> = Vec::new();
     for (batch, (segment, texts)) in (0_u32..).zip(segments.iter().zip(&opened)) {
         let of_key: Vec<Vec<u32>> = texts
             .iter()
@@ -190,11 +196,29 @@ fn by_conversation(segments: &[Segment]) -> io::Result<Vec<Pick>> {
                 if texts[column].is_null(row) { none } else { of_key[column].get(key).copied().unwrap_or(none) }
             };
             let row_number = u32::try_from(row).expect("a batch has fewer rows");
-            let (sides, connection) = (std::array::from_fn(number), connections.get(row));
-            rows.push((sides, connection, segment.time(row), Pick { batch, row: row_number }));
+            let (sides, connection, time) = (std::array::from_fn(number), connections.get(row), segment.time(row));
+            let begin = begins.get(&connection).copied().unwrap_or(time);
+            rows.push(((sides, begin, connection, time), Pick { batch, row: row_number }));
         }
     }
     debug_assert_eq!(as_u64(rows.len()), segments.iter().map(|segment| as_u64(segment.rows())).sum::<u64>());
-    rows.sort_by_key(|(sides, connection, time, _)| (*sides, *connection, *time));
-    Ok(rows.into_iter().map(|(.., pick)| pick).collect())
+    rows.sort_by_key(|(place, _)| *place);
+    Ok(rows.into_iter().map(|(_, pick)| pick).collect())
+}
+
+/// Time of the first row of each connection.
+fn begins(segments: &[Segment]) -> io::Result<HashMap<i64, Timestamp, RandomState>> {
+    let mut begins: HashMap<i64, Timestamp, RandomState> = HashMap::default();
+    for segment in segments {
+        let connections = Numbers::of(segment.batch(), Col::Conversation).map_err(io::Error::other)?;
+        for row in 0..segment.rows() {
+            let (connection, time) = (connections.get(row), segment.time(row));
+            // Rows without a connection have nothing to do with each other.
+            if connection != 0 {
+                let begin = begins.entry(connection).or_insert(time);
+                *begin = time.min(*begin);
+            }
+        }
+    }
+    Ok(begins)
 }

@@ -5,10 +5,10 @@
 //! plain Parquet: a dictionary page, one data page, zstd (docs/adr/0008).
 
 mod chunk;
-mod hybrid;
+pub(super) mod hybrid;
 mod keys;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod values;
 
 use std::io::{self, Write};
@@ -18,7 +18,9 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{Int16Type, Int32Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use parquet::bloom_filter::Sbbf;
-use parquet::data_type::{Int32Type as ParquetInt32, Int64Type as ParquetInt64};
+use parquet::data_type::{
+    FixedLenByteArray, FixedLenByteArrayType, Int32Type as ParquetInt32, Int64Type as ParquetInt64,
+};
 use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnDescPtr;
@@ -26,6 +28,7 @@ use table::column::{Numbers, Texts};
 use table::schema::{COLUMNS, Column, ColumnKind};
 use table::{Col, MAX_BATCH_ROWS};
 
+pub(super) use chunk::Thrift;
 use chunk::{Chunk, ChunkBuilder, Layout, Notes};
 use keys::Rows;
 use values::{Distinct, Interner};
@@ -35,7 +38,7 @@ const FILTERED: [Col; 3] = [Col::TraceId, Col::IpSrc, Col::IpDst];
 
 /// Share of the ids that a row group does not have and that its filter lets pass, at most. A smaller share would double
 /// the filter's bytes.
-const PASSED_BY_CHANCE: f64 = 0.025;
+pub(super) const PASSED_BY_CHANCE: f64 = 0.03;
 
 /// Writes batches of the flow table as row groups. Keeps the memory it needs for the next one.
 pub(super) struct GroupWriter {
@@ -50,9 +53,9 @@ pub(super) struct GroupWriter {
 
 impl GroupWriter {
     /// Columns `different`, which are of time or numbers, get no dictionary.
-    pub(super) fn new(zstd_level: i32, different: &'static [Col]) -> io::Result<Self> {
+    pub(super) fn new(zstd_level: i32, thrift: Thrift, different: &'static [Col]) -> io::Result<Self> {
         Ok(Self {
-            chunks: ChunkBuilder::new(zstd_level)?,
+            chunks: ChunkBuilder::new(zstd_level, thrift)?,
             interner: Interner::default(),
             rows: Rows::default(),
             ids: Vec::new(),
@@ -116,6 +119,9 @@ impl GroupWriter {
                 return self.integers(group, layout, numbers.values());
             }
             ColumnKind::Flag => self.flags(layout, array.as_boolean_opt().ok_or_else(unsuited)?)?,
+            ColumnKind::Uuid if self.chunks.thrift() == Thrift::Full => {
+                return thrifty_uuids(group, layout, array.as_fixed_size_binary_opt().ok_or_else(unsuited)?);
+            }
             ColumnKind::Uuid => self.uuids(layout, array.as_fixed_size_binary_opt().ok_or_else(unsuited)?)?,
             ColumnKind::Number => {
                 let numbers = Numbers::of(batch, col).map_err(io::Error::other)?;
@@ -204,6 +210,19 @@ fn filter_of<'a>(count: usize, values: impl Iterator<Item = &'a [u8]>) -> io::Re
 fn plain_numbers<W: Write + Send>(group: &mut SerializedRowGroupWriter<'_, W>, numbers: &[i64]) -> io::Result<()> {
     let mut writer = group.next_column()?.ok_or_else(|| io::Error::other("there is no such column"))?;
     writer.typed::<ParquetInt64>().write_batch(numbers, None, None)?;
+    Ok(writer.close()?)
+}
+
+/// Writes ids by what they do not share with the one before.
+fn thrifty_uuids<W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    layout: Layout<'_>,
+    ids: &FixedSizeBinaryArray,
+) -> io::Result<()> {
+    let levels: Vec<i16> = (0..layout.rows).map(|row| i16::from(ids.is_valid(row))).collect();
+    let there: Vec<FixedLenByteArray> = ids.iter().flatten().map(|id| id.to_vec().into()).collect();
+    let mut writer = group.next_column()?.ok_or_else(|| io::Error::other("there is no such column"))?;
+    writer.typed::<FixedLenByteArrayType>().write_batch(&there, Some(&levels), None)?;
     Ok(writer.close()?)
 }
 

@@ -20,12 +20,12 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
-use table::Col;
 use table::schema::{COLUMNS, ColumnKind, DESTINATION, SCHEMA_VERSION, SOURCE, SideColumns, VERSION_KEY};
+use table::{Col, MAX_BATCH_ROWS};
 
 use super::entry::{FileEntry, GroupEntry};
 use super::names::Names;
-use super::pages::GroupWriter;
+use super::pages::{GroupWriter, PASSED_BY_CHANCE, Thrift};
 
 /// Key of the footer that holds [`About`].
 pub(super) const ABOUT_KEY: &str = "weir.file";
@@ -82,7 +82,14 @@ fn properties(level: u32) -> WriterProperties {
         let path = ColumnPath::from(col.name());
         properties = properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     }
-    properties.build()
+    let uuid = ColumnPath::from(Col::Uuid.name());
+    properties
+        .set_column_encoding(uuid.clone(), Encoding::DELTA_BYTE_ARRAY)
+        .set_column_statistics_enabled(uuid.clone(), EnabledStatistics::None)
+        .set_column_bloom_filter_enabled(uuid.clone(), true)
+        .set_column_bloom_filter_fpp(uuid.clone(), PASSED_BY_CHANCE)
+        .set_column_bloom_filter_max_ndv(uuid, MAX_BATCH_ROWS as u64)
+        .build()
 }
 
 /// Columns without a dictionary.
@@ -100,7 +107,8 @@ pub(super) fn file_writer<W: Write + Send>(to: W, level: u32) -> io::Result<Seri
 }
 
 pub(super) fn group_writer(level: u32) -> io::Result<GroupWriter> {
-    GroupWriter::new(LEVELS[index(level)], different(level))
+    let thrift = if index(level) > 0 { Thrift::Full } else { Thrift::None };
+    GroupWriter::new(LEVELS[index(level)], thrift, different(level))
 }
 
 /// Writes row groups into one file.

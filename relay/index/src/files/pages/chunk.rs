@@ -40,17 +40,42 @@ pub(super) struct Chunk {
     pub(super) close: ColumnCloseResult,
 }
 
+/// How much is tried to make chunks small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::files) enum Thrift {
+    /// Nothing: time counts.
+    None,
+    /// Several encodings of a chunk are made, and the smallest one is taken.
+    Full,
+}
+
 /// Makes column chunks. One context of zstd serves them all: to make one for each takes longer than most pages.
 pub(super) struct ChunkBuilder {
     zstd: Compressor<'static>,
     codec: CompressionCodec,
+    thrift: Thrift,
     data: Vec<u8>,
 }
 
+/// Pages of a column chunk.
+struct Pages {
+    bytes: Vec<u8>,
+    uncompressed: usize,
+    encoding: Encoding,
+    has_dictionary: bool,
+    /// Where the data page begins.
+    data_at: u64,
+    codec: CompressionCodec,
+}
+
 impl ChunkBuilder {
-    pub(super) fn new(zstd_level: i32) -> io::Result<Self> {
+    pub(super) fn new(zstd_level: i32, thrift: Thrift) -> io::Result<Self> {
         let codec = Compression::ZSTD(ZstdLevel::try_new(zstd_level)?).into();
-        Ok(Self { zstd: Compressor::new(zstd_level)?, codec, data: Vec::new() })
+        Ok(Self { zstd: Compressor::new(zstd_level)?, codec, thrift, data: Vec::new() })
+    }
+
+    pub(super) const fn thrift(&self) -> Thrift {
+        self.thrift
     }
 
     /// Writes a dictionary and which of its values each row has that is not NULL; of no meaning where there is but one.
@@ -62,7 +87,38 @@ impl ChunkBuilder {
         notes: Notes,
     ) -> io::Result<Chunk> {
         let width = hybrid::width_of(distinct.count());
+        let mut best = self.ids(&layout, distinct, ids, width)?;
+        if self.thrift == Thrift::Full && distinct.count() > 1 {
+            // Numbers that begin with a byte are what zstd finds again, and their bytes are of different likelihood.
+            if let Some(wider) = [8, 16].into_iter().find(|wider| *wider >= width).filter(|wider| *wider > width) {
+                let pages = self.ids(&layout, distinct, ids, wider)?;
+                if pages.bytes.len() < best.bytes.len() {
+                    best = pages;
+                }
+            }
+            if let Some(values) = distinct.values(ids).filter(|_| width > 8) {
+                self.begin(&layout);
+                self.data.extend_from_slice(&values);
+                let pages = self.pages(layout.rows, None, Encoding::PLAIN)?;
+                // A dictionary is what rows become when they are read.
+                if pages.bytes.len() < best.bytes.len() / 10 * 9 {
+                    best = pages;
+                }
+            }
+        }
+        chunk(layout, best, notes)
+    }
+
+    /// Writes values in Parquet's plain encoding.
+    pub(super) fn plain(&mut self, layout: Layout<'_>, values: &[u8], notes: Notes) -> io::Result<Chunk> {
         self.begin(&layout);
+        self.data.extend_from_slice(values);
+        let pages = self.pages(layout.rows, None, Encoding::PLAIN)?;
+        chunk(layout, pages, notes)
+    }
+
+    fn ids(&mut self, layout: &Layout<'_>, distinct: &Distinct, ids: &[u16], width: u32) -> io::Result<Pages> {
+        self.begin(layout);
         self.data.push(u8::try_from(width).expect("at most 16 bits"));
         if distinct.count() > 1 {
             hybrid::encode(ids, width, &mut self.data);
@@ -71,14 +127,7 @@ impl ChunkBuilder {
             hybrid::one(there, &mut self.data);
         }
         let dictionary = Some((distinct.bytes.as_slice(), distinct.count()));
-        self.end(layout, dictionary, Encoding::RLE_DICTIONARY, notes)
-    }
-
-    /// Writes values in Parquet's plain encoding.
-    pub(super) fn plain(&mut self, layout: Layout<'_>, values: &[u8], notes: Notes) -> io::Result<Chunk> {
-        self.begin(&layout);
-        self.data.extend_from_slice(values);
-        self.end(layout, None, Encoding::PLAIN, notes)
+        self.pages(layout.rows, dictionary, Encoding::RLE_DICTIONARY)
     }
 
     /// Begins a data page with which rows are NULL.
@@ -100,18 +149,12 @@ impl ChunkBuilder {
         self.data[..4].copy_from_slice(&length.to_le_bytes());
     }
 
-    fn end(
-        &mut self,
-        layout: Layout<'_>,
-        dictionary: Option<(&[u8], usize)>,
-        encoding: Encoding,
-        notes: Notes,
-    ) -> io::Result<Chunk> {
+    /// Ends the data page, and puts its dictionary before it.
+    fn pages(&mut self, rows: usize, dictionary: Option<(&[u8], usize)>, encoding: Encoding) -> io::Result<Pages> {
         let mut out = TrackedWrite::new(Vec::new());
         let is_tiny = self.data.len() + dictionary.map_or(0, |(bytes, _)| bytes.len()) <= TINY_BYTES;
-        let rows = u32::try_from(layout.rows).map_err(io::Error::other)?;
         let mut uncompressed = 0;
-        let mut pages = SerializedPageWriter::new(&mut out);
+        let mut writer = SerializedPageWriter::new(&mut out);
         let mut data_at = 0;
         if let Some((bytes, count)) = dictionary {
             let page = Page::DictionaryPage {
@@ -120,43 +163,48 @@ impl ChunkBuilder {
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
             };
-            let written = pages.write_page(CompressedPage::new(page, bytes.len()))?;
+            let written = writer.write_page(CompressedPage::new(page, bytes.len()))?;
             uncompressed += written.uncompressed_size;
             data_at = written.bytes_written;
         }
         let page = Page::DataPage {
             buf: packed(&mut self.zstd, &self.data, is_tiny)?,
-            num_values: rows,
+            num_values: u32::try_from(rows).map_err(io::Error::other)?,
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        uncompressed += pages.write_page(CompressedPage::new(page, self.data.len()))?.uncompressed_size;
-        let bytes: Bytes = out.into_inner()?.into();
-        let mut encodings = vec![Encoding::PLAIN, Encoding::RLE];
-        encodings.extend((encoding != Encoding::PLAIN).then_some(encoding));
-        let mut metadata = ColumnChunkMetaData::builder(layout.descriptor)
-            .set_compression_codec(if is_tiny { CompressionCodec::UNCOMPRESSED } else { self.codec })
-            .set_encodings_mask(EncodingMask::new_from_encodings(encodings.iter()))
-            .set_total_compressed_size(as_i64(bytes.len()))
-            .set_total_uncompressed_size(as_i64(uncompressed))
-            .set_num_values(i64::from(rows))
-            .set_data_page_offset(data_at.try_into().map_err(io::Error::other)?)
-            .set_dictionary_page_offset(dictionary.map(|_| 0));
-        if let Some(statistics) = notes.statistics {
-            metadata = metadata.set_statistics(statistics);
-        }
-        let close = ColumnCloseResult {
-            bytes_written: bytes.len() as u64,
-            rows_written: u64::from(rows),
-            metadata: metadata.build()?,
-            bloom_filter: notes.filter,
-            column_index: None,
-            offset_index: None,
-        };
-        Ok(Chunk { bytes, close })
+        uncompressed += writer.write_page(CompressedPage::new(page, self.data.len()))?.uncompressed_size;
+        let bytes = out.into_inner()?;
+        let codec = if is_tiny { CompressionCodec::UNCOMPRESSED } else { self.codec };
+        Ok(Pages { bytes, uncompressed, encoding, has_dictionary: dictionary.is_some(), data_at, codec })
     }
+}
+
+fn chunk(layout: Layout<'_>, pages: Pages, notes: Notes) -> io::Result<Chunk> {
+    let mut encodings = vec![Encoding::PLAIN, Encoding::RLE];
+    encodings.extend((pages.encoding != Encoding::PLAIN).then_some(pages.encoding));
+    let mut metadata = ColumnChunkMetaData::builder(layout.descriptor)
+        .set_compression_codec(pages.codec)
+        .set_encodings_mask(EncodingMask::new_from_encodings(encodings.iter()))
+        .set_total_compressed_size(as_i64(pages.bytes.len()))
+        .set_total_uncompressed_size(as_i64(pages.uncompressed))
+        .set_num_values(as_i64(layout.rows))
+        .set_data_page_offset(pages.data_at.try_into().map_err(io::Error::other)?)
+        .set_dictionary_page_offset(pages.has_dictionary.then_some(0));
+    if let Some(statistics) = notes.statistics {
+        metadata = metadata.set_statistics(statistics);
+    }
+    let close = ColumnCloseResult {
+        bytes_written: pages.bytes.len() as u64,
+        rows_written: layout.rows as u64,
+        metadata: metadata.build()?,
+        bloom_filter: notes.filter,
+        column_index: None,
+        offset_index: None,
+    };
+    Ok(Chunk { bytes: pages.bytes.into(), close })
 }
 
 fn packed(zstd: &mut Compressor<'_>, bytes: &[u8], is_tiny: bool) -> io::Result<Bytes> {

@@ -8,7 +8,7 @@ const PACK: usize = 8;
 const RUN_MIN: usize = 3 * PACK;
 
 /// Adds numbers that have `width` bits at most.
-pub(super) fn encode(numbers: &[u16], width: u32, out: &mut Vec<u8>) {
+pub(in crate::files) fn encode(numbers: &[u16], width: u32, out: &mut Vec<u8>) {
     debug_assert!(width <= 16 && numbers.iter().all(|number| u32::from(*number) < 1 << width));
     let mut packed_from = 0;
     let mut at = 0;
@@ -74,7 +74,7 @@ pub(super) fn one(count: usize, out: &mut Vec<u8>) {
 }
 
 /// Bits that the numbers below `count` need.
-pub(super) fn width_of(count: usize) -> u32 {
+pub(in crate::files) fn width_of(count: usize) -> u32 {
     usize::BITS - count.saturating_sub(1).leading_zeros()
 }
 

@@ -30,7 +30,7 @@ impl Dice {
 
 /// Rows of every kind of column: the same value everywhere, few, many, runs, NULL now and then or always. Dictionaries
 /// have values twice and values that no row has; what a row that is NULL points to may not be there.
-fn batch(seed: u64, rows: usize) -> RecordBatch {
+pub(in crate::files) fn batch(seed: u64, rows: usize) -> RecordBatch {
     let mut dice = Dice(seed);
     let mut columns: Vec<Option<ArrayRef>> = vec![None; COLUMNS.len()];
     for group in GROUPS {
@@ -108,7 +108,7 @@ fn dictionary(dice: &mut Dice, column: &Column, keys: &ScalarBuffer<i16>, entrie
     Arc::new(DictionaryArray::try_new(Int16Array::new(keys, nulls), values).unwrap())
 }
 
-fn written(level: u32, batches: &[RecordBatch]) -> Bytes {
+pub(in crate::files) fn written(level: u32, batches: &[RecordBatch]) -> Bytes {
     let mut file = file_writer(Vec::new(), level).unwrap();
     let mut pages = group_writer(level).unwrap();
     for batch in batches {

@@ -57,6 +57,13 @@ impl Distinct {
         })
     }
 
+    /// The values of rows, in Parquet's plain encoding, where they are numbers.
+    pub(super) fn values(&self, ids: &[u16]) -> Option<Vec<u8>> {
+        self.range?;
+        let size = if self.is_wide { size_of::<i64>() } else { size_of::<i32>() };
+        Some(ids.iter().flat_map(|id| &self.bytes[usize::from(*id) * size..][..size]).copied().collect())
+    }
+
     /// Statistics of numbers.
     pub(super) fn statistics(&self, nulls: usize) -> Statistics {
         let nulls = Some(nulls as u64);
