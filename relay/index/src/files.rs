@@ -14,6 +14,7 @@ mod recover;
 mod regroup;
 mod rollups;
 mod seal;
+mod unpack;
 mod write;
 
 use std::collections::HashMap;

@@ -69,7 +69,7 @@ impl Part {
         match self {
             Self::Hot(segment) => Some((segment, None)),
             Self::Cold(chunk) if !chunk.may_match(&search.filter) => None,
-            Self::Cold(chunk) => Some((Arc::new(chunk.segment(&search.filter.columns())?), Some(chunk))),
+            Self::Cold(chunk) => Some((Arc::new(chunk.matching(search)?), Some(chunk))),
         }
     }
 }

@@ -62,8 +62,34 @@ impl Chunk {
 
     /// Reads these columns as a segment, with those every segment needs.
     pub(crate) fn segment(&self, columns: &[Col]) -> Option<Segment> {
-        let first_seq = self.entry.first_seq.saturating_add(self.entry.first_row(self.group));
-        Segment::new(self.read(&with_order(columns))?, first_seq).ok()
+        Segment::new(self.read(&with_order(columns))?, self.first_seq()).ok()
+    }
+
+    /// Reads what a search looks at as a segment, with the columns every segment needs; `None` where no row matches. What
+    /// the filter looks at is read first, and often the only thing.
+    pub(crate) fn matching(&self, search: &Search) -> Option<Segment> {
+        let filter = search.filter.columns();
+        if filter.is_empty() {
+            return self.segment(&[]);
+        }
+        // The node is read with them: columns of its group have to share their keys.
+        let first = [&filter[..], if filter.contains(&Col::NodeName) { &[] } else { &[Col::NodeName] }].concat();
+        let batch = self.read(&first)?;
+        let mask = search.filter.mask(&batch).ok()?;
+        if !mask.values().has_true() {
+            return None;
+        }
+        let others: Vec<Col> = with_order(&[]).into_iter().filter(|col| !first.contains(col)).collect();
+        let rest = self.read(&others)?;
+        let mut columns = batch.columns().to_vec();
+        for col in others {
+            columns[col.index()] = rest.column(col.index()).clone();
+        }
+        Segment::new(RecordBatch::try_new(batch.schema(), columns).ok()?, self.first_seq()).ok()
+    }
+
+    fn first_seq(&self) -> u64 {
+        self.entry.first_seq.saturating_add(self.entry.first_row(self.group))
     }
 
     /// The same of rows in the range of a search, and maybe others; `None` where there are none. Where few are, only those

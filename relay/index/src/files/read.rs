@@ -24,6 +24,7 @@ use super::names::Names;
 use super::pack::pack;
 use super::place::Place;
 use super::regroup::regroup;
+use super::unpack::Unpacker;
 use super::write::{ABOUT_KEY, About, FORMAT, NAMES_KEY, file_type};
 
 /// Why a file cannot be read.
@@ -160,8 +161,65 @@ impl Footer {
         leaves.dedup();
         let chunks = self.fetch(place, group, &leaves)?;
         let total = self.about.entry.groups[group].rows() as usize;
-        let damaged = |problem: String| ReadError::Damaged { path: self.path.clone(), problem };
-        let parquet = |error: ParquetError| damaged(error.to_string());
+        let (mut read, others) = self.unpack(&chunks, group, columns, (rows, total))?;
+        if !others.is_empty() {
+            let batch = self.by_arrow(chunks, group, &others, (rows, total))?;
+            for (name, array) in batch.schema().fields().iter().map(|field| field.name()).zip(batch.columns()) {
+                if let Some(column) = COLUMNS.iter().position(|column| column.name == name) {
+                    read[column] = Some(array.clone());
+                }
+            }
+        }
+        let expected = rows.map_or(total, <[u16]>::len);
+        shape(read, columns, expected).map_err(|error| self.damaged(error.to_string()))
+    }
+
+    fn damaged(&self, problem: String) -> ReadError {
+        ReadError::Damaged { path: self.path.clone(), problem }
+    }
+
+    /// Reads the columns that are in one of our own encodings; gives them, and the positions in the file of the others.
+    fn unpack(
+        &self,
+        chunks: &Chunks,
+        group: usize,
+        columns: &[Col],
+        (rows, total): (Option<&[u16]>, usize),
+    ) -> Result<(Vec<Option<ArrayRef>>, Vec<usize>), ReadError> {
+        let io = |source| ReadError::Io { path: self.path.clone(), source };
+        let mut unpacker = Unpacker::new().map_err(io)?;
+        let (mut read, mut others) = (vec![None; COLUMNS.len()], Vec::new());
+        for col in columns {
+            let Some(leaf) = self.leaves[col.index()] else { continue };
+            let metadata = self.metadata.row_group(group).column(leaf);
+            let bytes = range_of(metadata).and_then(|range| {
+                let length = usize::try_from(range.end - range.start).ok()?;
+                chunks.bytes(range.start, length)
+            });
+            let bytes = bytes.ok_or_else(|| self.damaged(format!("column {} has no bytes", col.name())))?;
+            let array = unpacker.column(metadata, &bytes, col.column(), (rows, total)).map_err(|damage| {
+                let cause = std::error::Error::source(&damage).map(|cause| format!(": {cause}")).unwrap_or_default();
+                self.damaged(format!("column {} of row group {group}: {damage}{cause}", col.name()))
+            })?;
+            match array {
+                Some(array) => read[col.index()] = Some(array),
+                None => others.push(leaf),
+            }
+        }
+        others.sort_unstable();
+        others.dedup();
+        Ok((read, others))
+    }
+
+    /// Reads columns by arrow's reader.
+    fn by_arrow(
+        &self,
+        chunks: Chunks,
+        group: usize,
+        leaves: &[usize],
+        (rows, total): (Option<&[u16]>, usize),
+    ) -> Result<RecordBatch, ReadError> {
+        let parquet = |error: ParquetError| self.damaged(error.to_string());
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, self.arrow.clone());
         let mask = ProjectionMask::leaves(builder.parquet_schema(), leaves.iter().copied());
         let mut builder = builder.with_batch_size(MAX_BATCH_ROWS).with_row_groups(vec![group]).with_projection(mask);
@@ -170,16 +228,17 @@ impl Footer {
         }
         let reader = builder.build().map_err(parquet)?;
         let schema = arrow::array::RecordBatchReader::schema(&reader);
-        let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(|error| damaged(error.to_string()))?;
+        let batches: Result<Vec<RecordBatch>, _> = reader.collect();
+        let batches = batches.map_err(|error| self.damaged(error.to_string()))?;
         let batch = match batches.as_slice() {
             [batch] => batch.clone(),
-            batches => concat_batches(&schema, batches).map_err(|error| damaged(error.to_string()))?,
+            batches => concat_batches(&schema, batches).map_err(|error| self.damaged(error.to_string()))?,
         };
         let expected = rows.map_or(total, <[u16]>::len);
-        if batch.num_rows() != expected && !leaves.is_empty() {
-            return Err(damaged(format!("row group {group} has {} rows of {expected}", batch.num_rows())));
+        if batch.num_rows() != expected {
+            return Err(self.damaged(format!("row group {group} has {} rows of {expected}", batch.num_rows())));
         }
-        shape(&batch, columns, expected).map_err(|error| damaged(error.to_string()))
+        Ok(batch)
     }
 
     /// Whether a row group may have one of these values in a column; where that cannot be told it may.
@@ -249,11 +308,10 @@ fn select(rows: &[u16], total: usize) -> RowSelection {
 }
 
 /// Brings the columns that were read into the shape of the table.
-fn shape(batch: &RecordBatch, wanted: &[Col], rows: usize) -> Result<RecordBatch, SchemaError> {
-    let mut columns: Vec<Option<ArrayRef>> = vec![None; COLUMNS.len()];
+fn shape(mut columns: Vec<Option<ArrayRef>>, wanted: &[Col], rows: usize) -> Result<RecordBatch, SchemaError> {
     for col in wanted {
         let column = col.column();
-        let Some(array) = batch.column_by_name(column.name) else { continue };
+        let Some(array) = &columns[col.index()] else { continue };
         let kind = column.kind.data_type();
         let unsuited = |source| SchemaError::Cast { column: column.name, source };
         let array = match array.as_primitive_opt::<Int64Type>() {

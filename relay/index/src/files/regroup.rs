@@ -14,9 +14,9 @@ use foldhash::fast::RandomState;
 use table::schema::GROUPS;
 
 /// Combinations up to which a plain table is used to look them up.
-const TABLE_MAX: usize = 1 << 20;
-/// An entry of the table that has no number yet.
-const FREE: u32 = u32::MAX;
+const TABLE_MAX: usize = 1 << 16;
+/// Stands for the key of a combination that met none yet.
+const FREE: usize = usize::MAX;
 
 /// Lets the columns of each group that are there share their keys.
 pub(super) fn regroup(columns: &mut [Option<ArrayRef>], rows: usize) -> Result<(), ArrowError> {
@@ -36,7 +36,10 @@ pub(super) fn regroup(columns: &mut [Option<ArrayRef>], rows: usize) -> Result<(
 
 fn share_keys(arrays: &[&DictionaryArray<Int16Type>], rows: usize) -> Result<Vec<ArrayRef>, ArrowError> {
     let mut combined = Combined { keys: vec![0; rows], first_rows: vec![0; usize::from(rows > 0)] };
-    for array in arrays {
+    // The one with the most entries first: others often follow from it.
+    let mut by_entries = arrays.to_vec();
+    by_entries.sort_by_key(|array| std::cmp::Reverse(array.values().len()));
+    for array in by_entries {
         combined.add(array);
     }
     let first_rows = Int16Array::from_iter_values(combined.first_rows.iter().map(|row| row.cast_signed()));
@@ -78,23 +81,39 @@ impl Combined {
         let mut firsts: Vec<u16> = Vec::new();
         let mut number = |row: usize| {
             firsts.push(u16::try_from(row).expect("a batch has fewer rows"));
-            u32::try_from(firsts.len() - 1).expect("no more than rows")
+            u16::try_from(firsts.len() - 1).expect("no more than rows")
         };
+        // Where a table would be large: most columns follow from those before them, as a namespace does from a pod, so each combination remembers the
+        // last key it met. Only what differs from that is looked up.
         let combinations = self.first_rows.len().saturating_mul(entries);
-        let mut table = vec![FREE; if combinations <= TABLE_MAX { combinations } else { 0 }];
-        let mut map: HashMap<usize, u32, RandomState> = HashMap::default();
-        for row in 0..self.keys.len() {
-            let combination = usize::from(self.keys[row]) * entries + key(row);
-            let found = match table.get_mut(combination) {
-                Some(found) => {
-                    if *found == FREE {
-                        *found = number(row);
-                    }
-                    *found
+        if combinations <= TABLE_MAX {
+            let mut table = vec![u16::MAX; combinations];
+            for row in 0..self.keys.len() {
+                let found = &mut table[usize::from(self.keys[row]) * entries + key(row)];
+                if *found == u16::MAX {
+                    *found = number(row);
                 }
-                None => *map.entry(combination).or_insert_with(|| number(row)),
-            };
-            self.keys[row] = u16::try_from(found).expect("no more than rows");
+                self.keys[row] = *found;
+            }
+            self.first_rows = firsts;
+            return;
+        }
+        let mut last = vec![(FREE, 0); self.first_rows.len()];
+        let mut map: HashMap<usize, u16, RandomState> = HashMap::default();
+        for row in 0..self.keys.len() {
+            let (combined, key) = (usize::from(self.keys[row]), key(row));
+            let (last_key, found) = &mut last[combined];
+            if *last_key != key {
+                if *last_key == FREE {
+                    *found = number(row);
+                } else {
+                    // The first key is in no map, so that there is none where no combination has two.
+                    map.entry(combined * entries + *last_key).or_insert(*found);
+                    *found = *map.entry(combined * entries + key).or_insert_with(|| number(row));
+                }
+                *last_key = key;
+            }
+            self.keys[row] = *found;
         }
         self.first_rows = firsts;
     }

@@ -1,0 +1,147 @@
+//! Pages of a column chunk.
+
+use parquet::basic::Type;
+use table::MAX_BATCH_ROWS;
+use zstd::bulk::Decompressor;
+
+use super::hybrid::{decode, take};
+use super::{Damage, delta, header, values};
+use header::{Header, Kind};
+
+/// Bytes a page may have. Our own have some hundred kilobytes; larger ones are left to arrow's reader.
+const PAGE_BYTES_MAX: usize = 64 << 20;
+
+const PLAIN: i64 = 0;
+const RLE: i64 = 3;
+const PLAIN_DICTIONARY: i64 = 2;
+const DELTA_BINARY_PACKED: i64 = 5;
+const RLE_DICTIONARY: i64 = 8;
+
+/// Entries of a dictionary, in Parquet's plain encoding.
+pub(super) struct Entries {
+    pub(super) bytes: Vec<u8>,
+    pub(super) count: usize,
+}
+
+/// Values of the rows that are not NULL.
+pub(super) enum Content {
+    Dictionary { values: Entries, ids: Vec<u16> },
+    Plain { bytes: Vec<u8>, count: usize },
+    Numbers(Vec<i64>),
+}
+
+impl Content {
+    /// The values as numbers of 64 bits.
+    pub(super) fn numbers(&self) -> Result<Vec<i64>, Damage> {
+        if let Self::Numbers(numbers) = self { Ok(numbers.clone()) } else { self.values(values::longs) }
+    }
+
+    /// The values as numbers of 32 bits; `None` where they are of more.
+    pub(super) fn integers(&self) -> Result<Option<Vec<i32>>, Damage> {
+        if matches!(self, Self::Numbers(_)) { Ok(None) } else { self.values(values::integers).map(Some) }
+    }
+
+    fn values<T: Copy>(&self, read: impl Fn(&[u8], usize) -> Option<Vec<T>>) -> Result<Vec<T>, Damage> {
+        match self {
+            Self::Numbers(_) => Ok(Vec::new()),
+            Self::Plain { bytes, count } => read(bytes, *count).ok_or(Damage::Short),
+            Self::Dictionary { values, ids } => {
+                let entries = read(&values.bytes, values.count).ok_or(Damage::Short)?;
+                ids.iter().map(|id| entries.get(usize::from(*id)).copied().ok_or(Damage::Key)).collect()
+            }
+        }
+    }
+}
+
+/// What the pages of a chunk say.
+pub(super) struct Pages {
+    /// Of each row whether it is there, where any is NULL.
+    pub(super) present: Option<Vec<bool>>,
+    pub(super) content: Content,
+}
+
+impl Pages {
+    /// Reads all pages of a chunk; `None` where they are not in one of our encodings.
+    pub(super) fn read(
+        mut bytes: &[u8],
+        mut zstd: Option<&mut Decompressor<'_>>,
+        (physical, has_levels): (Type, bool),
+        total: usize,
+    ) -> Result<Option<Self>, Damage> {
+        let (is_wide, is_flag) = (physical == Type::INT64, physical == Type::BOOLEAN);
+        let mut dictionary = None;
+        let mut present = Vec::new();
+        let (mut ids, mut plain, mut count): (Vec<u16>, Vec<u8>, usize) = Default::default();
+        let mut numbers = Vec::new();
+        let mut rows = 0;
+        while !bytes.is_empty() && rows < total {
+            let Some(header) = Header::read(&mut bytes) else { return Ok(None) };
+            let packed = take(&mut bytes, header.packed_bytes).ok_or(Damage::Short)?;
+            if header.kind == Kind::Other || header.bytes > PAGE_BYTES_MAX {
+                return Ok(None);
+            }
+            let page = unpacked(packed, header.bytes, zstd.as_deref_mut())?;
+            match header.kind {
+                Kind::Dictionary if dictionary.is_none() && rows == 0 && is_plain(header.encoding) => {
+                    if header.values > MAX_BATCH_ROWS {
+                        return Ok(None);
+                    }
+                    dictionary = Some(Entries { bytes: page, count: header.values });
+                }
+                Kind::Data { levels: RLE, .. } if header.values <= total - rows => {
+                    let mut page = page.as_slice();
+                    let there =
+                        if has_levels { levels(&mut page, header.values, &mut present)? } else { header.values };
+                    match header.encoding {
+                        RLE_DICTIONARY | PLAIN_DICTIONARY if dictionary.is_some() && count == 0 => {
+                            let width = u32::from(*take(&mut page, 1).and_then(<[u8]>::first).ok_or(Damage::Short)?);
+                            ids.extend(decode(page, width, there).ok_or(Damage::Short)?);
+                        }
+                        DELTA_BINARY_PACKED if is_wide && dictionary.is_none() && count == 0 => {
+                            numbers.extend(delta::decode(page, there).ok_or(Damage::Short)?);
+                        }
+                        // Pages of truth values would have to end with a whole byte.
+                        PLAIN if dictionary.is_none() && numbers.is_empty() && (count == 0 || !is_flag) => {
+                            plain.extend_from_slice(page);
+                            count += there;
+                        }
+                        _ => return Ok(None),
+                    }
+                    rows += header.values;
+                }
+                Kind::Data { .. } | Kind::Dictionary | Kind::Other => return Ok(None),
+            }
+        }
+        if rows != total {
+            return Err(Damage::Rows { found: rows, expected: total });
+        }
+        let present = Some(present).filter(|present| present.contains(&false));
+        let content = match dictionary {
+            Some(values) => Content::Dictionary { values, ids },
+            None if !numbers.is_empty() => Content::Numbers(numbers),
+            None => Content::Plain { bytes: plain, count },
+        };
+        Ok(Some(Self { present, content }))
+    }
+}
+
+const fn is_plain(encoding: i64) -> bool {
+    matches!(encoding, PLAIN | PLAIN_DICTIONARY)
+}
+
+/// Reads which rows of a page are there; gives how many.
+fn levels(page: &mut &[u8], rows: usize, present: &mut Vec<bool>) -> Result<usize, Damage> {
+    let length = take(page, 4).and_then(|bytes| bytes.first_chunk::<4>()).ok_or(Damage::Short)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| Damage::Short)?;
+    let levels = take(page, length).and_then(|bytes| decode(bytes, 1, rows)).ok_or(Damage::Short)?;
+    present.extend(levels.iter().map(|level| *level == 1));
+    Ok(levels.into_iter().map(usize::from).sum())
+}
+
+fn unpacked(packed: &[u8], bytes: usize, zstd: Option<&mut Decompressor<'_>>) -> Result<Vec<u8>, Damage> {
+    let page = match zstd {
+        Some(zstd) => zstd.decompress(packed, bytes).map_err(Damage::Packed)?,
+        None => packed.to_vec(),
+    };
+    if page.len() == bytes { Ok(page) } else { Err(Damage::Short) }
+}
