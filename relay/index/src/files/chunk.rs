@@ -55,8 +55,9 @@ impl Chunk {
         self.files.rows(&self.entry, self.group, columns, None)
     }
 
-    /// Reads columns of some rows, given in rising order.
-    pub(crate) fn read_rows(&self, columns: &[Col], rows: &[u16]) -> Option<RecordBatch> {
+    /// Reads columns of some rows, given in rising order, in the same way.
+    #[must_use]
+    pub fn read_rows(&self, columns: &[Col], rows: &[u16]) -> Option<RecordBatch> {
         self.files.rows(&self.entry, self.group, columns, Some(rows))
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::buffer::BooleanBuffer;
 use arrow::record_batch::RecordBatch;
 use flow::Timestamp;
 use relay_index::{Chunk, Segment, Snapshot};
@@ -49,5 +50,17 @@ impl Part {
             Self::Hot(segment) => Some(segment.batch().clone()),
             Self::Cold(chunk) => chunk.read(&columns.iter().map(|column| Col::ALL[*column]).collect::<Vec<_>>()),
         }
+    }
+
+    /// The same of the marked rows only, where the part is in a file and they are few of its rows; else `None`.
+    pub(super) fn read_few(&self, columns: &[usize], marked: &BooleanBuffer) -> Option<Option<RecordBatch>> {
+        /// Share of the rows from which on reading all costs less than reading some.
+        const MANY: usize = 4;
+        let Self::Cold(chunk) = self else { return None };
+        if marked.count_set_bits() > marked.len() / MANY {
+            return None;
+        }
+        let rows: Vec<u16> = marked.set_indices().filter_map(|row| u16::try_from(row).ok()).collect();
+        Some(chunk.read_rows(&columns.iter().map(|column| Col::ALL[*column]).collect::<Vec<_>>(), &rows))
     }
 }

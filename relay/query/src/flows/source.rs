@@ -163,6 +163,12 @@ impl Reading {
         if mask.as_ref().is_some_and(|mask| !mask.values().has_true()) {
             return nothing();
         }
+        if let Some(mask) = &mask
+            && let Some(batch) = part.read_few(&self.columns, mask.values())
+        {
+            let Some(batch) = batch else { return nothing() };
+            return project(&batch, &self.columns, &self.schema);
+        }
         let Some(batch) = part.read(&self.columns) else { return nothing() };
         match mask {
             None => project(&batch, &self.columns, &self.schema),

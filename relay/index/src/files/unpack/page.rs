@@ -4,7 +4,7 @@ use parquet::basic::Type;
 use table::MAX_BATCH_ROWS;
 use zstd::bulk::Decompressor;
 
-use super::hybrid::{decode, take};
+use super::hybrid::{decode, take, varint};
 use super::{Damage, delta, header, values};
 use header::{Header, Kind};
 
@@ -133,9 +133,23 @@ const fn is_plain(encoding: i64) -> bool {
 fn levels(page: &mut &[u8], rows: usize, present: &mut Vec<bool>) -> Result<usize, Damage> {
     let length = take(page, 4).and_then(|bytes| bytes.first_chunk::<4>()).ok_or(Damage::Short)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| Damage::Short)?;
-    let levels = take(page, length).and_then(|bytes| decode(bytes, 1, rows)).ok_or(Damage::Short)?;
+    let bytes = take(page, length).ok_or(Damage::Short)?;
+    let all = one_run(bytes, rows);
+    if let Some(level) = all {
+        present.resize(present.len() + rows, level == 1);
+        return Ok(rows * usize::from(level));
+    }
+    let levels = decode(bytes, 1, rows).ok_or(Damage::Short)?;
     present.extend(levels.iter().map(|level| *level == 1));
     Ok(levels.into_iter().map(usize::from).sum())
+}
+
+/// The level that all rows have, where that is how it is written: most columns that may have NULL have none, or nothing
+/// else.
+fn one_run(mut bytes: &[u8], rows: usize) -> Option<u8> {
+    let header = varint(&mut bytes)?;
+    let level = *bytes.first()?;
+    (header & 1 == 0 && usize::try_from(header >> 1).ok()? >= rows && level <= 1).then_some(level)
 }
 
 fn unpacked(packed: &[u8], bytes: usize, zstd: Option<&mut Decompressor<'_>>) -> Result<Vec<u8>, Damage> {
