@@ -150,28 +150,30 @@ impl std::fmt::Display for FlowId {
 
 /// Only the lower-case form with hyphens, so that the text comes back byte for byte.
 fn parse_canonical_uuid(text: &[u8]) -> Option<[u8; 16]> {
-    if text.len() != 36 {
-        return None;
+    /// Places of the digits' pairs.
+    const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let text: &[u8; 36] = text.try_into().ok()?;
+    let mut bytes = [0; 16];
+    let mut all = 0;
+    for (byte, at) in bytes.iter_mut().zip(PAIRS) {
+        let (high, low) = (DIGITS[usize::from(text[at])], DIGITS[usize::from(text[at + 1])]);
+        all |= high | low;
+        *byte = high << 4 | low;
     }
-    let mut bytes = [0u8; 16];
-    let mut digit = 0;
-    for (i, &c) in text.iter().enumerate() {
-        if matches!(i, 8 | 13 | 18 | 23) {
-            if c != b'-' {
-                return None;
-            }
-            continue;
-        }
-        let value = match c {
-            b'0'..=b'9' => c - b'0',
-            b'a'..=b'f' => c - b'a' + 10,
-            _ => return None,
-        };
-        bytes[digit / 2] |= if digit % 2 == 0 { value << 4 } else { value };
-        digit += 1;
-    }
-    Some(bytes)
+    let dashes = [8, 13, 18, 23].iter().all(|at| text[*at] == b'-');
+    (all < 16 && dashes).then_some(bytes)
 }
+
+/// Values of the hexadecimal digits in lower case, and what is larger than any for all else.
+const DIGITS: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 /// Program that produced a flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

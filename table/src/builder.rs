@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::record_batch::RecordBatch;
 use flow::pieces::DetailsPieces;
-use flow::{Flow, FlowDetails, FlowId, L4, Timestamp};
+use flow::{Ethernet, Flow, FlowDetails, FlowId, L4, MacAddr, Timestamp};
 
 use crate::schema::{Col, DESTINATION, SOURCE};
 use crate::{MAX_BATCH_ROWS, json, zeros};
@@ -56,7 +56,8 @@ pub struct FlowBatchBuilder {
     id_text: Group<Box<str>>,
     observer: Observer,
     facts: Group<Facts>,
-    ethernet: Group<Option<flow::Ethernet>>,
+    eth_src: Group<Option<MacAddr>>,
+    eth_dst: Group<Option<MacAddr>>,
     ip_xlated: Group<Option<IpAddr>>,
     l4_extra: Group<Box<str>>,
     tunnel: Group<Box<str>>,
@@ -197,11 +198,16 @@ impl FlowBatchBuilder {
     }
 
     fn push_headers(&mut self, flow: &Flow) {
-        self.ethernet.push_value(flow.ethernet);
+        self.push_ethernet(flow.ethernet);
         let ip = flow.ip.as_ref();
         self.encrypted.push(ip.is_some_and(|ip| ip.encrypted));
         self.ip_xlated.push_value(ip.and_then(|ip| ip.source_xlated));
         self.push_l4(flow.l4.as_ref());
+    }
+
+    fn push_ethernet(&mut self, header: Option<Ethernet>) {
+        self.eth_src.push_value(header.map(|header| header.source));
+        self.eth_dst.push_value(header.map(|header| header.destination));
     }
 
     fn push_l4(&mut self, l4: Option<&L4>) {
@@ -270,11 +276,11 @@ impl FlowBatchBuilder {
     fn write_headers(&self, output: &mut Output) {
         let keys = output.keys(self.id_text.keys());
         output.text(Col::IdText, &keys, self.id_text.entries());
-        let keys = output.keys(self.ethernet.keys());
-        let entries = self.ethernet.entries();
-        output.text_or_null(Col::EthSrc, &keys, entries.iter().map(|e| e.map(|e| e.source.to_string())));
-        let destination = |e: &Option<flow::Ethernet>| e.map(|e| e.destination.to_string()).unwrap_or_default();
-        output.text(Col::EthDst, &keys, entries.iter().map(destination));
+        let text = |address: &Option<MacAddr>| address.map(|address| address.to_string());
+        let keys = output.keys(self.eth_src.keys());
+        output.text_or_null(Col::EthSrc, &keys, self.eth_src.entries().iter().map(text));
+        let keys = output.keys(self.eth_dst.keys());
+        output.text(Col::EthDst, &keys, self.eth_dst.entries().iter().map(|e| text(e).unwrap_or_default()));
         let keys = output.keys(self.ip_xlated.keys());
         let xlated = |ip: &Option<IpAddr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
         output.text(Col::IpSrcXlated, &keys, self.ip_xlated.entries().iter().map(xlated));
@@ -324,7 +330,8 @@ impl FlowBatchBuilder {
         self.id_text.clear();
         self.observer.clear();
         self.facts.clear();
-        self.ethernet.clear();
+        self.eth_src.clear();
+        self.eth_dst.clear();
         self.ip_xlated.clear();
         self.l4_extra.clear();
         self.tunnel.clear();

@@ -3,7 +3,8 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, StringArray, StringBuilder};
+use arrow::buffer::NullBuffer;
 use arrow::compute::concat;
 use arrow::record_batch::RecordBatch;
 use foldhash::fast::RandomState;
@@ -132,10 +133,10 @@ impl Input {
         }
     }
 
-    fn has_nulls(&self) -> bool {
+    fn nulls(&self) -> Option<&NullBuffer> {
         match self {
-            Self::Texts(texts) => texts.nulls().is_some(),
-            Self::Numbers(numbers) => numbers.nulls().is_some(),
+            Self::Texts(texts) => texts.nulls(),
+            Self::Numbers(numbers) => numbers.nulls(),
         }
     }
 
@@ -184,6 +185,12 @@ struct Scratch {
 /// Of a key of an input batch nothing is known yet.
 const UNKNOWN: u16 = u16::MAX;
 
+/// The key that all rows have; `None` where they have several, or there are none.
+fn the_only(keys: &[i16]) -> Option<usize> {
+    let first = *keys.first()?;
+    keys.iter().all(|key| *key == first).then(|| usize::from(first.cast_unsigned()))
+}
+
 fn merge_group(
     batches: &[RecordBatch],
     group: &[Col],
@@ -194,9 +201,14 @@ fn merge_group(
         .iter()
         .map(|batch| group.iter().map(|col| Input::open(batch, *col)).collect())
         .collect::<Result<_, SchemaError>>()?;
-    scratch.slots.clear();
-    scratch.places.clear();
-    scratch.keys.clear();
+    scratch.clear();
+    if let [col] = group
+        && let Some(values) = scratch.merge_alone(&inputs, col.column().kind)
+    {
+        let keys = output.keys(&scratch.keys);
+        output.dictionary(*col, &keys, values, None);
+        return Ok(());
+    }
     for batch in 0..inputs.len() {
         scratch.add(&inputs, batch);
     }
@@ -209,7 +221,7 @@ fn merge_group(
                 Input::Numbers(numbers) => numbers.get(row),
                 Input::Texts(_) => 0,
             }))),
-            _ => Arc::new(StringArray::from_iter_values(entries.map(|(input, row)| match input {
+            _ => Arc::new(exact_texts(entries.map(|(input, row)| match input {
                 Input::Texts(texts) => texts.get(row),
                 Input::Numbers(_) => "",
             }))),
@@ -219,7 +231,85 @@ fn merge_group(
     Ok(())
 }
 
+/// Texts in memory that is just large enough.
+fn exact_texts<'a>(texts: impl ExactSizeIterator<Item = &'a str> + Clone) -> StringArray {
+    let bytes = texts.clone().map(str::len).sum();
+    let mut builder = StringBuilder::with_capacity(texts.len(), bytes);
+    texts.for_each(|text| builder.append_value(text));
+    builder.finish()
+}
+
 impl Scratch {
+    fn clear(&mut self) {
+        self.slots.clear();
+        self.places.clear();
+        self.keys.clear();
+    }
+
+    /// Merges a group of one column that is nowhere NULL, which needs no look at rows but for their keys. Gives the
+    /// values; `None` for other columns.
+    fn merge_alone(&mut self, inputs: &[Vec<Input>], kind: ColumnKind) -> Option<ArrayRef> {
+        let columns = || inputs.iter().filter_map(|columns| columns.first());
+        if columns().any(|column| column.nulls().is_some()) {
+            return None;
+        }
+        if kind == ColumnKind::Number {
+            let mut entries: Vec<i64> = Vec::new();
+            for column in columns() {
+                let Input::Numbers(numbers) = column else { return None };
+                self.add_alone(numbers.keys(), numbers.values().len(), &mut entries, |key| numbers.entry(key));
+            }
+            return Some(Arc::new(Int64Array::from_iter_values(entries.iter().copied())));
+        }
+        let mut entries: Vec<&str> = Vec::new();
+        for column in columns() {
+            let Input::Texts(texts) = column else { return None };
+            self.add_alone(texts.keys(), texts.values().len(), &mut entries, |key| texts.entry(key));
+        }
+        Some(Arc::new(exact_texts(entries.iter().copied())))
+    }
+
+    /// Adds the rows of one batch, of which `value` gives the value of a key.
+    #[inline]
+    fn add_alone<V: Copy + Eq + Hash>(
+        &mut self,
+        keys: &[i16],
+        values: usize,
+        entries: &mut Vec<V>,
+        value: impl Fn(usize) -> V,
+    ) {
+        let Self { slots, hasher, keys: merged, of_key, .. } = self;
+        let mut key_of = |key: usize| {
+            let value = value(key);
+            let hash = hasher.hash_one(value);
+            let same = |slot: &(u64, u16)| slot.0 == hash && entries[usize::from(slot.1)] == value;
+            if let Some(slot) = slots.find(hash, same) {
+                return slot.1;
+            }
+            let key = u16::try_from(entries.len()).expect("a batch has fewer rows than keys");
+            entries.push(value);
+            slots.insert_unique(hash, (hash, key), |slot| slot.0);
+            key
+        };
+        if let Some(key) = the_only(keys) {
+            merged.push_all(key_of(key), keys.len());
+            return;
+        }
+        of_key.clear();
+        of_key.resize(values, UNKNOWN);
+        for key in keys {
+            let key = usize::from(key.cast_unsigned());
+            merged.push(match of_key.get_mut(key) {
+                Some(known) if *known != UNKNOWN => *known,
+                Some(unknown) => {
+                    *unknown = key_of(key);
+                    *unknown
+                }
+                None => key_of(key),
+            });
+        }
+    }
+
     /// Adds the rows of one batch.
     fn add(&mut self, inputs: &[Vec<Input>], batch: usize) {
         let columns = &inputs[batch];
@@ -231,8 +321,14 @@ impl Scratch {
             }
             return;
         }
+        let alike = |column: &Input| column.nulls().is_none_or(|nulls| [0, nulls.len()].contains(&nulls.null_count()));
+        if the_only(keys).is_some() && columns.iter().all(alike) {
+            let key = self.key(inputs, Place { batch, row: 0 });
+            self.keys.push_all(key, keys.len());
+            return;
+        }
         // One key stands for all columns of the row, together with which of them are NULL.
-        let nullable: Vec<&Input> = columns.iter().filter(|column| column.has_nulls()).collect();
+        let nullable: Vec<&Input> = columns.iter().filter(|column| column.nulls().is_some()).collect();
         let least = columns.iter().map(Input::entries).min().unwrap_or_default();
         let mut of_key = std::mem::take(&mut self.of_key);
         of_key.clear();

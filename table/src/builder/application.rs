@@ -2,7 +2,7 @@
 
 use flow::{Dns, Http, L7, L7Record};
 
-use super::group::Group;
+use super::group::{Group, same_text};
 use super::output::Output;
 use crate::json;
 use crate::schema::Col;
@@ -56,7 +56,10 @@ impl Application {
                 &http.map(|h| (&h.method, &h.url, &h.protocol, &h.headers)),
                 |entry| match (entry, http) {
                     (Some(a), Some(b)) => {
-                        a.url == b.url && a.method == b.method && a.protocol == b.protocol && a.headers == b.headers
+                        same_text(&a.url, &b.url)
+                            && same_text(&a.method, &b.method)
+                            && same_text(&a.protocol, &b.protocol)
+                            && a.headers == b.headers
                     }
                     (None, None) => true,
                     _ => false,
@@ -130,11 +133,11 @@ impl Application {
 }
 
 fn same_but_ttl(a: &Dns, b: &Dns) -> bool {
-    a.query == b.query
+    same_text(&a.query, &b.query)
         && a.ips == b.ips
         && a.rcode == b.rcode
         && a.cnames == b.cnames
         && a.qtypes == b.qtypes
         && a.rrtypes == b.rrtypes
-        && a.observation_source == b.observation_source
+        && same_text(&a.observation_source, &b.observation_source)
 }

@@ -41,7 +41,11 @@ impl<T, K: Copy> Memory<T, K> {
     pub(crate) fn find(&mut self, piece: &[u8], make: impl FnOnce() -> Option<T>) -> Option<usize> {
         let hash = self.hasher.hash_one(piece);
         let entries = &self.entries;
-        let same = |slot: &(u64, u16)| slot.0 == hash && *entries[usize::from(slot.1)].piece == *piece;
+        let same = |slot: &(u64, u16)| {
+            let known = &entries[usize::from(slot.1)].piece;
+            // As in `same_text`.
+            slot.0 == hash && known.len() == piece.len() && (piece.is_empty() || **known == *piece)
+        };
         if let Some(slot) = self.slots.find(hash, same) {
             return Some(slot.1.into());
         }

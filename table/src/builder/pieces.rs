@@ -177,7 +177,7 @@ impl FlowBatchBuilder {
         let l7 = self.push_l7(pieces.l7.as_ref(), places, memories);
         let (phase, vlan) = pieces.details.map_or((None, 0), |d| (Some(d.phase), d.vlan));
         self.facts.push_value(common.facts.with_l7(l7).with_l4(pieces.l4.as_ref()).with_details(phase, vlan));
-        self.ethernet.push_value(pieces.ethernet);
+        self.push_ethernet(pieces.ethernet);
         self.encrypted.push(pieces.ip.is_some_and(|ip| ip.encrypted));
         self.ip_xlated.push_value(None);
         self.push_l4(pieces.l4.as_ref());
