@@ -293,7 +293,8 @@ pub struct RelayConfig {
     pub address: Option<String>,
     /// TLS towards the relay: `ca_files`, and `cert_file` with `key_file` where it asks for a certificate. Default none.
     pub tls: Option<tls::ClientTls>,
-    /// Rows at which a batch is sent. Default 1,000, where the cost of a batch no longer matters.
+    /// Rows at which a batch is sent. Default 4,096: a batch has a hundred dictionaries, which a relay reads faster the
+    /// fewer there are.
     pub batch_rows_max: usize,
     /// Milliseconds after which a smaller batch is sent. Default 50, so that a flow is on the screen within 300.
     pub batch_age_ms_max: u64,
@@ -322,7 +323,7 @@ impl Default for RelayConfig {
         Self {
             address: None,
             tls: None,
-            batch_rows_max: 1_000,
+            batch_rows_max: 4_096,
             batch_age_ms_max: 50,
             window_batches: 16,
             spool_bytes_max: 64 << 20,

@@ -15,6 +15,8 @@ use crate::ring::{Event, Read, Reader};
 
 /// How often an idle shipper looks whether a window of the ledger has ended.
 const LEDGER_EVERY: Duration = Duration::from_secs(1);
+/// Rows after which other tasks have their turn.
+const YIELD_ROWS: usize = 1_024;
 /// Lines of the ledger kept for a later batch: some hours of windows.
 const UNTOLD_MAX: usize = 4_096;
 
@@ -56,8 +58,11 @@ impl Packer {
                         self.pack();
                     }
                     self.due.get_or_insert_with(|| Instant::now() + self.age_max);
-                    if self.builder.len() >= self.rows_max {
+                    let rows = self.builder.len();
+                    if rows >= self.rows_max {
                         self.pack();
+                    }
+                    if rows.is_multiple_of(YIELD_ROWS) || self.builder.is_empty() {
                         tokio::task::yield_now().await;
                     }
                 }

@@ -11,9 +11,9 @@ use crate::files::{FileEntry, Files};
 use crate::segment::as_u64;
 use crate::{Config, Segment, Snapshot, Stats};
 
-/// Small segments of like size are merged once there are this many, so that a row is copied a few times in its life and
-/// a search never meets more than a few dozen small segments.
-const FAN_IN: usize = 16;
+/// Small segments of like size are merged once there are this many: so many batches of a thousand rows are a full
+/// segment, so that a row is copied once or twice in its life, and a search meets some dozens of small segments at most.
+const FAN_IN: usize = 32;
 
 /// Sizes that count as alike: below the first, below the second, any larger.
 const TIERS: [usize; 2] = [512, 4_096];

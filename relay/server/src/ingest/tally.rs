@@ -6,6 +6,7 @@ use arrow::array::{Array, AsArray, DictionaryArray};
 use arrow::datatypes::{Int16Type, Int64Type};
 use arrow::record_batch::RecordBatch;
 use flow::{DropReason, Verdict, event_type};
+use foldhash::fast::RandomState;
 use table::Col;
 
 use crate::metrics::{FlowLabels, Metrics};
@@ -57,7 +58,10 @@ struct Kind<'a> {
 /// How much there is of one kind.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
+    keys: [i16; COLUMNS.len()],
+    is_drop: bool,
     flows: u64,
+    /// Of drops.
     packets: u64,
 }
 
@@ -65,18 +69,33 @@ struct Count {
 pub(super) fn count(metrics: &Metrics, batch: &RecordBatch) {
     let Some(columns) = Dictionaries::of(batch, COLUMNS) else { return };
     let Some(packets) = Dictionaries::of(batch, [Col::Packets]) else { return };
-    let mut counts: HashMap<[i16; COLUMNS.len()], Count> = HashMap::new();
+    let mut numbers: HashMap<[i16; COLUMNS.len()], usize, RandomState> = HashMap::default();
+    let mut counts: Vec<Count> = Vec::new();
+    let mut last = None;
     for row in 0..batch.num_rows() {
-        let count = counts.entry(columns.keys(row)).or_default();
+        let keys = columns.keys(row);
+        // Neighbouring rows are often of one kind.
+        let number = match last {
+            Some((of, number)) if of == keys => number,
+            _ => *numbers.entry(keys).or_insert_with(|| {
+                let kind = kind_of(&columns, keys);
+                counts.push(Count { is_drop: kind.is_drop(), keys, ..Count::default() });
+                counts.len() - 1
+            }),
+        };
+        last = Some((keys, number));
+        let count = &mut counts[number];
         count.flows += 1;
-        let packets = packets.number(packets.keys(row), 0).unwrap_or(0);
-        // A flow that does not tell, as those of Hubble's agents, is one packet.
-        count.packets += u64::try_from(packets).unwrap_or(0).max(1);
+        if count.is_drop {
+            let packets = packets.number(packets.keys(row), 0).unwrap_or(0);
+            // A flow that does not tell, as those of Hubble's agents, is one packet.
+            count.packets += u64::try_from(packets).unwrap_or(0).max(1);
+        }
     }
-    for (keys, count) in counts {
-        let kind = kind_of(&columns, keys);
+    for count in counts {
+        let kind = kind_of(&columns, count.keys);
         metrics.hubble.count_flows(&kind.labels(), count.flows);
-        if kind.is_drop() {
+        if count.is_drop {
             metrics.hubble.count_drops(kind.reason(), kind.protocol(), count.packets);
         }
     }
