@@ -37,6 +37,7 @@ impl FlowEncoder {
 
     /// Fields in the order of their numbers.
     fn flow(&mut self, flow: &Flow, details: Details, w: &mut Writer<'_>) {
+        let start = w.out.len();
         w.message(1, |w| time(flow.time, w));
         w.int32(2, flow.verdict.0);
         w.uint32(3, u32::try_from(flow.drop_reason.0).unwrap_or(0));
@@ -89,7 +90,13 @@ impl FlowEncoder {
         w.uint64(33, flow.cgroup_id);
         rare(flow, w);
         w.text(100_000, &flow.summary);
-        extensions(flow, details, w);
+        if let Some(any) = extension_to_wire(flow, details) {
+            w.bytes(150_000, &any.encode_to_vec());
+        }
+        // Fields that came from a newer API.
+        if let Some(unknown) = flow.extension.as_deref().and_then(residue::unknown_fields_of) {
+            residue::graft(&unknown, start, w.out);
+        }
     }
 
     fn endpoint(&mut self, number: u32, endpoint: Option<&Arc<Endpoint>>, w: &mut Writer<'_>) {
@@ -151,16 +158,6 @@ fn rare(flow: &Flow, w: &mut Writer<'_>) {
             w.uint32(2, egress);
             w.uint32(3, unknown);
         });
-    }
-}
-
-/// Details or what another program put there; and fields that came from a newer API, as they came.
-fn extensions(flow: &Flow, details: Details, w: &mut Writer<'_>) {
-    if let Some(any) = extension_to_wire(flow, details) {
-        w.bytes(150_000, &any.encode_to_vec());
-    }
-    if let Some(unknown) = flow.extension.as_deref().and_then(residue::unknown_fields_of) {
-        w.raw(&unknown);
     }
 }
 

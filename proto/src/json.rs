@@ -14,8 +14,6 @@ mod time;
 pub(crate) mod wire;
 mod write;
 
-use std::collections::HashSet;
-
 use prost::{Message, Name};
 
 use self::decode::Unknown;
@@ -100,12 +98,6 @@ fn read_line(line: &[u8], policy: Unknown, fields: &FlowFields) -> Result<Line, 
 
 fn bare_flow(line: &[u8], policy: Unknown) -> Result<GetFlowsResponse, JsonError> {
     decode::message(line, policy, &mut |_, _| {}).map(crate::convert::flow_response)
-}
-
-/// Numbers of the fields that a message has.
-pub(crate) fn numbers_of<M: Name>() -> HashSet<u32> {
-    let fields = schema::message(&M::full_name()).map(|shape| &shape.fields);
-    fields.into_iter().flatten().map(|field| field.number).collect()
 }
 
 /// Any message of the API as JSON.

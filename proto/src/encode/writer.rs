@@ -143,11 +143,6 @@ impl Writer<'_> {
             self.message(number, |w| write(value, w));
         }
     }
-
-    /// Fields that are encoded already.
-    pub(super) fn raw(&mut self, fields: &[u8]) {
-        self.out.extend_from_slice(fields);
-    }
 }
 
 impl std::fmt::Write for Writer<'_> {

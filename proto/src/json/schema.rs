@@ -112,7 +112,7 @@ pub(crate) struct EnumShape {
 
 impl MessageShape {
     /// The field with this number and its place in the order of declaration.
-    pub(super) fn by_number(&self, number: u32) -> Option<(usize, &FieldShape)> {
+    pub(crate) fn by_number(&self, number: u32) -> Option<(usize, &FieldShape)> {
         self.by_number.get(&number).map(|at| (*at, &self.fields[*at]))
     }
 

@@ -75,7 +75,13 @@ impl Observer for NewerPeer {
 /// A field of a newer API: number 30000, text `new`.
 const UNKNOWN: &[u8] = &[0x82, 0xd3, 0x0e, 0x03, b'n', b'e', b'w'];
 
-/// A response with a flow that has a field more than we know and an extension of another program.
+/// The source of a flow: these fields and one that we do not know.
+fn source(known: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(known.len() + UNKNOWN.len()).unwrap();
+    [&[0x42, length][..], known, UNKNOWN].concat()
+}
+
+/// A response with a flow that has a field more than we know, as has its source, and an extension of another program.
 fn newer_response() -> Bytes {
     let any = prost_types::Any { type_url: "example.com/other.Program".to_owned(), value: vec![8, 1] };
     let flow = proto::flow::Flow {
@@ -86,6 +92,7 @@ fn newer_response() -> Bytes {
         ..Default::default()
     };
     let mut encoded = flow.encode_to_vec();
+    encoded.extend(source(b"\x2a\x03web"));
     encoded.extend_from_slice(UNKNOWN);
     let mut response = vec![0x0a];
     prost::encoding::encode_varint(encoded.len() as u64, &mut response);
@@ -120,10 +127,11 @@ async fn unknown_fields_and_foreign_extensions_pass_through() {
         }
     }
     let (response, unknown) = proto::residue::decode_response(&flows[0]).unwrap();
-    assert_eq!((flows.len(), unknown.as_slice()), (1, UNKNOWN));
+    assert_eq!((flows.len(), unknown), (1, [&source(&[]), UNKNOWN].concat()));
     let Some(proto::observer::get_flows_response::ResponseTypes::Flow(flow)) = response.response_types else {
         panic!()
     };
+    assert_eq!(flow.source.unwrap().pod_name, "web");
     assert_eq!(flow.extensions.unwrap().type_url, "example.com/other.Program");
     serving.abort();
     relay.stop().await.unwrap();

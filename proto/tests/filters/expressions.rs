@@ -1,0 +1,54 @@
+//! Expressions of CEL.
+
+use flow::FlowFilter;
+use flow::filter::{FilterError, FilterSet};
+
+use crate::filter;
+
+#[test]
+fn expressions_are_true_of_flows_or_refused() {
+    let compile = |text: &str| {
+        let filter = FlowFilter { cel_expression: vec![text.to_owned()], ..Default::default() };
+        FilterSet::compile_with(&[filter], &[], proto::cel::compile_for_filter)
+    };
+    let flows: Vec<flow::Flow> = include_str!("../../../tests/fixtures/hubble-flows-real.jsonl")
+        .lines()
+        .filter_map(|line| match proto::json::from_line(line).unwrap().response_types {
+            Some(proto::observer::get_flows_response::ResponseTypes::Flow(flow)) => {
+                Some(proto::convert::flow_from_wire(flow))
+            }
+            _ => None,
+        })
+        .collect();
+    let count = |text: &str| {
+        let set = compile(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        flows.iter().filter(|flow| set.matches(flow)).count()
+    };
+    let by_verdict = |verdict| flows.iter().filter(|flow| flow.verdict == verdict).count();
+    assert_eq!(count("true"), flows.len());
+    assert_eq!(count("_flow.verdict == Verdict.FORWARDED"), by_verdict(flow::Verdict::FORWARDED));
+    assert_eq!(count("!(_flow.verdict in [Verdict.FORWARDED, flow.Verdict.DROPPED])"), {
+        flows.len() - by_verdict(flow::Verdict::FORWARDED) - by_verdict(flow::Verdict::DROPPED)
+    });
+    assert_eq!(count("has(_flow.IP) || !has(_flow.IP)"), flows.len());
+    assert_eq!(count("_flow.source.labels.exists(l, l.startsWith('k8s:')) && false"), 0);
+    // What cannot be worked out is not true, unless the other side decides.
+    assert_eq!(count("1 / 0 == 1"), 0);
+    assert_eq!(count("1 / 0 == 1 || true"), flows.len());
+    for text in [
+        "",
+        "(",
+        "_flow",
+        "_flow.verdict",
+        "1",
+        "_flow.nope == 1",
+        "_flow.verdict == 'DROPPED'",
+        "nope",
+        "size(1) == 1",
+    ] {
+        let error = compile(text).expect_err(text).to_string();
+        assert!(error.starts_with("error compiling CEL expression: "), "{text}: {error}");
+    }
+    let refused = FilterSet::compile(&[filter(r#"{"experimental":{"cel_expression":["true"]}}"#)], &[]);
+    assert!(matches!(refused, Err(FilterError::Cel { .. })), "a crate without the language refuses expressions");
+}
