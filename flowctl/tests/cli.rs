@@ -13,6 +13,7 @@ mod cli {
     pub(crate) mod program;
     pub(crate) mod rows;
     pub(crate) mod server;
+    mod shells;
     pub(crate) mod sql;
     pub(crate) mod tls;
     pub(crate) mod ui;

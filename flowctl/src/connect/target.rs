@@ -14,7 +14,7 @@ pub(crate) enum Target {
 }
 
 /// Prefixes that only say what is understood anyway.
-const PREFIXES: [&str; 5] = ["tls://", "dns:///", "passthrough:///", "http://", "https://"];
+const PREFIXES: [&str; 7] = ["tls://", "dns:///", "dns:", "passthrough:///", "passthrough:", "http://", "https://"];
 
 impl Target {
     /// Reads `host:port`, `host` (with the default port), `[::1]:port`, `unix:///path` and the like.
@@ -89,6 +89,8 @@ mod tests {
             ("tls://relay.example:443", "relay.example:443"),
             ("http://relay:80/", "relay:80"),
             ("dns:///relay:1", "relay:1"),
+            ("dns:relay:1", "relay:1"),
+            ("passthrough:relay:1", "relay:1"),
             ("[::1]:4244", "[::1]:4244"),
             ("::1", "[::1]:4245"),
             ("unix:///var/run/x.sock", "unix:///var/run/x.sock"),

@@ -1,4 +1,4 @@
-//! Completion from what a server knows, and through the shells themselves.
+//! Completion from what a server knows. The shells themselves are in `shells.rs`.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use proto::observer::{GetNamespacesResponse, GetNodesResponse, Namespace, Node};
 
 use super::observer::{Answers, RunningObserver};
-use super::program::{EVERY_KIND, flowctl, flowctl_says, isolated, run};
+use super::program::{EVERY_KIND, flowctl_says};
 use super::server::{flows, serving};
 
-fn relay() -> RunningObserver {
+/// A server that knows names.
+pub(crate) fn relay() -> RunningObserver {
     let namespace = |name: &str| Namespace { cluster: String::new(), namespace: name.to_owned() };
     let node = |name: &str| Node { name: name.to_owned(), ..Node::default() };
     RunningObserver::start(Answers {
@@ -72,40 +73,5 @@ fn a_server_that_does_not_answer_keeps_nobody_waiting() {
         let start = Instant::now();
         assert!(candidates(&["observe", server, "--pod", ""]).is_empty(), "{server}");
         assert!(start.elapsed() < Duration::from_secs(3), "{server} took {:?}", start.elapsed());
-    }
-}
-
-/// What bash offers for a line, by the script that it sources; pieces are cut as bash cuts them.
-fn bash(server: &str, pieces: &[&str]) -> Vec<String> {
-    let script = flowctl_says(&["completion", "bash"]).stdout;
-    let program = flowctl(&[]).get_program().to_string_lossy().into_owned();
-    let quoted: Vec<String> = pieces.iter().map(|piece| format!("'{}'", piece.replace('\'', "'\\''"))).collect();
-    let text = format!(
-        "{script}\nCOMP_WORDS=({program} --server {server} {}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _flowctl; \
-         printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-        quoted.join(" ")
-    );
-    let outcome = run(&mut isolated("/bin/bash".as_ref(), &["-c", &text]));
-    assert_eq!(outcome.stderr, "", "{pieces:?}");
-    outcome.stdout.lines().map(str::to_owned).collect()
-}
-
-#[test]
-fn bash_cuts_words_and_gets_what_fits_its_pieces() {
-    let server = relay();
-    let address = server.address.to_string();
-    for (pieces, expected) in [
-        (&["observe", "--namespace", "sh"][..], &["shop"][..]),
-        (&["observe", "--namespace", "=", "sh"], &["shop"]),
-        (
-            &["observe", "--verdict", "="],
-            &["FORWARDED", "DROPPED", "ERROR", "AUDIT", "REDIRECTED", "TRACED", "TRANSLATED"],
-        ),
-        (&["observe", "-t", "trace", ":", "to-e"], &["to-endpoint"]),
-        (&["observe", "--where", "verdict", "=", "dro"], &["dropped", "dropped\\ and\\ ", "dropped\\ or\\ "]),
-        (&["observe", "--where", "'pod=a and src.n"], &["pod=a and src.ns=", "pod=a and src.ns in ("]),
-        (&["observe", "--where", "\"src.ns=sh"], &["src.ns=shop", "src.ns=shop and ", "src.ns=shop or "]),
-    ] {
-        assert_eq!(bash(&address, pieces), expected, "{pieces:?}");
     }
 }

@@ -54,7 +54,7 @@ const ZSH: &str = r#"#compdef flowctl
 _flowctl() {
     local line directive=0
     local -a candidates asked options
-    asked=("${(@Q)words[2,CURRENT]}")
+    asked=("${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}")
     while IFS= read -r line; do
         case "$line" in
             :*) directive="${line#:}" ;;
@@ -73,13 +73,18 @@ compdef _flowctl flowctl
 "#;
 
 const FISH: &str = r#"# fish completion for flowctl
-function __flowctl_candidates
+function __flowctl_complete
     set -l words (commandline -opc) (commandline -ct | string trim -l -c '"\'')
     set -l before (string match -r -- '^--[^=]+=' $words[-1])
-    $words[1] __complete $words[2..-1] 2>/dev/null | string match -v ':*' | string replace -r -- '^' "$before"
+    set -l lines ($words[1] __complete $words[2..-1] 2>/dev/null)
+    set -l candidates (string match -v -- ':*' $lines | string replace -r -- '^' "$before")
+    if test (count $candidates) -gt 0
+        string join -- \n $candidates
+    else if contains -- ':0' $lines
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c flowctl -f -a '(__flowctl_candidates)'
-complete -c flowctl -n 'test -z (__flowctl_candidates)' -F
+complete -c flowctl -f -a '(__flowctl_complete)'
 "#;
 
 const POWERSHELL: &str = r#"# PowerShell completion for flowctl
