@@ -143,7 +143,7 @@ pub struct MapNode {
     pub name: String,
     /// Namespace, empty for none.
     pub namespace: String,
-    /// `workload`, `pod`, `host`, `world`, `dns` or `address`.
+    /// `workload`, `service`, `namespace`, `pod`, `host`, `world`, `dns` or `address`.
     pub kind: String,
 }
 

@@ -140,7 +140,9 @@ impl Endpoints {
         endpoint.identity = Identity::HOST;
         endpoint.id = self.ids.of(&place.name);
         let by_unit = unit.map(|unit| workload(&unit.name, unit.kind.workload_kind()));
-        endpoint.workloads = given.workload.or(by_unit).into_iter().collect();
+        // Whoever groups or filters by workloads finds what runs outside of units under the name of the node.
+        let by_node = || workload(&endpoint.pod_name, "Host");
+        endpoint.workloads = vec![given.workload.or(by_unit).unwrap_or_else(by_node)];
         endpoint
     }
 
@@ -151,7 +153,8 @@ impl Endpoints {
         }
         let name = (!given.name.is_empty()).then(|| format!("weir:name={}", given.name));
         let mut endpoint = self.endpoint(&given, "", &given.namespace, name.into_iter().collect());
-        endpoint.workloads = given.workload.into_iter().collect();
+        let by_name = (!given.name.is_empty()).then(|| workload(&given.name, "Name"));
+        endpoint.workloads = given.workload.or(by_name).into_iter().collect();
         Arc::new(endpoint)
     }
 
@@ -258,7 +261,7 @@ mod tests {
         let host = endpoints.side(&world, address, 0);
         assert!(host.is_host);
         assert_eq!((host.endpoint.identity, host.endpoint.pod_name.as_str()), (Identity::HOST, "node-1"));
-        assert!(host.endpoint.workloads.is_empty());
+        assert_eq!(host.endpoint.workloads, [workload("node-1", "Host")]);
         let cron = Unit { kind: UnitKind::SystemdService, name: "cron.service".into() };
         let cron = endpoints.host_unit(&world, address, UnitId::for_tests(1), &cron);
         assert_eq!(cron.workloads, [workload("cron.service", "SystemdUnit")]);

@@ -28,7 +28,7 @@ impl Side {
 /// A service of the map, as far as filters know it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Named<'a> {
-    /// `workload`, `pod`, `namespace`, `host`, `world`, `dns` or `address`.
+    /// `workload`, `service`, `pod`, `namespace`, `host`, `world`, `dns` or `address`.
     pub(crate) kind: &'a str,
     pub(crate) name: &'a str,
     pub(crate) namespace: &'a str,
@@ -53,6 +53,8 @@ pub(crate) fn of_service(service: Named<'_>, side: Side) -> Vec<Condition> {
         "address" if service.members.is_empty() && service.name.parse::<IpAddr>().is_err() => Vec::new(),
         "address" => all("ip"),
         "namespace" => vec![side.condition("namespace", service.name)],
+        "service" if service.namespace.is_empty() => vec![side.condition("service", service.name)],
+        "service" => vec![side.condition("service", &format!("{}/{}", service.namespace, service.name))],
         "pod" => vec![side.condition("pod", &format!("{}/{}", service.namespace, service.name))],
         _ => within(side.condition("workload", service.name)),
     }
@@ -87,6 +89,7 @@ mod tests {
         check("workload", "api", "shop", &["from-namespace=shop", "from-workload=api"]);
         check("workload", "sshd", "", &["from-workload=sshd"]);
         check("pod", "api-1", "shop", &["from-pod=shop/api-1"]);
+        check("service", "kube-dns", "kube-system", &["from-service=kube-system/kube-dns"]);
         check("world", "world", "", &["from-identity=world"]);
         check("dns", "example.org.", "", &["from-fqdn=example.org"]);
         check("address", "10.0.0.9", "", &["from-ip=10.0.0.9"]);

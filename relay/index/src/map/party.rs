@@ -147,9 +147,10 @@ impl Party {
             Self::Workload { namespace, pod, .. } if by == MapBy::Pod => {
                 node(qualified(namespace, pod), pod, namespace, "pod")
             }
-            Self::Workload { namespace, workload: name, .. } | Self::Service { namespace, name } => {
+            Self::Workload { namespace, workload: name, .. } => {
                 node(qualified(namespace, name), name, namespace, "workload")
             }
+            Self::Service { namespace, name } => node(qualified(namespace, name), name, namespace, "service"),
             Self::Host(name) => node(format!("reserved:{name}"), name, "", "host"),
             Self::Dns(name) => node(name.clone(), name, "", "dns"),
             Self::World => node("reserved:world".to_owned(), "world", "", "world"),
