@@ -2,16 +2,7 @@
 
 use anyhow::{Context, Result};
 use demo::topology::{Topology, output, wait_until};
-use weir_tests::{Place, SOON, Weir, binary, root};
-
-const DENY: &str = "
-table inet deny {
-  chain input {
-    type filter hook input priority 0; policy accept;
-    tcp dport 5432 drop
-  }
-}
-";
+use weir_tests::{DENY_POSTGRES, Place, SOON, Weir, binary, root};
 
 /// What the README asks for where the collector is not root.
 const THREE: [&str; 4] = ["setpriv", "--bounding-set=-all,+bpf,+perfmon,+net_admin", "--inh-caps=-all", "--"];
@@ -23,7 +14,7 @@ fn three_capabilities_are_enough_to_see_traffic_and_drops() -> Result<()> {
     }
     let mut topology = Topology::with_node("wdc", 93)?;
     let (client, server) = (topology.add("client", 2)?, topology.add("db", 3)?);
-    server.nft(DENY)?;
+    server.nft(DENY_POSTGRES)?;
     let weir = Weir::start_under(&Place::Node(&topology), &THREE, &[])?;
     let held = std::fs::read_to_string(format!("/proc/{}/status", weir.pid()))?;
     let held = held.lines().find_map(|line| line.strip_prefix("CapEff:")).context("there are no capabilities")?;

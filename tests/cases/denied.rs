@@ -4,16 +4,7 @@
 use anyhow::{Context, Result};
 use demo::topology::{Topology, output};
 use serde_json::Value;
-use weir_tests::{Place, SOON, Weir, binary, root};
-
-const DENY: &str = "
-table inet deny {
-  chain input {
-    type filter hook input priority 0; policy accept;
-    tcp dport 5432 drop
-  }
-}
-";
+use weir_tests::{DENY_POSTGRES, Place, SOON, Weir, binary, root};
 
 #[test]
 fn a_denied_client_shows_everywhere() -> Result<()> {
@@ -22,7 +13,7 @@ fn a_denied_client_shows_everywhere() -> Result<()> {
     }
     let mut topology = Topology::with_node("wdn", 92)?;
     let (client, server) = (topology.add("intruder", 2)?, topology.add("db", 3)?);
-    server.nft(DENY)?;
+    server.nft(DENY_POSTGRES)?;
     let weir = Weir::start(&Place::Node(&topology), &[])?;
     let mut connect = client.command(binary("weir-demo")?);
     let target = format!("{}:5432", server.ip4);

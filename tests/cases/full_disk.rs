@@ -6,10 +6,39 @@ use anyhow::{Context, Result};
 use demo::topology::wait_until;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use weir_tests::pusher::{Order, Pusher};
 use weir_tests::{Relay, SOON, root};
 
 const COUNT: &str = "SELECT count(*), count(DISTINCT socket_cookie) FROM flows";
+
+/// A pusher at work.
+struct Pushing {
+    pusher: Arc<Pusher>,
+    runtime: Runtime,
+    orders: watch::Sender<Order>,
+    running: JoinHandle<()>,
+}
+
+impl Pushing {
+    fn to(relay: &Relay, seed: u64) -> Result<Self> {
+        let pusher = Arc::new(Pusher::new("node-1", seed));
+        let runtime = Runtime::new()?;
+        let (orders, receiver) = watch::channel(Order::Go);
+        let running = runtime.spawn(pusher.clone().run(relay.grpc().to_owned(), receiver));
+        Ok(Self { pusher, runtime, orders, running })
+    }
+
+    /// Pushes the rest; then each flow is there once.
+    fn finish(self, relay: &Relay) -> Result<()> {
+        self.orders.send(Order::Finish)?;
+        self.runtime.block_on(async { tokio::time::timeout(SOON, self.running).await })??;
+        let last = self.pusher.last();
+        let expected: Vec<serde_json::Value> = vec![last.into(), last.into()];
+        assert_eq!(relay.sql(COUNT)?, [expected]);
+        Ok(())
+    }
+}
 
 #[test]
 fn a_full_disk_refuses_batches_until_there_is_room() -> Result<()> {
@@ -25,10 +54,8 @@ fn a_full_disk_refuses_batches_until_there_is_room() -> Result<()> {
         "log.filter=warn".to_owned(),
     ];
     let relay = Relay::start_on_small_disk(folder.path(), &settings, &store)?;
-    let pusher = Arc::new(Pusher::new("node-1", 77));
-    let runtime = Runtime::new()?;
-    let (orders, receiver) = watch::channel(Order::Go);
-    let running = runtime.spawn(pusher.clone().run(relay.grpc().to_owned(), receiver));
+    let pushing = Pushing::to(&relay, 77)?;
+    let pusher = &pushing.pusher;
     wait_until("the disk is full", SOON, || {
         (relay.metric("weir_relay_store_log_failures_total").ok()? > 3).then_some(())
     })
@@ -43,12 +70,7 @@ fn a_full_disk_refuses_batches_until_there_is_room() -> Result<()> {
     let before = pusher.acknowledged();
     wait_until("batches are taken again", SOON, || (pusher.acknowledged() > before + 1_000).then_some(()))
         .with_context(|| relay.log())?;
-    orders.send(Order::Finish)?;
-    runtime.block_on(async { tokio::time::timeout(SOON, running).await })??;
-    let last = pusher.last();
-    let expected: Vec<serde_json::Value> = vec![last.into(), last.into()];
-    assert_eq!(relay.sql(COUNT)?, [expected]);
-    Ok(())
+    pushing.finish(&relay)
 }
 
 #[test]
@@ -67,10 +89,8 @@ fn a_disk_that_becomes_read_only_refuses_batches_until_it_can_be_written_again()
         "log.filter=warn".to_owned(),
     ];
     let relay = Relay::start_on_own_disk(folder.path(), &settings, &store)?;
-    let pusher = Arc::new(Pusher::new("node-1", 78));
-    let runtime = Runtime::new()?;
-    let (orders, receiver) = watch::channel(Order::Go);
-    let running = runtime.spawn(pusher.clone().run(relay.grpc().to_owned(), receiver));
+    let pushing = Pushing::to(&relay, 78)?;
+    let pusher = &pushing.pusher;
     wait_until("flows are in files", SOON, || (relay.metric("weir_relay_store_files").ok()? > 1).then_some(()))
         .with_context(|| format!("{}\n{}", pusher.trouble(), relay.log()))?;
     relay.make_disk_read_only(&store)?;
@@ -90,10 +110,5 @@ fn a_disk_that_becomes_read_only_refuses_batches_until_it_can_be_written_again()
     relay.make_disk_writable(&store)?;
     wait_until("batches are taken again", SOON, || (pusher.acknowledged() > acknowledged + 1_000).then_some(()))
         .with_context(|| relay.log())?;
-    orders.send(Order::Finish)?;
-    runtime.block_on(async { tokio::time::timeout(SOON, running).await })??;
-    let last = pusher.last();
-    let expected: Vec<serde_json::Value> = vec![last.into(), last.into()];
-    assert_eq!(relay.sql(COUNT)?, [expected]);
-    Ok(())
+    pushing.finish(&relay)
 }

@@ -22,3 +22,13 @@ use std::time::Duration;
 
 /// Longest wait for something that usually takes well under a second.
 pub const SOON: Duration = Duration::from_secs(20);
+
+/// Rules of nftables for a server: connections to PostgreSQL's port are dropped.
+pub const DENY_POSTGRES: &str = "
+table inet deny {
+  chain input {
+    type filter hook input priority 0; policy accept;
+    tcp dport 5432 drop
+  }
+}
+";

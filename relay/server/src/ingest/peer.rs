@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use self::fleet::{CHANGES_MAX, Change};
 use self::notify::Service;
@@ -28,6 +29,33 @@ mod target;
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// Longest wait after a failure.
 const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Waits between tries, each twice as long as the one before.
+#[derive(Debug)]
+struct Pauses(Duration);
+
+impl Pauses {
+    const fn new() -> Self {
+        Self(RETRY_MIN)
+    }
+
+    /// The wait after the next failure.
+    const fn next(&self) -> Duration {
+        self.0
+    }
+
+    /// A try went well.
+    const fn begin_again(&mut self) {
+        self.0 = RETRY_MIN;
+    }
+
+    /// Waits; whether there is to be another try.
+    async fn wait(&mut self, stop: &CancellationToken) -> bool {
+        let waited = stop.run_until_cancelled(tokio::time::sleep(self.0)).await.is_some();
+        self.0 = (self.0 * 2).min(RETRY_MAX);
+        waited
+    }
+}
 
 /// Starts pulling from all peers that the settings tell of in some way; it ends when the relay's sources stop.
 pub(crate) fn open_peers(relay: &Arc<Relay>) {
@@ -80,5 +108,24 @@ fn target_of(config: &PeerConfig) -> Target {
         name: config.display_name().to_owned(),
         address: config.address.clone(),
         tls: config.tls.then(|| config.tls_server_name.clone().unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_up_to_a_minute_and_begin_again() {
+        let (mut pauses, stop) = (Pauses::new(), CancellationToken::new());
+        let begun = tokio::time::Instant::now();
+        for _ in 0..8 {
+            assert!(pauses.wait(&stop).await);
+        }
+        assert_eq!(begun.elapsed(), Duration::from_secs(1 + 2 + 4 + 8 + 16 + 32 + 60 + 60));
+        pauses.begin_again();
+        assert_eq!(pauses.next(), RETRY_MIN);
+        stop.cancel();
+        assert!(!pauses.wait(&stop).await);
     }
 }

@@ -1,6 +1,6 @@
 //! The peers that are pulled from, whoever told of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -26,6 +26,17 @@ pub(super) enum Change {
     Upsert(SourceId, Target),
     /// A peer is gone.
     Remove(SourceId, String),
+}
+
+/// What a source has to tell, by the names of its peers, after it told of others.
+pub(super) fn difference(
+    source: SourceId,
+    told: &BTreeMap<String, Target>,
+    wanted: &BTreeMap<String, Target>,
+) -> Vec<Change> {
+    let gone = told.keys().filter(|name| !wanted.contains_key(*name)).map(|name| Change::Remove(source, name.clone()));
+    let new = wanted.iter().filter(|(name, target)| told.get(*name) != Some(target));
+    gone.chain(new.map(|(_, target)| Change::Upsert(source, target.clone()))).collect()
 }
 
 /// A peer that is pulled from.

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tonic::Status;
 use tracing::{info, warn};
 
+use super::Pauses;
 use super::fleet::{Change, SourceId};
 use super::target::{Target, TargetError};
-use super::{RETRY_MAX, RETRY_MIN};
 use crate::causes::with_causes;
 use crate::relay::Relay;
 
@@ -50,25 +50,24 @@ impl Service {
     /// Follows the notifications until the relay stops; connects again with growing pauses.
     pub(super) async fn run(mut self) {
         let stop = self.relay.stages.sources.stop.clone();
-        let mut pause = RETRY_MIN;
-        while let Some(error) = stop.run_until_cancelled(self.follow(&mut pause)).await {
+        let mut pauses = Pauses::new();
+        while let Some(error) = stop.run_until_cancelled(self.follow(&mut pauses)).await {
             let service = &self.target.address;
-            warn!(service, retry_in = ?pause, error = with_causes(&error), "no news of peers; those known stay");
-            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            warn!(service, retry_in = ?pauses.next(), error = with_causes(&error), "no news of peers; those known stay");
+            if !pauses.wait(&stop).await {
                 return;
             }
-            pause = (pause * 2).min(RETRY_MAX);
         }
     }
 
-    async fn follow(&mut self, pause: &mut Duration) -> NotifyError {
-        match self.read(pause).await {
+    async fn follow(&mut self, pauses: &mut Pauses) -> NotifyError {
+        match self.read(pauses).await {
             Ok(()) => NotifyError::Ended,
             Err(error) => error,
         }
     }
 
-    async fn read(&mut self, pause: &mut Duration) -> Result<(), NotifyError> {
+    async fn read(&mut self, pauses: &mut Pauses) -> Result<(), NotifyError> {
         let channel = self.target.connect(self.relay.config.peer_tls.as_ref()).await?;
         let answer = PeerClient::new(channel).notify(NotifyRequest {}).await;
         let mut stream = answer.map_err(|status| NotifyError::Call(Box::new(status)))?.into_inner();
@@ -86,7 +85,7 @@ impl Service {
                 }
             };
             let Some(change) = change else { return Ok(()) };
-            *pause = RETRY_MIN;
+            pauses.begin_again();
             unconfirmed.remove(&change.name);
             self.take(change).await?;
         }

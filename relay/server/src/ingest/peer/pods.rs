@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
@@ -13,9 +12,9 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::fleet::{Change, SourceId};
+use super::Pauses;
+use super::fleet::{Change, SourceId, difference};
 use super::target::Target;
-use super::{RETRY_MAX, RETRY_MIN};
 use crate::causes::with_causes;
 use crate::config::PeerPods;
 use crate::relay::Relay;
@@ -62,27 +61,26 @@ impl Pods {
     /// Follows the pods until the relay stops; asks again with growing pauses. What is known stays meanwhile.
     pub(super) async fn run(mut self) {
         let stop = self.relay.stages.sources.stop.clone();
-        let mut pause = RETRY_MIN;
-        while let Some(error) = stop.run_until_cancelled(self.follow(&mut pause)).await {
+        let mut pauses = Pauses::new();
+        while let Some(error) = stop.run_until_cancelled(self.follow(&mut pauses)).await {
             let PeerPods { namespace, selector, .. } = &self.config;
             if !matches!(error, PodsError::Ended(_)) {
-                warn!(namespace, selector, retry_in = ?pause, error = with_causes(&error), "no news of pods");
+                warn!(namespace, selector, retry_in = ?pauses.next(), error = with_causes(&error), "no news of pods");
             }
-            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            if !pauses.wait(&stop).await {
                 return;
             }
-            pause = (pause * 2).min(RETRY_MAX);
         }
     }
 
-    async fn follow(&mut self, pause: &mut Duration) -> PodsError {
-        match self.watch(pause).await {
+    async fn follow(&mut self, pauses: &mut Pauses) -> PodsError {
+        match self.watch(pauses).await {
             Ok(()) => PodsError::Ended("its time was over".to_owned()),
             Err(error) => error,
         }
     }
 
-    async fn watch(&mut self, pause: &mut Duration) -> Result<(), PodsError> {
+    async fn watch(&mut self, pauses: &mut Pauses) -> Result<(), PodsError> {
         let refused = |error| PodsError::Api(Box::new(error));
         let pods: Api<Pod> = Api::namespaced(self.client().await?, &self.config.namespace);
         let listed = pods.list(&ListParams::default().labels(&self.config.selector)).await.map_err(refused)?;
@@ -90,7 +88,7 @@ impl Pods {
         let mut agents: BTreeMap<String, Agent> = named.collect();
         info!(namespace = self.config.namespace, pods = agents.len(), "listed the pods to pull from");
         self.tell(&agents).await?;
-        *pause = RETRY_MIN;
+        pauses.begin_again();
         let version = listed.metadata.resource_version.unwrap_or_default();
         let watching = pods.watch(&WatchParams::default().labels(&self.config.selector), &version).await;
         let mut events = watching.map_err(refused)?.boxed();
@@ -167,12 +165,6 @@ fn targets<'a>(config: &PeerPods, agents: impl Iterator<Item = &'a Agent>) -> BT
         (agent.name.clone(), Target { name: agent.name.clone(), address: agent.address.to_string(), tls })
     };
     youngest.into_values().map(target).collect()
-}
-
-fn difference(source: SourceId, told: &BTreeMap<String, Target>, wanted: &BTreeMap<String, Target>) -> Vec<Change> {
-    let gone = told.keys().filter(|name| !wanted.contains_key(*name)).map(|name| Change::Remove(source, name.clone()));
-    let new = wanted.iter().filter(|(name, target)| told.get(*name) != Some(target));
-    gone.chain(new.map(|(_, target)| Change::Upsert(source, target.clone()))).collect()
 }
 
 #[cfg(test)]
