@@ -150,8 +150,28 @@ fn compact_and_import(store: &Store, folder: &Path, exported: &str, flows: u64) 
     assert!(said.contains("--since is no time such as 2026-01-31T07:00:00Z"), "{said}");
     let (said, _) = Store(folder.join("nowhere")).refusal(&["ls"])?;
     assert!(said.contains("there is no store at") && said.contains("--set relay.store=PLACE"), "{said}");
-    let (said, _) = other.refusal(&["import", "/dev/null"])?;
-    assert!(said.contains("cannot take in \"/dev/null\""), "{said}");
+    // What cannot be read is named, and the rest is taken in.
+    let more = Store(folder.join("more"));
+    let (said, printed) = more.refusal(&["import", "/dev/null", exported, "nowhere.parquet"])?;
+    assert!(said.contains("2 of 3 files could not be read") && said.contains("cannot take in /dev/null: "), "{said}");
+    assert!(
+        said.contains("cannot take in nowhere.parquet: ") && printed.contains("flows taken in"),
+        "{said} {printed}"
+    );
+    assert_eq!(more.json(&["ls"])?["flows"].as_u64(), Some(flows));
+    Ok(())
+}
+
+/// The rest is exported, and what is missing named.
+fn export_past_damage(store: &Store, path: &str) -> Result<()> {
+    let to = store.0.join("exported.parquet").display().to_string();
+    let all = store.json(&["ls"])?["flows"].as_u64().context("a number")?;
+    let (said, printed) = store.refusal(&["export", &to, "--json"])?;
+    assert!(said.contains(path) && said.contains("the rest was copied") && said.contains("copy it back"), "{said}");
+    let done: Value = serde_json::from_str(&printed)?;
+    let missing = done["unread"][0]["flows_at_most"].as_u64().context("a number")?;
+    assert_eq!((done["unread"][0]["path"].as_str(), done["flows"].as_u64()), (Some(path), Some(all - missing)));
+    assert!(missing > 0, "{done}");
     Ok(())
 }
 
@@ -180,6 +200,9 @@ fn damage(store: &Store) -> Result<()> {
         let found: Value = serde_json::from_str(&printed)?;
         assert_eq!(found["damaged"][0]["path"].as_str(), Some(path), "{found}");
         assert!(store.0.join(path).exists());
+        if path == file {
+            export_past_damage(store, path)?;
+        }
         std::fs::write(store.0.join(path), whole)?;
     }
     store.text(&["verify"]).map(|_| ())

@@ -1,15 +1,16 @@
 //! `weir store`: looking after the files of a store.
 
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use relay_server::store::{Archive, StoredFile, Timestamp};
+use relay_server::store::{Archive, StoredFile};
 
 use crate::settings::Settings;
 
+mod copy;
 mod verify;
 
 #[derive(Args, Debug)]
@@ -34,7 +35,8 @@ enum Action {
     Compact,
     /// Copy flows from files into one Parquet file; the relay may run meanwhile
     ///
-    /// What is in the log only is not copied: a relay writes it to files after relay.store.file_age_ms.
+    /// What is in the log only is not copied: a relay writes it to files after relay.store.file_age_ms. A file that is
+    /// damaged or cannot be read is passed over and named, and the command ends with 1.
     Export {
         /// File to write; one that is there is replaced
         file: PathBuf,
@@ -48,7 +50,7 @@ enum Action {
     /// Take in the flows of Parquet files; the relay must not run
     ///
     /// The columns are those of the table `flows` (docs/sql.md), or some of them. A file that was taken in before is left
-    /// out.
+    /// out. One that cannot be read is passed over and named, and the command ends with 1.
     Import {
         /// Files to read
         #[arg(required = true)]
@@ -65,8 +67,8 @@ pub(crate) fn run(args: &StoreArgs, settings: &Settings) -> Result<()> {
         Action::Ls => list(&open(settings)?, args.json),
         Action::Verify => verify::run(&open(settings)?, args.json),
         Action::Compact => compact(settings, args.json),
-        Action::Export { file, since, until } => export(settings, file, (since, until), args.json),
-        Action::Import { files } => import(settings, files, args.json),
+        Action::Export { file, since, until } => copy::export(settings, file, (since, until), args.json),
+        Action::Import { files } => copy::import(settings, files, args.json),
     }
 }
 
@@ -126,38 +128,6 @@ fn compact(settings: &Settings, json: bool) -> Result<()> {
         text += &format!("\npassed over: {problem}");
     }
     tell(json, &value, &text)
-}
-
-fn export(
-    settings: &Settings,
-    file: &Path,
-    (since, until): (&Option<String>, &Option<String>),
-    json: bool,
-) -> Result<()> {
-    let time = |flag: &str, text: &Option<String>| {
-        let time = text.as_deref().map(Timestamp::parse_rfc3339).transpose();
-        time.with_context(|| format!("--{flag} is no time such as 2026-01-31T07:00:00Z"))
-    };
-    let range = (time("since", since)?, time("until", until)?);
-    let archive = open(settings)?;
-    let bar = rows_bar("exporting", archive.files().iter().map(|file| file.rows).sum());
-    let exported = archive.export(range, file, &mut |rows| bar.inc(rows));
-    bar.finish_and_clear();
-    let flows = exported.with_context(|| format!("cannot export to {}", file.display()))?;
-    let text = format!("{} flows in {}", HumanCount(flows), file.display());
-    tell(json, &serde_json::json!({ "flows": flows, "file": file.display().to_string() }), &text)
-}
-
-fn import(settings: &Settings, files: &[PathBuf], json: bool) -> Result<()> {
-    let bar = spinner("importing");
-    let done = relay_server::store::import(&settings.relay, files, &mut |rows| bar.set_position(rows))?;
-    bar.finish_and_clear();
-    let (flows, repeated) = (done.rows, done.batches_repeated);
-    let text = match repeated {
-        0 => format!("{} flows taken in", HumanCount(flows)),
-        _ => format!("{} flows taken in; {repeated} parts of the files were there already", HumanCount(flows)),
-    };
-    tell(json, &serde_json::json!({ "flows": flows, "batches_repeated": repeated }), &text)
 }
 
 /// A bar on standard error, where that is a terminal.

@@ -1,18 +1,20 @@
 //! Looking at a store from outside, also while a relay uses it.
 
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
 use flow::Timestamp;
 use table::Col;
 
-use crate::files::{Catalog, FileEntry, Files, Found, Place, PlainWriter, ReadError, Remote};
+use crate::files::{Catalog, FileEntry, Files, Found, Place, ReadError, Remote};
 use crate::home::Home;
 use crate::wal::{Entry, look_through};
-use crate::{Damage, RollupLimits, Search, Segment, StoreConfig};
+use crate::{Damage, RollupLimits, StoreConfig};
+
+mod export;
+
+pub use export::{Exported, Unread};
 
 /// The files of a store, without its lock: nothing is changed.
 #[derive(Debug)]
@@ -124,56 +126,6 @@ impl Archive {
         Ok(())
     }
 
-    /// Copies the flows of a range of time, both ends inclusive, into one Parquet file; gives their number. `progress` is
-    /// told the rows looked at.
-    ///
-    /// # Errors
-    /// A file of the store is damaged, or the file cannot be written.
-    pub fn export(
-        &self,
-        (since, until): (Option<Timestamp>, Option<Timestamp>),
-        to: &Path,
-        progress: &mut dyn FnMut(u64),
-    ) -> io::Result<u64> {
-        let mut temporary = to.as_os_str().to_owned();
-        temporary.push(".tmp");
-        let written = self.export_rows((since, until), Path::new(&temporary), progress);
-        // What is left of a file that could not be written only takes room; the cause is what matters.
-        let rows = written.inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
-        std::fs::rename(&temporary, to)?;
-        Ok(rows)
-    }
-
-    fn export_rows(
-        &self,
-        (since, until): (Option<Timestamp>, Option<Timestamp>),
-        to: &Path,
-        progress: &mut dyn FnMut(u64),
-    ) -> io::Result<u64> {
-        let search = Search { since, until, ..Search::default() };
-        let mut writer = PlainWriter::new(File::create(to)?)?;
-        let mut rows = 0;
-        let mut entries: Vec<&Arc<FileEntry>> = self.entries.iter().collect();
-        entries.sort_by_key(|entry| entry.time_range().0);
-        for entry in entries {
-            let footer = self.files.read_footer(entry).map_err(io::Error::other)?;
-            for group in 0..entry.groups.len() {
-                let (oldest, newest) = entry.groups[group].time_range();
-                let outside = since.is_some_and(|since| newest < since) || until.is_some_and(|until| oldest > until);
-                if !outside {
-                    let batch = footer.rows(self.files.place(), group, Col::ALL, None).map_err(io::Error::other)?;
-                    if let Some(batch) = within(batch, &search)? {
-                        rows += batch.num_rows() as u64;
-                        writer.add(&batch)?;
-                    }
-                }
-                progress(u64::from(entry.groups[group].rows()));
-            }
-        }
-        writer.finish()?;
-        Ok(rows)
-    }
-
     fn entry(&self, path: &str) -> Option<&Arc<FileEntry>> {
         self.entries.iter().find(|entry| entry.path == path)
     }
@@ -191,18 +143,4 @@ fn stored(entry: &FileEntry) -> StoredFile {
         newest,
         schema_version: entry.schema_version,
     }
-}
-
-/// The rows of a batch in the range of a search; `None` where there are none.
-fn within(batch: RecordBatch, search: &Search) -> io::Result<Option<RecordBatch>> {
-    let segment = Segment::new(batch, 0).map_err(io::Error::other)?;
-    let marked = segment.matching(search);
-    if marked.count_set_bits() == segment.rows() {
-        return Ok(Some(segment.batch().clone()));
-    }
-    if !marked.has_true() {
-        return Ok(None);
-    }
-    let kept = arrow::compute::filter_record_batch(segment.batch(), &marked.into()).map_err(io::Error::other)?;
-    Ok(Some(kept))
 }

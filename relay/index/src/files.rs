@@ -14,6 +14,7 @@ mod recover;
 mod regroup;
 mod rollups;
 mod seal;
+mod trouble;
 mod unpack;
 mod write;
 
@@ -22,7 +23,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::record_batch::RecordBatch;
-use flow::Timestamp;
 use table::Col;
 
 use crate::RollupLimits;
@@ -30,30 +30,18 @@ use crate::RollupLimits;
 pub(crate) use catalog::{Catalog, Found};
 pub use chunk::Chunk;
 pub(crate) use compact::{CompactError, next_job};
-pub(crate) use entry::FileEntry;
+pub(crate) use entry::{FileEntry, GroupEntry};
 pub(crate) use place::{Place, Remote};
-pub(crate) use read::Footer;
 pub use read::ReadError;
+pub(crate) use read::{Footer, range_of};
 pub(crate) use rollups::OfFile;
+pub use trouble::ReadMark;
+pub(crate) use trouble::Trouble;
+use trouble::Troubles;
 pub(crate) use write::PlainWriter;
 
 /// Footers kept: some MiB each.
 const FOOTERS_MAX: usize = 32;
-/// Troubles remembered; what comes beyond them is only counted.
-const TROUBLES_MAX: usize = 1_000;
-
-/// A file that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
-    /// Path below the root of the store.
-    pub(crate) path: String,
-    /// What is wrong and what became of it, for people.
-    pub(crate) problem: String,
-    /// Time of the oldest and of the newest row that are missing.
-    pub(crate) range: (Timestamp, Timestamp),
-    /// Whether the file was set aside, so that it has to leave the catalogue.
-    set_aside: bool,
-}
 
 /// What reading files did since the start.
 #[derive(Debug, Default)]
@@ -75,7 +63,7 @@ pub(crate) struct ReadCounts {
 pub(crate) struct Files {
     place: Place,
     footers: Mutex<Footers>,
-    troubles: Mutex<Vec<Trouble>>,
+    troubles: Mutex<Troubles>,
     rollups: rollups::Rollups,
     pub(crate) counts: ReadCounts,
 }
@@ -160,7 +148,7 @@ impl Files {
     fn meet_trouble(&self, entry: &FileEntry, error: &ReadError) {
         self.counts.failures.fetch_add(1, Ordering::Relaxed);
         let mut troubles = lock(&self.troubles);
-        if troubles.iter().any(|trouble| trouble.path == entry.path) {
+        if troubles.meet(&entry.path) {
             return;
         }
         let gone = matches!(error, ReadError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
@@ -173,27 +161,33 @@ impl Files {
             self.counts.set_aside.fetch_add(1, Ordering::Relaxed);
         }
         lock(&self.footers).of.remove(&entry.path);
-        if troubles.len() < TROUBLES_MAX {
-            let (path, range) = (entry.path.clone(), entry.time_range());
-            troubles.push(Trouble { path, problem, range, set_aside: aside.is_some() || gone });
-        }
+        let (path, range) = (entry.path.clone(), entry.time_range());
+        troubles.note(Trouble { path, problem, range, set_aside: aside.is_some() || gone });
     }
 
-    /// Files that could not be read.
+    /// Files that cannot be read now.
     pub(crate) fn troubles(&self) -> Vec<Trouble> {
-        lock(&self.troubles).clone()
+        lock(&self.troubles).now().cloned().collect()
+    }
+
+    /// The same, and those that could not be read since a moment.
+    pub(crate) fn troubles_since(&self, mark: ReadMark) -> Vec<Trouble> {
+        lock(&self.troubles).since(mark)
+    }
+
+    /// This moment in the reading of files.
+    pub(crate) fn mark(&self) -> ReadMark {
+        lock(&self.troubles).mark()
     }
 
     /// Files that were set aside or are gone, and are in the catalogue still.
     pub(crate) fn lost(&self, entries: &[Arc<FileEntry>]) -> Vec<String> {
-        let troubles = lock(&self.troubles);
-        let lost = |path: &str| troubles.iter().any(|trouble| trouble.set_aside && trouble.path == path);
-        entries.iter().filter(|entry| lost(&entry.path)).map(|entry| entry.path.clone()).collect()
+        lock(&self.troubles).lost(entries)
     }
 
-    /// Forgets troubles that may have passed, so that the files are tried again.
+    /// Lets troubles pass that may have, so that the files are tried again; answers that met them tell of them still.
     pub(crate) fn try_again(&self) {
-        lock(&self.troubles).retain(|trouble| trouble.set_aside);
+        lock(&self.troubles).try_again();
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 use crate::nodes::Nodes;
 use crate::store::Store;
 use crate::wal::{LogStats, StateRecord, Wal};
-use crate::{Config, ConfigError, Follower, LedgerLine, Node, Rollups, Snapshot};
+use crate::{Config, ConfigError, Follower, LedgerLine, Node, ReadMark, Rollups, Snapshot};
 
 mod append;
 mod compact;
@@ -24,7 +24,7 @@ mod retain;
 mod upkeep;
 
 pub use append::Incoming;
-pub use import::Imported;
+pub use import::{ImportError, Imported};
 use open::Durable;
 pub use open::{OpenError, Recovery};
 pub use upkeep::{StoreStats, Upkeep};
@@ -229,11 +229,22 @@ impl Index {
         self.writer().nodes.get(name).cloned()
     }
 
-    /// How complete an answer about this range is (both ends optional and inclusive). Missing nodes are those that are
-    /// known but not connected now.
+    /// How complete an answer about this range is (both ends optional and inclusive), as far as is known now. Missing
+    /// nodes are those that are known but not connected now.
     #[must_use]
     pub fn completeness(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Completeness {
-        let damaged = self.damaged(since, until);
+        self.completeness_since(self.read_mark(), since, until)
+    }
+
+    /// The same for an answer that was begun at a mark.
+    #[must_use]
+    pub fn completeness_since(
+        &self,
+        mark: ReadMark,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Completeness {
+        let damaged = self.damaged_since(mark, since, until);
         let oldest = self.snapshot().oldest().map(|time| time.to_string()).unwrap_or_default();
         let writer = self.writer();
         let losses = writer.ledger.losses(since, until);
@@ -262,15 +273,28 @@ impl Index {
         Stats { batches_repeated: writer.batches_repeated, ..writer.store.stats() }
     }
 
-    /// What is wrong with files that have rows of a range (both ends optional and inclusive), as far as is known.
+    /// What is wrong with files that have rows of a range (both ends optional and inclusive), as far as is known now.
     #[must_use]
     pub fn damaged(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Vec<String> {
+        self.damaged_since(self.read_mark(), since, until)
+    }
+
+    /// The same and what was wrong since a mark, though it may have passed: an answer that was begun there may lack the
+    /// flows of these files.
+    #[must_use]
+    pub fn damaged_since(&self, mark: ReadMark, since: Option<Timestamp>, until: Option<Timestamp>) -> Vec<String> {
         let Some(durable) = &self.durable else { return Vec::new() };
         let meets = |trouble: &Trouble| {
             let (oldest, newest) = trouble.range;
             since.is_none_or(|since| newest >= since) && until.is_none_or(|until| oldest <= until)
         };
-        durable.files.troubles().into_iter().filter(meets).map(|trouble| trouble.problem).collect()
+        durable.files.troubles_since(mark).into_iter().filter(meets).map(|trouble| trouble.problem).collect()
+    }
+
+    /// To be taken before an answer is begun, so that its end can tell what it lacks.
+    #[must_use]
+    pub fn read_mark(&self) -> ReadMark {
+        self.durable.as_ref().map(|durable| durable.files.mark()).unwrap_or_default()
     }
 
     /// Shows readers what the writer has.

@@ -22,13 +22,14 @@ mod snapshot;
 mod store;
 mod wal;
 
-pub use archive::{Archive, CheckedLog, StoredFile};
+pub use archive::{Archive, CheckedLog, Exported, StoredFile, Unread};
 pub use config::{Config, ConfigError, StoreConfig};
-pub use files::{Chunk, ReadError};
+pub use files::{Chunk, ReadError, ReadMark};
 pub use follow::{Followed, Follower};
 pub use home::HomeError;
 pub use index::{
-    AppendError, Appended, BatchOrigin, Imported, Incoming, Index, OpenError, Recovery, Stats, StoreStats, Upkeep,
+    AppendError, Appended, BatchOrigin, ImportError, Imported, Incoming, Index, OpenError, Recovery, Stats, StoreStats,
+    Upkeep,
 };
 pub use ledger::LedgerLine;
 pub use map::{MapBy, MapShape};

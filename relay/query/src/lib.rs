@@ -4,6 +4,7 @@
 //! `dns_1m` (and by the hour), `losses` and `nodes` and views `edges` and `drops`. Each query is bounded in memory, time and rows, and stops when its [`Answer`] is dropped.
 
 mod answer;
+mod blocking;
 mod engine;
 mod error;
 mod flows;

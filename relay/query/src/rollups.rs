@@ -13,17 +13,17 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ScalarValue, Statistics};
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
-use futures::stream;
 use relay_index::{Period, Rollup, RollupFile, RollupKind, RollupView};
+
+use crate::blocking::{self, Read};
 
 /// Tables: name, what it counts, how finely.
 pub(crate) const TABLES: [(&str, RollupKind, Period); 6] = [
@@ -184,41 +184,58 @@ struct RollupSource {
 }
 
 impl RollupSource {
-    /// The batches of a part.
-    fn batches(&self, part: &Part) -> Vec<RecordBatch> {
-        match part {
-            Part::Hot(batch) => vec![batch.clone()],
-            Part::Cold(file) => {
-                let rollups = file.read(self.period, &[self.kind]);
-                let kept = rollups.iter().filter(|rollup| self.range.contains(&start_us(rollup)));
-                kept.map(|rollup| rollup.batch(self.kind).clone()).collect()
-            }
-        }
-    }
-
     fn projected(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         Ok(self.projection.as_ref().map_or_else(|| Ok(batch.clone()), |columns| batch.project(columns))?)
     }
 }
 
+/// A partition being read.
+struct Reading {
+    source: RollupSource,
+    parts: std::vec::IntoIter<Part>,
+    /// Batches of the part that is being given.
+    batches: std::vec::IntoIter<RecordBatch>,
+    left: usize,
+    /// Memory of the counts of the file that is being given.
+    memory: MemoryReservation,
+}
+
+impl Read for Reading {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.batches.next() {
+                let rows = batch.num_rows().min(self.left);
+                self.left -= rows;
+                return self.source.projected(&batch.slice(0, rows)).map(Some);
+            }
+            // One file's counts are in memory at a time, as far as nothing else keeps them.
+            self.memory.free();
+            let Some(part) = (if self.left > 0 { self.parts.next() } else { None }) else { return Ok(None) };
+            self.batches = match part {
+                Part::Hot(batch) => vec![batch].into_iter(),
+                Part::Cold(file) => {
+                    let (period, kind) = (self.source.period, self.source.kind);
+                    let rollups = blocking::run(move |stop| file.read(period, &[kind], stop)).await?;
+                    self.memory.try_grow(rollups.iter().map(|rollup| rollup.bytes()).sum())?;
+                    let kept = rollups.iter().filter(|rollup| self.source.range.contains(&start_us(rollup)));
+                    let batches = kept.map(|rollup| rollup.batch(self.source.kind).clone());
+                    batches.filter(|batch| batch.num_rows() > 0).collect::<Vec<_>>().into_iter()
+                }
+            };
+        }
+    }
+}
+
 impl DataSource for RollupSource {
-    fn open(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut left = self.fetch.unwrap_or(usize::MAX);
-        let source = self.clone();
-        let parts = self.parts[partition].clone();
-        // One file's counts are in memory at a time, as far as nothing else keeps them.
-        let batches = parts.into_iter().flat_map({
-            let source = source.clone();
-            move |part| source.batches(&part)
-        });
-        let limited = batches.map_while(move |batch| {
-            let rows = batch.num_rows().min(left);
-            left -= rows;
-            (rows > 0 || left > 0).then(|| batch.slice(0, rows))
-        });
-        let projected = limited.map(move |batch| source.projected(&batch));
-        let stream = RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter(projected));
-        Ok(Box::pin(cooperative(stream)))
+    fn open(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let reading = Reading {
+            source: self.clone(),
+            parts: self.parts[partition].clone().into_iter(),
+            batches: Vec::new().into_iter(),
+            left: self.fetch.unwrap_or(usize::MAX),
+            memory: MemoryConsumer::new(self.name).register(context.memory_pool()),
+        };
+        Ok(blocking::stream(self.schema.clone(), reading))
     }
 
     fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! What the relay gives out: gRPC for Hubble clients, HTTP for browsers and scripts, metrics for Prometheus.
 
+mod damage;
 pub(crate) mod flight_sql;
 pub(crate) mod grpc;
 pub(crate) mod http;

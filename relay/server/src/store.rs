@@ -1,11 +1,11 @@
 //! Looking after a store while no relay serves it, or beside one.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use flow::Timestamp;
 use flow::{Clock as _, SystemClock};
-pub use relay_index::{Archive, CheckedLog, DamageKind, Imported, ReadError, StoredFile};
+pub use relay_index::{Archive, CheckedLog, DamageKind, Exported, ImportError, ReadError, StoredFile, Unread};
 use relay_index::{Index, OpenError};
 
 use crate::Config;
@@ -23,15 +23,6 @@ pub enum StoreError {
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A file cannot be taken in.
-    #[error("cannot take in {path:?}")]
-    Import {
-        /// File.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
     /// It cannot be written.
     #[error("the store cannot be written")]
     Write(#[source] io::Error),
@@ -90,19 +81,40 @@ pub fn compact(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<Compact
     }
 }
 
-/// Takes in the flows of Parquet files. `progress` is told how many were taken in so far.
+/// What an import did.
+#[derive(Debug, Default)]
+pub struct TakenIn {
+    /// Flows taken in.
+    pub flows: u64,
+    /// Batches that had been taken in before.
+    pub batches_repeated: u64,
+    /// Files that could not be taken in, or not all of them, and why.
+    pub not_taken: Vec<(PathBuf, ImportError)>,
+}
+
+/// Takes in the flows of Parquet files. One that cannot be read is passed over and named. `progress` is told how many
+/// flows were taken in so far.
 ///
 /// # Errors
-/// A relay uses the store, a file cannot be read, or the store cannot be written.
-pub fn import(config: &Config, files: &[PathBuf], progress: &mut dyn FnMut(u64)) -> Result<Imported, StoreError> {
+/// A relay uses the store, or it cannot be written.
+pub fn import(config: &Config, files: &[PathBuf], progress: &mut dyn FnMut(u64)) -> Result<TakenIn, StoreError> {
     let index = open_index(config)?;
-    let mut sum = Imported::default();
+    let mut sum = TakenIn::default();
     for path in files {
-        let before = sum.rows;
-        let mut take = |path: &Path| index.import(path, SystemClock.now(), &mut |rows| progress(before + rows));
-        let done = take(path).map_err(|source| StoreError::Import { path: path.clone(), source })?;
-        sum.rows += done.rows;
-        sum.batches_repeated += done.batches_repeated;
+        let before = sum.flows;
+        match index.import(path, SystemClock.now(), &mut |rows| progress(before + rows)) {
+            Ok(done) => {
+                sum.flows += done.rows;
+                sum.batches_repeated += done.batches_repeated;
+            }
+            Err(ImportError::Store(source)) => return Err(StoreError::Write(source)),
+            Err(error) => {
+                if let ImportError::File { rows, .. } = &error {
+                    sum.flows += rows;
+                }
+                sum.not_taken.push((path.clone(), error));
+            }
+        }
     }
     index.seal_all(SystemClock.now()).map_err(StoreError::Write)?;
     index.close(SystemClock.now()).map_err(StoreError::Write)?;

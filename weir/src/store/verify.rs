@@ -78,12 +78,16 @@ pub(super) fn run(archive: &Archive, json: bool) -> Result<()> {
 }
 
 fn finding(path: &str, error: &ReadError) -> Finding {
-    let remedy = match error {
+    Finding { path: path.to_owned(), problem: with_causes(error), remedy: remedy(error) }
+}
+
+/// What to do about a file of flows that cannot be read.
+pub(super) const fn remedy(error: &ReadError) -> &'static str {
+    match error {
         ReadError::Io { .. } => UNREADABLE,
         ReadError::Damaged { .. } => FLOWS,
         ReadError::Later { .. } => LATER,
-    };
-    Finding { path: path.to_owned(), problem: with_causes(error), remedy }
+    }
 }
 
 /// Looks through the log; gives its files and bytes.

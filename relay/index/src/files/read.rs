@@ -25,7 +25,7 @@ use super::pack::pack;
 use super::place::Place;
 use super::regroup::regroup;
 use super::unpack::Unpacker;
-use super::write::{ABOUT_KEY, About, FORMAT, NAMES_KEY, file_type};
+use super::write::{ABOUT_KEY, About, NAMES_KEY, file_type, later};
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +48,12 @@ pub enum ReadError {
         problem: String,
     },
     /// It was written by a later version.
-    #[error("{path} was written by a later version of weir (format {format}): use that version to read it")]
+    #[error("{path} was written by a later version of weir ({what}): use that version to read it")]
     Later {
         /// Path below the root of the store.
         path: String,
-        /// Its format.
-        format: u32,
+        /// What is later than this version knows.
+        what: String,
     },
 }
 
@@ -78,35 +78,19 @@ pub(crate) struct Footer {
 impl Footer {
     /// Reads the footer of a file of this length.
     pub(crate) fn read(place: &Place, path: &str, length: u64) -> Result<Self, ReadError> {
-        let damaged = |problem: String| ReadError::Damaged { path: path.to_owned(), problem };
-        let io = |source| ReadError::Io { path: path.to_owned(), source };
-        let mut wanted = TAIL_BYTES.min(length);
-        let metadata = loop {
-            let range = length - wanted..length;
-            let bytes = place.read(path, std::slice::from_ref(&range)).map_err(io)?.pop().unwrap_or_default();
-            let chunks = Chunks::end_of(length, bytes);
-            match ParquetMetaDataReader::new().parse_and_finish(&chunks) {
-                Ok(metadata) => break metadata,
-                // The footer says how long it is in the bytes that are always there.
-                Err(_) if wanted < length => match chunks.footer_length() {
-                    Some(needed) if needed > wanted && needed <= length.min(FOOTER_BYTES_MAX as u64) => wanted = needed,
-                    _ => return Err(damaged("its footer cannot be read".to_owned())),
-                },
-                Err(error) => return Err(damaged(format!("its footer cannot be read: {error}"))),
-            }
-        };
-        Self::of(path, metadata)
+        Self::of(path, read_metadata(place, path, length)?)
     }
 
     fn of(path: &str, metadata: ParquetMetaData) -> Result<Self, ReadError> {
         let damaged = |problem: String| ReadError::Damaged { path: path.to_owned(), problem };
         let about =
             footer_text(&metadata, ABOUT_KEY).ok_or_else(|| damaged(format!("its footer has no {ABOUT_KEY}")))?;
+        // Of a later version nothing else may be as it was.
+        if let Some(what) = later(about) {
+            return Err(ReadError::Later { path: path.to_owned(), what });
+        }
         let about: About =
             serde_json::from_str(about).map_err(|error| damaged(format!("{ABOUT_KEY} cannot be read: {error}")))?;
-        if about.format > FORMAT {
-            return Err(ReadError::Later { path: path.to_owned(), format: about.format });
-        }
         let groups = metadata.row_groups();
         let rows = |n: usize| usize::try_from(groups[n].num_rows()).unwrap_or(usize::MAX);
         let fits = groups.len() == about.entry.groups.len()
@@ -278,8 +262,33 @@ impl Footer {
     }
 }
 
+/// Reads the metadata at the end of a Parquet file of this length.
+pub(super) fn read_metadata(place: &Place, path: &str, length: u64) -> Result<ParquetMetaData, ReadError> {
+    let damaged = |problem: String| ReadError::Damaged { path: path.to_owned(), problem };
+    let io = |source| ReadError::Io { path: path.to_owned(), source };
+    let mut wanted = TAIL_BYTES.min(length);
+    loop {
+        let range = length - wanted..length;
+        let read = place.read(path, std::slice::from_ref(&range)).map_err(|source| {
+            let short = source.kind() == io::ErrorKind::UnexpectedEof;
+            if short { damaged("it is shorter than the catalogue says".to_owned()) } else { io(source) }
+        });
+        let bytes = read?.pop().unwrap_or_default();
+        let chunks = Chunks::end_of(length, bytes);
+        match ParquetMetaDataReader::new().parse_and_finish(&chunks) {
+            Ok(metadata) => return Ok(metadata),
+            // The footer says how long it is in the bytes that are always there.
+            Err(_) if wanted < length => match chunks.footer_length() {
+                Some(needed) if needed > wanted && needed <= length.min(FOOTER_BYTES_MAX as u64) => wanted = needed,
+                _ => return Err(damaged("its footer cannot be read".to_owned())),
+            },
+            Err(error) => return Err(damaged(format!("its footer cannot be read: {error}"))),
+        }
+    }
+}
+
 /// Bytes of a column of a row group; `None` where its footer is damaged, of which parquet's own function makes a panic.
-pub(super) fn range_of(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
+pub(crate) fn range_of(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
     let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
     let start = u64::try_from(start).ok()?;
     Some(start..start.checked_add(u64::try_from(column.compressed_size()).ok()?)?)

@@ -84,7 +84,10 @@ impl Files {
     fn note_missing(&self, entry: &FileEntry) {
         let problem = format!("{} is in the catalogue and not there", entry.path);
         let trouble = Trouble { path: entry.path.clone(), problem, range: entry.time_range(), set_aside: true };
-        super::lock(&self.troubles).push(trouble);
+        let mut troubles = super::lock(&self.troubles);
+        if !troubles.meet(&entry.path) {
+            troubles.note(trouble);
+        }
     }
 }
 

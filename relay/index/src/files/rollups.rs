@@ -7,14 +7,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use arrow::record_batch::RecordBatch;
 use table::Col;
 
 use super::entry::{FLOWS, FileEntry, RollupEntry};
-use super::{Files, ReadError, TROUBLES_MAX, Trouble, lock};
+use super::{Files, ReadError, Trouble, lock};
 use crate::rollup::{COLUMNS, Counter, MINUTES_MAX};
 use crate::segment::as_u64;
 use crate::{Period, Rollup, RollupKind, RollupLimits};
@@ -24,7 +24,7 @@ mod codec;
 mod read;
 
 use cache::{Cache, Table};
-use read::read;
+use read::{is_of_later, read};
 
 /// Folder of the counts and version of their layout.
 pub(crate) const ROLLUPS: &str = "rollups/v1";
@@ -45,6 +45,8 @@ struct Wanting {
     lost: HashSet<String>,
     /// Files that are damaged or of a later version, so that there is nothing to count.
     hopeless: HashSet<String>,
+    /// Files whose counts a later version made, which stay as they are.
+    later: HashSet<String>,
     /// Files whose rows are of too many minutes to be counted.
     too_long: HashSet<String>,
     /// Files that could not be read, which may pass: they are tried again once all others were.
@@ -68,8 +70,9 @@ impl Rollups {
 
 impl Files {
     /// Tables of the counts of a file's rows; those that were not asked for may be left empty. Where they are not there,
-    /// damaged or of a later version they are made from its rows, as far as those can be read.
-    pub(crate) fn rollups(&self, entry: &FileEntry, period: Period, kinds: &[RollupKind]) -> OfFile {
+    /// damaged or of a later version they are made from its rows, as far as those can be read, and unless `stop` becomes
+    /// true meanwhile.
+    pub(crate) fn rollups(&self, entry: &FileEntry, period: Period, kinds: &[RollupKind], stop: &AtomicBool) -> OfFile {
         let key = |kind: &RollupKind| (entry.path.clone(), period, *kind);
         let (mut tables, mut missing) = (Vec::new(), Vec::new());
         {
@@ -100,13 +103,16 @@ impl Files {
                 OfFile { rollups: assemble(period, &tables), is_whole: true }
             }
             Err(error) => {
-                if is_lost(&error) {
-                    lock(&self.rollups.wanting).lost.insert(entry.path.clone());
-                }
+                lock(&self.rollups.wanting).cannot_read_counts(&entry.path, &error);
                 self.counts.rollups_counted.fetch_add(1, Ordering::Relaxed);
-                self.count(entry, period)
+                self.count(entry, period, stop)
             }
         }
+    }
+
+    /// Files whose counts a later version made, as far as they were asked for.
+    pub(crate) fn later_rollups(&self) -> usize {
+        lock(&self.rollups.wanting).later.len()
     }
 
     /// Bytes of memory of the counts that were read lately.
@@ -131,20 +137,23 @@ impl Files {
             entry.path
         );
         let mut troubles = lock(&self.troubles);
-        if troubles.len() < TROUBLES_MAX && troubles.iter().all(|trouble| trouble.path != path) {
-            troubles.push(Trouble { path, problem, range: entry.time_range(), set_aside: false });
+        if !troubles.meet(&path) {
+            troubles.note(Trouble { path, problem, range: entry.time_range(), set_aside: false });
         }
     }
 
     /// Counts the rows of a file. What cannot be read is left out, as it is wherever flows are read; counts are kept
     /// only if there was nothing of that.
-    fn count(&self, entry: &FileEntry, period: Period) -> OfFile {
+    fn count(&self, entry: &FileEntry, period: Period, stop: &AtomicBool) -> OfFile {
         let columns: Vec<Col> = COLUMNS.concat();
         let mut counter = self.counter();
         let mut is_whole = true;
         for group in 0..entry.groups.len() {
             if !counter.is_whole() {
                 break;
+            }
+            if stop.load(Ordering::Relaxed) {
+                return OfFile { rollups: Vec::new(), is_whole: false };
             }
             match self.rows(entry, group, &columns, None) {
                 Some(batch) => counter.add(&batch),
@@ -201,11 +210,16 @@ impl Files {
     }
 
     /// Makes the counts of a file again from its rows, and gives the entry that knows of them, or that there are none;
-    /// `None` where the file cannot be read as a whole.
+    /// `None` where the file cannot be read as a whole, or where a later version made its counts.
     ///
     /// # Errors
     /// The disk or the object store refuses.
     pub(crate) fn make_rollups(&self, entry: &FileEntry) -> io::Result<Option<FileEntry>> {
+        // What looks lost or damaged by what is known of it may have been made anew by a later version.
+        if is_of_later(&self.place, entry).map_err(io::Error::other)? {
+            lock(&self.rollups.wanting).later.insert(entry.path.clone());
+            return Ok(None);
+        }
         let columns: Vec<Col> = COLUMNS.concat();
         let mut counter = self.counter();
         for group in 0..entry.groups.len() {
@@ -231,8 +245,8 @@ impl Files {
     /// Forgets what is known of the counts of a file that goes.
     fn forget_rollups(&self, path: &str) {
         let mut wanting = lock(&self.rollups.wanting);
-        let Wanting { lost, hopeless, too_long, tried } = &mut *wanting;
-        for paths in [lost, hopeless, too_long, tried] {
+        let Wanting { lost, hopeless, later, too_long, tried } = &mut *wanting;
+        for paths in [lost, hopeless, later, too_long, tried] {
             paths.remove(path);
         }
     }
@@ -284,7 +298,18 @@ impl Wanting {
     /// Whether the counts of a file can and have to be made.
     fn has(&self, entry: &FileEntry) -> bool {
         let is_wanting = entry.rollup.is_none() || self.lost.contains(&entry.path);
-        is_wanting && !self.hopeless.contains(&entry.path) && !self.too_long.contains(&entry.path)
+        let never = [&self.hopeless, &self.later, &self.too_long];
+        is_wanting && never.iter().all(|paths| !paths.contains(&entry.path))
+    }
+
+    /// Notes what is to become of counts: those of a later version are left as they are.
+    fn cannot_read_counts(&mut self, path: &str, error: &ReadError) {
+        let paths = match error {
+            ReadError::Io { source, .. } if source.kind() != io::ErrorKind::NotFound => return,
+            ReadError::Io { .. } | ReadError::Damaged { .. } => &mut self.lost,
+            ReadError::Later { .. } => &mut self.later,
+        };
+        paths.insert(path.to_owned());
     }
 
     fn cannot_read(&mut self, path: &str, error: &ReadError) {
@@ -318,14 +343,5 @@ pub(super) fn beside(path: &str) -> String {
     match path.strip_prefix(FLOWS) {
         Some(rest) => format!("{ROLLUPS}{rest}"),
         None => format!("{ROLLUPS}/{path}"),
-    }
-}
-
-/// Whether counts have to be made again; those of a later version are left as they are.
-fn is_lost(error: &ReadError) -> bool {
-    match error {
-        ReadError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
-        ReadError::Damaged { .. } => true,
-        ReadError::Later { .. } => false,
     }
 }

@@ -37,7 +37,7 @@ const LEVELS: [i32; 2] = [1, 6];
 /// What a footer says of its file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct About {
-    pub(super) format: u32,
+    format: u32,
     pub(super) relay: String,
     pub(super) entry: FileEntry,
     /// CRC-32C of each column of each row group, from its first page to its last.
@@ -45,7 +45,17 @@ pub(crate) struct About {
 }
 
 /// Version of [`About`]; files of a later one are left alone.
-pub(super) const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
+
+/// What of a file is later than this version knows, by the text of its footer; `None` where nothing is.
+pub(super) fn later(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let Version { format } = serde_json::from_str(text).ok()?;
+    (format > FORMAT).then(|| format!("format {format}"))
+}
 
 /// Columns whose values rarely come twice, for which a dictionary is a waste; in compacted files only the first one.
 const DIFFERENT: [Col; 2] = [Col::Time, Col::Conversation];

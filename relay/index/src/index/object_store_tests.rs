@@ -292,6 +292,32 @@ fn files_that_cannot_be_read_now_are_named_and_come_back() {
     assert_eq!(index.store_stats().files_set_aside, 0);
 }
 
+#[test]
+fn an_answer_tells_of_files_that_could_not_be_read_for_a_moment() {
+    let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
+    let index = open(&store, folder.path());
+    (1..=20).for_each(|n| push(&index, n).unwrap());
+    index.seal_all(at(1)).unwrap();
+    drop(index);
+    let index = open(&store, folder.path());
+    let (before, snapshot) = (index.read_mark(), index.snapshot());
+    let mut walk = snapshot.scan(Search::default(), crate::Order::OldestFirst);
+    assert_eq!(walk.next().unwrap().flow().socket_cookie, 0);
+    store.set(Mood::Fails);
+    assert!(walk.count() < 199, "the second file cannot be read");
+    store.set(Mood::Good);
+    // The trouble has passed before the answer is at its end.
+    upkeep(&index).unwrap();
+    assert!(index.damaged(None, None).is_empty());
+    let named = index.completeness_since(before, None, None).damaged;
+    assert!(named.len() == 1 && named[0].contains("cannot read"), "{named:?}");
+    assert!(index.damaged_since(before, Some(at(10_000)), None).is_empty(), "of another time");
+    // Answers that were begun after it lack nothing.
+    let after = index.read_mark();
+    assert_eq!(held(&index), (0..200).collect::<Vec<_>>());
+    assert!(index.damaged_since(after, None, None).is_empty());
+}
+
 /// Two files without counts, in an index that has nothing in memory.
 fn without_counts(store: &Moody, folder: &Path) -> Index {
     let index = open(store, folder);

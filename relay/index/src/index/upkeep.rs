@@ -59,6 +59,8 @@ pub struct StoreStats {
     pub rollups_counted: u64,
     /// Files whose counts were made again.
     pub rollups_made: u64,
+    /// Files whose counts a later version made, as far as they were asked for; they are counted from their flows.
+    pub rollups_later: u64,
 }
 
 /// What one round of upkeep did.
@@ -272,6 +274,7 @@ impl Index {
             rollups_read: count(&counts.rollups_read),
             rollups_counted: count(&counts.rollups_counted),
             rollups_made: count(&counts.rollups_made),
+            rollups_later: as_u64(durable.files.later_rollups()),
             ..durable.kept()
         }
     }

@@ -68,7 +68,8 @@ pub(super) fn text_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// Version of the layout. Grows when a column is added; columns are never renamed, retyped or removed.
+/// Version of the layout. Grows when a column is added; columns are never renamed, retyped or removed. Counts of a later
+/// version may be of other keys: they are left alone, and what they are of is counted from the flows.
 pub const ROLLUP_VERSION: u32 = 1;
 
 const VERSION_KEY: &str = "weir.rollup_version";

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::{Period, Rollup, RollupKind};
 use crate::Snapshot;
@@ -80,12 +81,12 @@ impl RollupFile {
         self.entry.rollup.map_or(self.entry.rows / FLOWS_PER_ROW, |rollup| rollup.edges[period as usize])
     }
 
-    /// Its rollups of a period, in order of time, one a slice, with these tables; the others may be empty. Where they cannot be read they are counted from the flows
-    /// of the file; [`crate::Index::damaged`] tells then of flows that are in none of them. Blocks on the disk or the
-    /// object store.
+    /// Its rollups of a period, in order of time, one a slice, with these tables; the others may be empty. Where they cannot
+    /// be read they are counted from the flows of the file, unless `stop` becomes true, after which nobody may use them;
+    /// [`crate::Index::damaged`] tells of flows that are in none of them. Blocks on the disk or the object store.
     #[must_use]
-    pub fn read(&self, period: Period, kinds: &[RollupKind]) -> Vec<Rollup> {
-        let found = self.reader.rollups(&self.entry, period, kinds);
+    pub fn read(&self, period: Period, kinds: &[RollupKind], stop: &AtomicBool) -> Vec<Rollup> {
+        let found = self.reader.rollups(&self.entry, period, kinds, stop);
         if !found.is_whole {
             self.reader.note_uncounted(&self.entry);
         }
@@ -94,7 +95,7 @@ impl RollupFile {
 
     /// The same where every flow of the file is counted, else `None`.
     pub(crate) fn read_whole(&self, period: Period, kinds: &[RollupKind]) -> Option<Vec<Rollup>> {
-        let OfFile { rollups, is_whole } = self.reader.rollups(&self.entry, period, kinds);
+        let OfFile { rollups, is_whole } = self.reader.rollups(&self.entry, period, kinds, &AtomicBool::new(false));
         is_whole.then_some(rollups)
     }
 }

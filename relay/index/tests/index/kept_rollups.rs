@@ -1,6 +1,7 @@
 //! The counts beside the files of a store answer as its flows do, whatever becomes of files, counts and the relay.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use flow::{Flow, Timestamp};
@@ -262,7 +263,7 @@ fn a_file_of_too_many_minutes_has_no_counts_and_is_read() {
         .view(&index.snapshot())
         .files()
         .iter()
-        .map(|file| file.read(Period::Minute, &RollupKind::ALL).len())
+        .map(|file| file.read(Period::Minute, &RollupKind::ALL, &AtomicBool::new(false)).len())
         .sum();
     assert_eq!(counted, 23 * 60);
     let told = index.damaged(None, None);

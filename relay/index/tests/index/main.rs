@@ -1,6 +1,9 @@
 //! The hot index through its public doors.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod age;
+mod archive;
+mod damage;
 mod drops;
 mod eviction;
 mod follow;

@@ -1,6 +1,7 @@
 //! Rollups give exactly what counting the flows gives.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::{Array as _, AsArray};
 use arrow::compute::cast;
@@ -233,7 +234,8 @@ fn minutes(index: &Index) -> Vec<Rollup> {
 /// All rollups of an index, those beside its files too.
 fn slices(index: &Index, period: Period) -> Vec<Rollup> {
     let view = index.rollups().view(&index.snapshot());
-    let of_files: Vec<_> = view.files().iter().map(|file| file.read(period, &RollupKind::ALL)).collect();
+    let read = |file: &relay_index::RollupFile| file.read(period, &RollupKind::ALL, &AtomicBool::new(false));
+    let of_files: Vec<_> = view.files().iter().map(read).collect();
     let in_memory = view.rollups(period).iter().map(|rollup| Rollup::clone(rollup));
     in_memory.chain(of_files.into_iter().flatten()).collect()
 }

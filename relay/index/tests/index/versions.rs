@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use flow::Flow;
-use relay_index::{Config, Index, OpenError, Search, StoreConfig};
+use relay_index::{Config, Index, MapBy, OpenError, Search, StoreConfig};
 use serde_json::{Value, json};
 
 use crate::shop::{second, tick};
@@ -133,6 +133,69 @@ fn files_of_a_later_schema_are_read_and_never_written_anew() {
     let left = parquet_files(folder.path());
     assert!(left.len() == 3 && files[..2].iter().all(|file| left.contains(file)), "{left:?}");
     assert_eq!(index.snapshot().first(100, Search::default()), all);
+}
+
+#[test]
+fn counts_of_a_later_version_are_left_alone_and_counted_from_the_flows() {
+    for (key, what) in [(&br#""rollup_version":"#[..], "rollup version 9"), (br#"{"format":"#, "format 9")] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StoreConfig::new(folder.path().to_owned());
+        {
+            let (index, _) = open(folder.path(), 10_000);
+            for n in 0..2 {
+                push(&index, n + 1, &flows(n * 10, 10));
+                index.seal_all(second(1)).unwrap();
+            }
+        }
+        let beside =
+            |path: &Path| folder.path().join("rollups").join(path.strip_prefix(folder.path().join("flows")).unwrap());
+        let counts: Vec<_> = parquet_files(folder.path()).iter().map(|path| beside(path)).collect();
+        set_digit(&counts[0], key, b'9');
+        forget_sum(&folder.path().join("catalog.jsonl"), &counts[0]);
+        let later = std::fs::read(&counts[0]).unwrap();
+        // With the catalogue, and without it, when nothing is known of the counts.
+        for lose_the_catalogue in [false, true] {
+            if lose_the_catalogue {
+                std::fs::remove_file(folder.path().join("catalog.jsonl")).unwrap();
+            }
+            let (index, _) = open(folder.path(), 10_000);
+            let map = index.service_map_of_rollups(&Search::default(), MapBy::Workload);
+            assert_eq!(map.edges.iter().map(|edge| edge.flows).sum::<u64>(), 20);
+            while index.upkeep(second(20)).unwrap().more {}
+            assert_eq!(index.service_map_of_rollups(&Search::default(), MapBy::Workload).edges, map.edges);
+            assert!(std::fs::read(&counts[0]).unwrap() == later, "{what} was written over");
+            assert_eq!(index.store_stats().rollups_later, 1, "{what}, {lose_the_catalogue}");
+            assert!(index.completeness(None, None).damaged.is_empty(), "nothing is missing");
+            if !lose_the_catalogue {
+                let archive = relay_index::Archive::open(&store).unwrap();
+                let name = archive.files()[0].path.clone();
+                let error = archive.verify_rollups(&name).unwrap_err();
+                assert!(
+                    matches!(error, relay_index::ReadError::Later { .. }) && error.to_string().contains(what),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+/// Tells the catalogue of the footer that a file of counts has now.
+fn forget_sum(catalog: &Path, counts: &Path) {
+    let bytes = std::fs::read(counts).unwrap();
+    let name = counts.file_name().unwrap().to_str().unwrap();
+    let changed = |line: &str| {
+        let mut step: Value = serde_json::from_str(line.split_once(' ').unwrap().1).unwrap();
+        for entry in step["add"].as_array_mut().into_iter().flatten() {
+            if entry["path"].as_str().unwrap().ends_with(name) {
+                let footer = usize::try_from(entry["rollup"]["footer"].as_u64().unwrap()).unwrap();
+                entry["rollup"]["sum"] = crc32c::crc32c(&bytes[bytes.len() - footer..]).into();
+            }
+        }
+        let text = step.to_string();
+        format!("{:08x} {text}\n", crc32c::crc32c(text.as_bytes()))
+    };
+    let text: String = std::fs::read_to_string(catalog).unwrap().lines().map(changed).collect();
+    std::fs::write(catalog, text).unwrap();
 }
 
 #[test]

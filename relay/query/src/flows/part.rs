@@ -38,8 +38,8 @@ impl Part {
         }
     }
 
-    /// Whether the number of rows is known for certain: a file may turn out to be damaged.
-    pub(super) const fn is_certain(&self) -> bool {
+    /// Whether its rows are there for certain and at once: reading a file blocks, and it may turn out to be damaged.
+    pub(super) const fn is_in_memory(&self) -> bool {
         matches!(self, Self::Hot(_))
     }
 

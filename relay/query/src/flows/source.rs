@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::compute::{filter_record_batch, prep_null_mask_filter};
@@ -19,18 +20,16 @@ use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, conjunction};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::DisplayFormatType;
-use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::{StreamExt as _, stream};
 use table::Col;
 use table::schema::COLUMNS;
 
 use super::part::Part;
 use super::prune::Pruner;
 use super::shape::{self, Widener};
+use crate::blocking::{self, Read};
 
 /// Runs of rows, the columns asked for and the filters on them.
 ///
@@ -75,10 +74,16 @@ impl FlowSource {
 /// A partition being read.
 struct Reading {
     parts: std::vec::IntoIter<Part>,
+    /// Not there while it reads a file, and after it panicked.
+    reader: Option<PartReader>,
+    left: usize,
+}
+
+/// Reads the rows asked for of a part.
+struct PartReader {
     columns: Arc<[usize]>,
     schema: SchemaRef,
     filter: Option<Filter>,
-    left: usize,
     pruned: Count,
 }
 
@@ -132,12 +137,22 @@ impl Filter {
     }
 }
 
-impl Reading {
-    /// The rows of the next part that has any to give.
-    fn next(&mut self) -> Result<Option<RecordBatch>> {
+impl Read for Reading {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
         while self.left > 0 {
-            let Some(part) = self.parts.next() else { return Ok(None) };
-            let rows = self.read(&part)?;
+            let (Some(part), Some(mut reader)) = (self.parts.next(), self.reader.take()) else { return Ok(None) };
+            let (reader, rows) = if part.is_in_memory() {
+                let rows = reader.read(&part);
+                (reader, rows)
+            } else {
+                let work = move |_: &AtomicBool| {
+                    let rows = reader.read(&part);
+                    (reader, rows)
+                };
+                blocking::run(work).await?
+            };
+            self.reader = Some(reader);
+            let rows = rows?;
             if rows.num_rows() > 0 {
                 let rows = rows.slice(0, rows.num_rows().min(self.left));
                 self.left -= rows.num_rows();
@@ -146,7 +161,9 @@ impl Reading {
         }
         Ok(None)
     }
+}
 
+impl PartReader {
     fn read(&mut self, part: &Part) -> Result<RecordBatch> {
         let nothing = || Ok(RecordBatch::new_empty(self.schema.clone()));
         let Some(filter) = &mut self.filter else {
@@ -201,24 +218,18 @@ fn widen(narrow: &[ArrayRef], columns: &[usize], schema: &SchemaRef, rows: usize
 
 impl DataSource for FlowSource {
     fn open(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let reading = Reading {
-            parts: self.partitions[partition].clone().into_iter(),
+        let reader = PartReader {
             columns: self.columns.clone(),
             schema: self.schema.clone(),
             filter: Filter::new(self)?,
-            left: self.fetch.unwrap_or(usize::MAX),
             pruned: MetricBuilder::new(&self.metrics).counter("segments_pruned", partition),
         };
-        let batches = stream::unfold(reading, |mut reading| async move {
-            let next = reading.next().transpose()?;
-            // After an error there is nothing more to read.
-            if next.is_err() {
-                reading.left = 0;
-            }
-            Some((next, reading))
-        });
-        let stream = RecordBatchStreamAdapter::new(self.schema.clone(), batches.boxed());
-        Ok(Box::pin(cooperative(stream)))
+        let reading = Reading {
+            parts: self.partitions[partition].clone().into_iter(),
+            reader: Some(reader),
+            left: self.fetch.unwrap_or(usize::MAX),
+        };
+        Ok(blocking::stream(self.schema.clone(), reading))
     }
 
     fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -264,7 +275,7 @@ impl DataSource for FlowSource {
                 };
             }
         }
-        let certain = self.partitions.iter().flatten().all(Part::is_certain);
+        let certain = self.partitions.iter().flatten().all(Part::is_in_memory);
         let limited = !self.filters.is_empty() || self.fetch.is_some() || !certain;
         Ok(Arc::new(if limited { statistics.to_inexact() } else { statistics }))
     }

@@ -20,7 +20,7 @@ fn cluster() -> Index {
     index
 }
 
-async fn rows(engine: &Engine, index: &Index, sql: &str) -> String {
+pub(crate) async fn rows(engine: &Engine, index: &Index, sql: &str) -> String {
     let mut answer = engine.query(index, sql).await.unwrap_or_else(|error| panic!("{sql}\n{error}"));
     let mut batches = Vec::new();
     while let Some(batch) = answer.next().await {
@@ -79,7 +79,7 @@ async fn sums_are_those_of_the_flows() {
 }
 
 /// The same flows in files of a store that was opened again.
-fn reopened(folder: &std::path::Path) -> Index {
+pub(crate) fn reopened(folder: &std::path::Path) -> Index {
     let store = StoreConfig { file_rows: 10_000, ..StoreConfig::new(folder.to_owned()) };
     let (index, _) = Index::open(Config::default(), store.clone()).unwrap();
     let mut traffic = Traffic::new(Settings { seed: 11, interval_ns: 30_000_000, ..Settings::default() });

@@ -39,13 +39,14 @@ const COUNTERS: [(&str, &str, Read); 18] = [
 ];
 
 /// What goes up and down.
-const GAUGES: [(&str, &str, Read); 7] = [
+const GAUGES: [(&str, &str, Read); 8] = [
     ("log_files", "Files of the log", |s| s.log.files),
     ("log_bytes", "Bytes of the log", |s| s.log.bytes),
     ("files", "Files of flows", |s| s.files),
     ("file_rows", "Flows in files", |s| s.file_rows),
     ("file_bytes", "Bytes of the files of flows", |s| s.file_bytes),
     ("rollup_memory_bytes", "Memory of the counts beside files that were asked for lately", |s| s.rollup_memory_bytes),
+    ("rollups_later", "Files whose counts a later version made; their flows are counted instead", |s| s.rollups_later),
     ("rollup_bytes", "Bytes of the counts by minute and hour beside the files", |s| s.rollup_bytes),
 ];
 

@@ -19,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether the body came to its end.
+    pub(crate) is_whole: bool,
 }
 
 impl Answer {
@@ -52,9 +54,15 @@ pub(crate) async fn send(to: SocketAddr, request: Request<Full<Bytes>>) -> Respo
 
 pub(crate) async fn ask(to: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
     let response = send(to, request).await;
-    let (parts, body) = response.into_parts();
-    let body = within(body.collect()).await.unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body }
+    let (parts, mut body) = response.into_parts();
+    let (mut bytes, mut is_whole) = (Vec::new(), true);
+    while let Some(frame) = within(body.frame()).await {
+        match frame {
+            Ok(frame) => bytes.extend_from_slice(frame.data_ref().expect("there are no trailers")),
+            Err(_) => is_whole = false,
+        }
+    }
+    Answer { status: parts.status, headers: parts.headers, body: bytes.into(), is_whole }
 }
 
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Full<Bytes>> {

@@ -17,6 +17,7 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, 
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
 
+use crate::files::FileEntry;
 use crate::files::read::{self, Chunks};
 use crate::rollup::MINUTES_MAX;
 use crate::{Period, ROLLUP_VERSION, Rollup, RollupKind};
@@ -24,12 +25,30 @@ use crate::{Period, ROLLUP_VERSION, Rollup, RollupKind};
 /// Key of the footer that holds [`About`].
 pub(super) const ABOUT_KEY: &str = "weir.rollups";
 /// Version of [`About`]; files of a later one are left alone.
-pub(super) const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
+
+/// The versions a footer names, whatever else it says.
+#[derive(Debug, Deserialize)]
+struct Versions {
+    #[serde(default)]
+    format: u32,
+    #[serde(default)]
+    rollup_version: u32,
+}
+
+/// What of a file is later than this version knows, by the text of its footer; `None` where nothing is.
+pub(super) fn later(text: &str) -> Option<String> {
+    let Versions { format, rollup_version } = serde_json::from_str(text).ok()?;
+    if format > FORMAT {
+        return Some(format!("format {format}"));
+    }
+    (rollup_version > ROLLUP_VERSION).then(|| format!("rollup version {rollup_version}"))
+}
 
 /// What a footer says of its file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct About {
-    pub(super) format: u32,
+    format: u32,
     rollup_version: u32,
     /// File of flows it is beside, and rows of that.
     of: String,
@@ -50,6 +69,11 @@ pub(super) struct GroupAbout {
 }
 
 impl About {
+    /// Whether it is about the counts of this file, in the layout this version reads.
+    pub(super) fn is_of(&self, entry: &FileEntry) -> bool {
+        self.rollup_version == ROLLUP_VERSION && self.of == entry.path && self.rows == entry.rows
+    }
+
     /// Starts of the slices of a period whose keys were too many, and flows of those that share one row.
     pub(super) fn overflowed(&self, period: Period) -> Vec<(i64, u64)> {
         let of_period = self.overflowed.iter().filter(|(name, ..)| name == period.name());

@@ -9,9 +9,9 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::beside;
 use super::cache::Table;
-use super::codec::{self, ABOUT_KEY, About, FORMAT};
+use super::codec::{self, ABOUT_KEY, About};
 use crate::files::entry::{FileEntry, RollupEntry};
-use crate::files::read::footer_text;
+use crate::files::read::{footer_text, read_metadata};
 use crate::files::{Place, ReadError};
 use crate::{Period, RollupKind};
 
@@ -38,7 +38,7 @@ pub(super) fn read(
         return Err(damaged("the checksum of its footer is wrong".to_owned()));
     }
     let metadata = Arc::new(codec::metadata_of(length, footer).map_err(&damaged)?);
-    let about = about(&path, &metadata)?;
+    let about = about(&path, entry, &metadata)?;
     let table = |kind: &RollupKind| {
         let mut table = Table { overflowed: about.overflowed(period), ..Table::default() };
         let is_of = |group: &codec::GroupAbout| group.period == period.name() && group.counts == kind.name();
@@ -58,16 +58,35 @@ pub(super) fn read(
     kinds.iter().map(table).collect()
 }
 
-fn about(path: &str, metadata: &ParquetMetaData) -> Result<About, ReadError> {
+fn about(path: &str, entry: &FileEntry, metadata: &ParquetMetaData) -> Result<About, ReadError> {
     let damaged = |problem: String| ReadError::Damaged { path: path.to_owned(), problem };
     let text = footer_text(metadata, ABOUT_KEY).ok_or_else(|| damaged(format!("its footer has no {ABOUT_KEY}")))?;
+    // Of a later version nothing else may be as it was.
+    if let Some(what) = codec::later(text) {
+        return Err(ReadError::Later { path: path.to_owned(), what });
+    }
     let about: About =
         serde_json::from_str(text).map_err(|error| damaged(format!("{ABOUT_KEY} cannot be read: {error}")))?;
-    if about.format > FORMAT {
-        return Err(ReadError::Later { path: path.to_owned(), format: about.format });
+    if !about.is_of(entry) {
+        return Err(damaged("it has the counts of another file".to_owned()));
     }
     let groups = metadata.row_groups();
     let fits = groups.len() == about.groups.len()
         && groups.iter().zip(&about.groups).all(|(group, about)| group.num_rows() == about.rows);
     if fits { Ok(about) } else { Err(damaged("its row groups are not those its footer describes".to_owned())) }
+}
+
+/// Whether a later version made the counts beside a file, whatever the catalogue knows of them.
+pub(super) fn is_of_later(place: &Place, entry: &FileEntry) -> Result<bool, ReadError> {
+    let path = beside(&entry.path);
+    let length = match place.length(&path) {
+        Ok(length) => length,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(ReadError::Io { path, source }),
+    };
+    match read_metadata(place, &path, length) {
+        Ok(metadata) => Ok(footer_text(&metadata, ABOUT_KEY).and_then(codec::later).is_some()),
+        Err(ReadError::Damaged { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

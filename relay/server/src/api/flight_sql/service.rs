@@ -27,6 +27,7 @@ use tonic::{Request, Response, Status};
 
 use super::catalog;
 use super::prepared::{Statement, Statements};
+use crate::api::damage::{DAMAGED_FILES, Damage};
 use crate::relay::Relay;
 
 /// Label of these among the kinds of queries.
@@ -51,11 +52,16 @@ impl FlightSql {
 
     async fn answer(&self, query: &str, parameters: Option<&RecordBatch>) -> Result<Response<Messages>, Status> {
         let mut running = Running { relay: Arc::clone(&self.relay), begun: Instant::now(), outcome: "failed" };
+        let mut damage = Damage::watch(&self.relay.index);
         let answer = self.relay.engine.query_with(&self.relay.index, query, parameters).await.map_err(refuse)?;
         running.outcome = "cancelled";
-        let schema = answer.schema();
-        let batches = Rest { answer, running }.into_stream();
-        Ok(Response::new(encode(schema, batches)))
+        let (schema, damaged) = (answer.schema(), damage.tell(&self.relay.index));
+        let batches = Rest { answer, running, damage }.into_stream();
+        let mut response = Response::new(encode(schema, batches));
+        if damaged > 0 {
+            response.metadata_mut().insert(DAMAGED_FILES, (damaged as u64).into());
+        }
+        Ok(response)
     }
 
     async fn schema_of(&self, query: &str) -> Result<SchemaRef, Status> {
@@ -67,6 +73,7 @@ impl FlightSql {
 struct Rest {
     answer: Answer,
     running: Running,
+    damage: Damage,
 }
 
 /// Counts a query when it ends, however that happens.
@@ -97,10 +104,13 @@ impl Rest {
                 None if rest.answer.truncated() => {
                     failed(&mut rest, Status::out_of_range("the answer has more rows than relay.sql.rows_max allows"))
                 }
-                None => {
-                    rest.running.outcome = "ok";
-                    None
-                }
+                None => match rest.damage.untold(&rest.running.relay.index) {
+                    Some(untold) => failed(&mut rest, Status::data_loss(untold)),
+                    None => {
+                        rest.running.outcome = "ok";
+                        None
+                    }
+                },
             }
         })
     }

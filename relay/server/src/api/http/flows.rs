@@ -43,13 +43,13 @@ pub(super) async fn flows(State(relay): State<Arc<Relay>>, params: Params) -> Re
         (None, None) if since.is_some() => (max, Order::NewestFirst),
         (None, None) => (LAST_DEFAULT.min(max), Order::NewestFirst),
     };
-    let snapshot = relay.index.snapshot();
+    let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
     let rows = relay.work(move || rows(&snapshot, search, count, order)).await.map_err(|error| {
         error!(%error, "reading flows panicked");
         Refusal::failed()
     })?;
     relay.metrics.query_ended("http_flows", "ok", begun.elapsed());
-    Ok(Json(FlowsAnswer { flows: rows, completeness: relay.index.completeness(since, until) }))
+    Ok(Json(FlowsAnswer { flows: rows, completeness: relay.index.completeness_since(mark, since, until) }))
 }
 
 /// Finds flows and writes them as rows, the oldest first.

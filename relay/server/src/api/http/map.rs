@@ -45,7 +45,7 @@ pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Resu
     let (now, begun) = (relay.now(), Instant::now());
     let search = params.search(now)?;
     let (since, until) = (search.since, search.until);
-    let asked = Arc::clone(&relay);
+    let (mark, asked) = (relay.index.read_mark(), Arc::clone(&relay));
     let mut map =
         relay.work(move || asked.index.service_map(&search, MapShape { by, edges_max })).await.map_err(|error| {
             error!(%error, "drawing the map panicked");
@@ -56,7 +56,7 @@ pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Resu
         map.since = now.to_string();
     }
     map.until = until.unwrap_or(now).to_string();
-    map.completeness = relay.index.completeness(since, until);
+    map.completeness = relay.index.completeness_since(mark, since, until);
     Ok(Json(map))
 }
 
@@ -75,12 +75,12 @@ pub(super) async fn drops(State(relay): State<Arc<Relay>>, params: Params) -> Re
     let begun = Instant::now();
     let search = params.search(relay.now())?;
     let (since, until) = (search.since, search.until);
-    let snapshot = relay.index.snapshot();
+    let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
     let mut drops = relay.work(move || snapshot.drop_summary(&search, DROP_GROUPS_MAX)).await.map_err(|error| {
         error!(%error, "summing up drops panicked");
         Refusal::failed()
     })?;
     relay.metrics.query_ended("drops", "ok", begun.elapsed());
-    drops.completeness = relay.index.completeness(since, until);
+    drops.completeness = relay.index.completeness_since(mark, since, until);
     Ok(Json(drops))
 }

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flow::view::{Problem, SqlAnswer};
 use futures::{Stream, StreamExt as _};
@@ -20,10 +20,9 @@ use serde::Deserialize;
 
 use self::form::Writer;
 use super::problem::Refusal;
+use crate::api::damage::{DAMAGED_FILES, Damage};
 use crate::relay::Relay;
 
-/// Header of an answer in rows: how many files of the store are known to be damaged, whose flows are missing.
-const DAMAGED_FILES: HeaderName = HeaderName::from_static("weir-damaged-files");
 /// Label of SQL among the kinds of queries.
 const KIND: &str = "sql";
 
@@ -120,6 +119,7 @@ fn read(relay: &Relay, headers: &HeaderMap, body: Result<Bytes, BytesRejection>)
 }
 
 async fn answer_json(relay: &Relay, query: &str, running: &mut Running) -> Result<Response, Refusal> {
+    let mark = relay.index.read_mark();
     let mut answer = relay.engine.query(&relay.index, query).await.map_err(refusal)?;
     let schema = answer.schema();
     let rows_max = relay.config.sql.json_rows_max;
@@ -139,7 +139,7 @@ async fn answer_json(relay: &Relay, query: &str, running: &mut Running) -> Resul
         rows,
         elapsed_ms: milliseconds(running.begun.elapsed()),
         truncated,
-        damaged: relay.index.damaged(None, None),
+        damaged: relay.index.damaged_since(mark, None, None),
     })
     .into_response())
 }
@@ -149,6 +149,7 @@ async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut running: Runn
         running.outcome = "failed";
         refusal(error)
     };
+    let mut damage = Damage::watch(&relay.index);
     let mut answer = relay.engine.query(&relay.index, &request.query).await.map_err(|e| refuse(e, &mut running))?;
     // The first rows decide whether this is an answer: after them the status has been sent.
     let first = answer.next().await.transpose().map_err(|e| refuse(e, &mut running))?;
@@ -163,11 +164,11 @@ async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut running: Runn
         None => writer.write(&arrow::record_batch::RecordBatch::new_empty(schema)),
     };
     let head = head.map_err(|_| Refusal::failed())?;
-    let rest = Rest { answer, writer, running };
+    // Rows have no room for it.
+    let damaged = damage.tell(&relay.index);
+    let rest = Rest { answer, writer, running, damage };
     let body = futures::stream::once(async { Ok(Bytes::from(head)) }).chain(rest.into_stream());
     let mut response = ([(header::CONTENT_TYPE, kind)], Body::from_stream(body)).into_response();
-    // Rows have no room for it.
-    let damaged = relay.index.damaged(None, None).len();
     if damaged > 0 {
         response.headers_mut().insert(DAMAGED_FILES, damaged.into());
     }
@@ -179,6 +180,7 @@ struct Rest {
     answer: Answer,
     writer: Writer,
     running: Running,
+    damage: Damage,
 }
 
 impl Rest {
@@ -208,7 +210,10 @@ impl Rest {
             }
             // A part that looks like the whole would be a lie, and this form has no place to say so: break off.
             None if self.answer.truncated() => Err(io::Error::other("the answer has more rows than are allowed")),
-            None => Ok(None),
+            None => match self.damage.untold(&self.running.relay.index) {
+                Some(untold) => Err(io::Error::other(untold)),
+                None => Ok(None),
+            },
         }
     }
 }

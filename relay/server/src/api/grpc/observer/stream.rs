@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flow::{LostEvent, LostEventSource, NodeState, Timestamp};
 use proto::observer::GetFlowsResponse;
-use relay_index::{Followed, Hit, Order, Snapshot};
+use relay_index::{Followed, Hit, Order, ReadMark, Snapshot};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
@@ -106,10 +106,10 @@ impl FlowStream {
 
     async fn serve(&mut self) -> Result<(), End> {
         self.tell_nodes().await?;
-        let snapshot = self.relay.index.snapshot();
+        let (mark, snapshot) = (self.relay.index.read_mark(), self.relay.index.snapshot());
         let end_seq = snapshot.end_seq();
         if let Some((count, order)) = self.ask.past.walk() {
-            self.tell_past(snapshot, count, order).await?;
+            self.tell_past(mark, snapshot, count, order).await?;
         } else {
             drop(snapshot);
         }
@@ -127,7 +127,13 @@ impl FlowStream {
         Ok(())
     }
 
-    async fn tell_past(&mut self, snapshot: Arc<Snapshot>, count: usize, order: Order) -> Result<(), End> {
+    async fn tell_past(
+        &mut self,
+        mark: ReadMark,
+        snapshot: Arc<Snapshot>,
+        count: usize,
+        order: Order,
+    ) -> Result<(), End> {
         let (search, oldest) = (self.ask.search.clone(), snapshot.oldest());
         let finding = self.relay.work(move || find(&snapshot, search, count, order));
         let (from, hits) = finding.await.map_err(|_| End::Failed)?;
@@ -141,7 +147,7 @@ impl FlowStream {
         drop(self.losses.take());
         self.tell(hits).await.map_err(|(end, _)| end)?;
         // Only reading finds out what is damaged.
-        let damaged = self.relay.index.damaged(self.ask.search.since, self.ask.search.until);
+        let damaged = self.relay.index.damaged_since(mark, self.ask.search.since, self.ask.search.until);
         match respond::damage(&damaged, self.relay.now()) {
             Some(response) => self.send(response).await,
             None => Ok(()),
