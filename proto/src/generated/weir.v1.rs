@@ -118,7 +118,8 @@ pub struct Residue {
     /// The extension the flow came with.
     #[prost(message, optional, tag = "1")]
     pub extension: ::core::option::Option<::prost_types::Any>,
-    /// Encoded top-level fields of flow.Flow that were not known, in the order they came.
+    /// An encoded flow.Flow that has only what was not known: fields of the flow, and below the numbers of known messages
+    /// those in them; lists have elements without fields up to the last one that has any.
     #[prost(bytes = "vec", tag = "2")]
     pub unknown_fields: ::prost::alloc::vec::Vec<u8>,
 }
