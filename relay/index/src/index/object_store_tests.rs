@@ -241,6 +241,10 @@ fn a_store_that_never_answers_is_given_up() {
     assert!(error.kind() == io::ErrorKind::TimedOut && error.to_string().contains("did not answer in 50ms"), "{error}");
     store.set(Mood::Good);
     index.seal_all(at(1)).unwrap();
+    // What was done is told while upkeep is at work again.
+    let at_work = index.durable.as_ref().unwrap().keeping();
+    assert_eq!(index.store_stats().rows_sealed, 110);
+    drop(at_work);
     assert_eq!((index.store_stats().files, held(&index).len()), (2, 110));
 }
 

@@ -143,6 +143,8 @@ impl Index {
         done.more = [done.rows_sealed, done.files_compacted, done.files_passed_over, done.rollups_made] != [0; 4];
         let failed = steps.into_iter().find_map(Result::err);
         keeping.stats.failures += u64::from(failed.is_some());
+        // While there is always more to do nobody else gets to see the counts.
+        durable.note(&keeping);
         failed.map_or(Ok(done), Err)
     }
 
@@ -285,14 +287,16 @@ impl Durable {
         self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note(&self, keeping: &Keeping) -> StoreStats {
+        let mut last = self.last_stats.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = keeping.stats;
+        *last
+    }
+
     /// Counts of upkeep; those of the last time where it is at work.
     fn kept(&self) -> StoreStats {
         match self.keeping.try_lock() {
-            Ok(keeping) => {
-                let mut last = self.last_stats.lock().unwrap_or_else(PoisonError::into_inner);
-                *last = keeping.stats;
-                *last
-            }
+            Ok(keeping) => self.note(&keeping),
             Err(_) => *self.last_stats.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
