@@ -40,8 +40,8 @@ pub(crate) use trouble::Trouble;
 use trouble::Troubles;
 pub(crate) use write::PlainWriter;
 
-/// Footers kept: some MiB each.
-const FOOTERS_MAX: usize = 32;
+/// Bytes of the footers kept: those of some 40 million flows. To read one takes less than a search in its file.
+const FOOTER_BYTES_MAX: usize = 64 << 20;
 
 /// What reading files did since the start.
 #[derive(Debug, Default)]
@@ -71,7 +71,35 @@ pub(crate) struct Files {
 #[derive(Debug, Default)]
 struct Footers {
     of: HashMap<String, (Arc<Footer>, u64)>,
+    bytes: usize,
     tick: u64,
+}
+
+impl Footers {
+    fn get(&mut self, path: &str) -> Option<Arc<Footer>> {
+        self.tick += 1;
+        let (footer, used) = self.of.get_mut(path)?;
+        *used = self.tick;
+        Some(footer.clone())
+    }
+
+    /// Keeps a footer; those that were not asked for the longest leave first.
+    fn put(&mut self, path: &str, footer: Arc<Footer>) {
+        self.remove(path);
+        while self.bytes + footer.bytes() > FOOTER_BYTES_MAX {
+            let oldest = self.of.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
+            let Some(oldest) = oldest else { break };
+            self.remove(&oldest);
+        }
+        self.bytes += footer.bytes();
+        self.of.insert(path.to_owned(), (footer, self.tick));
+    }
+
+    fn remove(&mut self, path: &str) {
+        if let Some((footer, _)) = self.of.remove(path) {
+            self.bytes -= footer.bytes();
+        }
+    }
 }
 
 impl Files {
@@ -124,23 +152,11 @@ impl Files {
     }
 
     fn footer(&self, entry: &FileEntry) -> Result<Arc<Footer>, ReadError> {
-        {
-            let mut footers = lock(&self.footers);
-            footers.tick += 1;
-            let tick = footers.tick;
-            if let Some((footer, used)) = footers.of.get_mut(&entry.path) {
-                *used = tick;
-                return Ok(footer.clone());
-            }
+        if let Some(footer) = lock(&self.footers).get(&entry.path) {
+            return Ok(footer);
         }
         let footer = Arc::new(Footer::read(&self.place, &entry.path, entry.bytes)?);
-        let mut footers = lock(&self.footers);
-        if footers.of.len() >= FOOTERS_MAX {
-            let oldest = footers.of.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
-            oldest.and_then(|path| footers.of.remove(&path));
-        }
-        let tick = footers.tick;
-        footers.of.insert(entry.path.clone(), (footer.clone(), tick));
+        lock(&self.footers).put(&entry.path, footer.clone());
         Ok(footer)
     }
 
@@ -160,7 +176,7 @@ impl Files {
         if aside.is_some() {
             self.counts.set_aside.fetch_add(1, Ordering::Relaxed);
         }
-        lock(&self.footers).of.remove(&entry.path);
+        lock(&self.footers).remove(&entry.path);
         let (path, range) = (entry.path.clone(), entry.time_range());
         troubles.note(Trouble { path, problem, range, set_aside: aside.is_some() || gone });
     }

@@ -30,6 +30,15 @@ impl Names {
         bits[group / 64] |= 1 << (group % 64);
     }
 
+    /// Bytes of memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |(names, places): (&(String, String), &Places)| {
+            let bits: usize = places.0.iter().map(|bits| size_of_val(bits.as_slice())).sum();
+            size_of::<((String, String), Places)>() + names.0.len() + names.1.len() + bits
+        };
+        self.0.iter().map(of).sum()
+    }
+
     /// Whether a row group has a pod on this side that is asked for.
     pub(crate) fn any(&self, side: Side, group: usize, wanted: impl Fn(&str, &str) -> bool) -> bool {
         let there =

@@ -15,7 +15,9 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
 use parquet::file::reader::{ChunkReader, Length};
 use table::schema::{COLUMNS, ColumnKind};
 use table::{Col, MAX_BATCH_ROWS, SchemaError};
@@ -120,6 +122,12 @@ impl Footer {
         let options = ArrowReaderOptions::new().with_schema(schema);
         let arrow = ArrowReaderMetadata::try_new(metadata.clone(), options).map_err(parquet)?;
         Ok(Self { path: path.to_owned(), metadata, about, names, arrow, leaves })
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let about: usize = self.about.sums.iter().map(|sums| size_of_val(sums.as_slice())).sum();
+        self.metadata.memory_size() + about + self.names.as_ref().map_or(0, Names::bytes)
     }
 
     pub(crate) const fn about(&self) -> &About {
@@ -275,7 +283,9 @@ pub(super) fn read_metadata(place: &Place, path: &str, length: u64) -> Result<Pa
         });
         let bytes = read?.pop().unwrap_or_default();
         let chunks = Chunks::end_of(length, bytes);
-        match ParquetMetaDataReader::new().parse_and_finish(&chunks) {
+        // Which values a column has is asked of its filter or of the column.
+        let options = ParquetMetaDataOptions::new().with_column_stats_policy(ParquetStatisticsPolicy::SkipAll);
+        match ParquetMetaDataReader::new().with_metadata_options(Some(options)).parse_and_finish(&chunks) {
             Ok(metadata) => return Ok(metadata),
             // The footer says how long it is in the bytes that are always there.
             Err(_) if wanted < length => match chunks.footer_length() {
