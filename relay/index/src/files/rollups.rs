@@ -216,9 +216,16 @@ impl Files {
     /// The disk or the object store refuses.
     pub(crate) fn make_rollups(&self, entry: &FileEntry) -> io::Result<Option<FileEntry>> {
         // What looks lost or damaged by what is known of it may have been made anew by a later version.
-        if is_of_later(&self.place, entry).map_err(io::Error::other)? {
-            lock(&self.rollups.wanting).later.insert(entry.path.clone());
-            return Ok(None);
+        match is_of_later(&self.place, entry) {
+            Ok(false) => {}
+            Ok(true) => {
+                lock(&self.rollups.wanting).later.insert(entry.path.clone());
+                return Ok(None);
+            }
+            Err(error) => {
+                lock(&self.rollups.wanting).cannot_read(&entry.path, &error);
+                return Ok(None);
+            }
         }
         let columns: Vec<Col> = COLUMNS.concat();
         let mut counter = self.counter();
