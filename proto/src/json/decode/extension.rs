@@ -14,8 +14,11 @@ impl Decoder<'_, '_> {
         let (found, holds_bytes) = type_url(&mut ahead, keep)?;
         let Some(type_url) = found else {
             self.lexer.mark_odd();
-            if self.policy == Unknown::Refuse && !is_empty_object(self.lexer.clone()) {
-                return Err(Stop::expected("a type").at("@type"));
+            if !is_empty_object(self.lexer.clone()) {
+                if self.policy == Unknown::Refuse {
+                    return Err(Stop::expected("a type").at("@type"));
+                }
+                (self.unknown)(self.depth, "@type");
             }
             return self.skip();
         };
