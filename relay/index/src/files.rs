@@ -1,5 +1,6 @@
 //! Rows that were sealed: Parquet files, and the catalogue that names them.
 
+mod cache;
 mod catalog;
 mod chunk;
 mod compact;
@@ -18,7 +19,6 @@ mod trouble;
 mod unpack;
 mod write;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +27,7 @@ use table::Col;
 
 use crate::RollupLimits;
 
+use cache::Cache;
 pub(crate) use catalog::{Catalog, Found};
 pub use chunk::Chunk;
 pub(crate) use compact::{CompactError, next_job};
@@ -62,51 +63,17 @@ pub(crate) struct ReadCounts {
 #[derive(Debug)]
 pub(crate) struct Files {
     place: Place,
-    footers: Mutex<Footers>,
+    footers: Mutex<Cache<String, Footer>>,
     troubles: Mutex<Troubles>,
     rollups: rollups::Rollups,
     pub(crate) counts: ReadCounts,
-}
-
-#[derive(Debug, Default)]
-struct Footers {
-    of: HashMap<String, (Arc<Footer>, u64)>,
-    bytes: usize,
-    tick: u64,
-}
-
-impl Footers {
-    fn get(&mut self, path: &str) -> Option<Arc<Footer>> {
-        self.tick += 1;
-        let (footer, used) = self.of.get_mut(path)?;
-        *used = self.tick;
-        Some(footer.clone())
-    }
-
-    /// Keeps a footer; those that were not asked for the longest leave first.
-    fn put(&mut self, path: &str, footer: Arc<Footer>) {
-        self.remove(path);
-        while self.bytes + footer.bytes() > FOOTER_BYTES_MAX {
-            let oldest = self.of.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
-            let Some(oldest) = oldest else { break };
-            self.remove(&oldest);
-        }
-        self.bytes += footer.bytes();
-        self.of.insert(path.to_owned(), (footer, self.tick));
-    }
-
-    fn remove(&mut self, path: &str) {
-        if let Some((footer, _)) = self.of.remove(path) {
-            self.bytes -= footer.bytes();
-        }
-    }
 }
 
 impl Files {
     pub(crate) fn new(place: Place, limits: RollupLimits) -> Self {
         Self {
             place,
-            footers: Mutex::default(),
+            footers: Mutex::new(Cache::new(FOOTER_BYTES_MAX)),
             troubles: Mutex::default(),
             rollups: rollups::Rollups::new(limits),
             counts: ReadCounts::default(),
@@ -156,7 +123,8 @@ impl Files {
             return Ok(footer);
         }
         let footer = Arc::new(Footer::read(&self.place, &entry.path, entry.bytes)?);
-        lock(&self.footers).put(&entry.path, footer.clone());
+        let bytes = footer.bytes();
+        lock(&self.footers).put(entry.path.clone(), footer.clone(), bytes);
         Ok(footer)
     }
 

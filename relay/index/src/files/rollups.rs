@@ -13,18 +13,19 @@ use std::sync::{Arc, LazyLock, Mutex};
 use arrow::record_batch::RecordBatch;
 use table::Col;
 
+use super::cache::Cache;
 use super::entry::{FLOWS, FileEntry, RollupEntry};
 use super::{Files, ReadError, Trouble, lock};
 use crate::rollup::{COLUMNS, Counter, MINUTES_MAX};
 use crate::segment::as_u64;
 use crate::{Period, Rollup, RollupKind, RollupLimits};
 
-mod cache;
 mod codec;
+mod kept;
 mod read;
 
-use cache::{Cache, Table};
-use read::{is_of_later, read};
+use self::kept::Table;
+use self::read::{is_of_later, read};
 
 /// Folder of the counts and version of their layout.
 pub(crate) const ROLLUPS: &str = "rollups/v1";
@@ -33,7 +34,7 @@ pub(crate) const ROLLUPS: &str = "rollups/v1";
 #[derive(Debug)]
 pub(super) struct Rollups {
     limits: RollupLimits,
-    cache: Mutex<Cache>,
+    cache: Mutex<Cache<(String, Period, RollupKind), Table>>,
     /// Files whose counts are to be made.
     wanting: Mutex<Wanting>,
 }
@@ -64,7 +65,7 @@ pub(crate) struct OfFile {
 
 impl Rollups {
     pub(super) fn new(limits: RollupLimits) -> Self {
-        Self { limits, cache: Mutex::default(), wanting: Mutex::default() }
+        Self { cache: Mutex::new(Cache::new(limits.bytes_max)), limits, wanting: Mutex::default() }
     }
 }
 
@@ -96,7 +97,7 @@ impl Files {
                 let read: Vec<_> = missing.into_iter().zip(read.into_iter().map(Arc::new)).collect();
                 let mut cache = lock(&self.rollups.cache);
                 for (kind, table) in &read {
-                    cache.put(key(kind), table.clone(), self.rollups.limits.bytes_max);
+                    cache.put(key(kind), table.clone(), table.bytes);
                 }
                 drop(cache);
                 tables.extend(read);
@@ -176,7 +177,8 @@ impl Files {
         for period in Period::ALL {
             for kind in RollupKind::ALL {
                 let table = Arc::new(Table::of(kind, &rollups[period as usize]));
-                cache.put((path.to_owned(), period, kind), table, self.rollups.limits.bytes_max);
+                let bytes = table.bytes;
+                cache.put((path.to_owned(), period, kind), table, bytes);
             }
         }
     }

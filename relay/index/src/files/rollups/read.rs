@@ -8,8 +8,8 @@ use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::beside;
-use super::cache::Table;
 use super::codec::{self, ABOUT_KEY, About};
+use super::kept::Table;
 use crate::files::entry::{FileEntry, RollupEntry};
 use crate::files::read::{footer_text, read_metadata};
 use crate::files::{Place, ReadError};
