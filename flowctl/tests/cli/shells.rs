@@ -120,13 +120,13 @@ fn fish_offers_what_is_known() {
     assert!(offered("observe --ip ").iter().all(|offer| offer != "flows.json"), "no files where they mean nothing");
 }
 
-/// Types a line into an interactive zsh and asks for completion: prints what is offered, and the line as it is then.
-const TYPE: &str = r#"
-zmodload zsh/zpty
-zpty z zsh -f -i
-zpty -w z "PS1= RPS1= PS2=; stty -echo; unset zle_bracketed_paste"
-zpty -w z "autoload -Uz compinit; compinit -u -D; source ${(q)1}"
-zpty -w z 'compadd() {
+/// What an interactive zsh reads before its first prompt. Nothing of it is typed, so no echo can pass for an answer.
+const ZSHRC: &str = r#"
+PS1="<READY>" RPS1= PS2=
+unset zle_bracketed_paste
+autoload -Uz compinit; compinit -u -D
+source ${ZDOTDIR:h}/script
+compadd() {
     if [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\ * ]]; then builtin compadd "$@"; return; fi
     local -a found
     builtin compadd -O found "$@"
@@ -136,13 +136,16 @@ zpty -w z 'compadd() {
 }
 complete-and-tell() { zle complete-word; print -r -- "<LINE $BUFFER>"; print -r -- "<END>"; exit }
 zle -N complete-and-tell
-bindkey "^X" complete-and-tell'
-zpty -w z 'print -r -- "<READY>"'
-said=
-while [[ $said != *"<READY>"* ]] && zpty -r z piece; do said+=$piece; done
+bindkey "^X" complete-and-tell
+"#;
+
+/// Types a line into an interactive zsh and asks for completion: prints what is offered, and the line as it is then.
+const TYPE: &str = r#"
+zmodload zsh/zpty
+zpty z ZDOTDIR=${(q)1} zsh -d -i
+zpty -r z said "*<READY>*"
 zpty -n -w z "$2"$'\x18'
-said=
-while [[ $said != *"<END>"* ]] && zpty -r z piece; do said+=$piece; done
+zpty -r z said "*<END>*"
 print -r -- "$said"
 "#;
 
@@ -150,9 +153,12 @@ print -r -- "$said"
 fn zsh_offers_what_is_known() {
     let Some(zsh) = shell("zsh") else { return };
     let (server, scripts) = (relay(), Scripts::of("zsh"));
+    let settings = scripts.0.path().join("zsh");
+    std::fs::create_dir(&settings).unwrap();
+    std::fs::write(settings.join(".zshrc"), ZSHRC).unwrap();
     let typed = |line: &str| -> (Vec<String>, String) {
         let line = format!("flowctl {} {line}", server.flag());
-        let said = scripts.run(&zsh, &["-f", "-c", TYPE, "type", &scripts.script(), &line]).replace('\r', "");
+        let said = scripts.run(&zsh, &["-f", "-c", TYPE, "type", settings.to_str().unwrap(), &line]).replace('\r', "");
         let between = |line: &str, begin: &str| Some(line.split_once(begin)?.1.strip_suffix('>')?.to_owned());
         let mut offered: Vec<String> = said.lines().filter_map(|line| between(line, "<OFFER ")).collect();
         offered.sort();
