@@ -183,6 +183,16 @@ impl Relay {
         }
     }
 
+    /// Bytes of memory that its process has occupied at most since it began.
+    ///
+    /// # Errors
+    /// It is gone, or this system does not tell.
+    pub fn memory_peak(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        Ok(peak.context("no VmHWM")?.trim().parse::<u64>()? * 1_024)
+    }
+
     /// Value of a metric, with its labels as they are written; 0 where it is not there.
     ///
     /// # Errors

@@ -60,6 +60,8 @@ pub struct StoreConfig {
     pub grace: Duration,
     /// Whether the files of an hour that is over become one.
     pub compact: bool,
+    /// Rows that are compacted at a time. 1,048,576, which takes some 400 MiB of memory.
+    pub compact_rows: u64,
 }
 
 impl StoreConfig {
@@ -77,6 +79,7 @@ impl StoreConfig {
             bytes_max: 20 << 30,
             grace: Duration::from_secs(900),
             compact: true,
+            compact_rows: 1 << 20,
         }
     }
 }

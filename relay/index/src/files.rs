@@ -41,9 +41,6 @@ pub(crate) use trouble::Trouble;
 use trouble::Troubles;
 pub(crate) use write::PlainWriter;
 
-/// Bytes of the footers kept: those of some 40 million flows. To read one takes less than a search in its file.
-const FOOTER_BYTES_MAX: usize = 64 << 20;
-
 /// What reading files did since the start.
 #[derive(Debug, Default)]
 pub(crate) struct ReadCounts {
@@ -73,7 +70,8 @@ impl Files {
     pub(crate) fn new(place: Place, limits: RollupLimits) -> Self {
         Self {
             place,
-            footers: Mutex::new(Cache::new(FOOTER_BYTES_MAX)),
+            // By default 64 MiB, those of some 40 million flows. To read one takes less than a search in its file.
+            footers: Mutex::new(Cache::new(limits.bytes_max / 2)),
             troubles: Mutex::default(),
             rollups: rollups::Rollups::new(limits),
             counts: ReadCounts::default(),

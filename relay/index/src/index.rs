@@ -132,6 +132,8 @@ pub struct Stats {
     pub rows: u64,
     /// Bytes held.
     pub bytes: u64,
+    /// Bytes held at most.
+    pub bytes_max: u64,
     /// Rows appended since the start.
     pub rows_seen: u64,
     /// Rows that left the memory since the start; `rows_seen = rows + rows_evicted`.
@@ -264,6 +266,15 @@ impl Index {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.writer().store.is_full(1)
+    }
+
+    /// Changes how many bytes of flows are held at most, and lets go of what is too much: flows that are in files, or
+    /// where there are no files any. What is in no file stays, is written to one soon, and leaves then.
+    pub fn set_bytes_max(&self, bytes_max: usize) {
+        let mut writer = self.writer();
+        if writer.store.set_bytes_max(bytes_max) {
+            self.show(&writer);
+        }
     }
 
     /// What the index holds and has seen.

@@ -33,7 +33,7 @@ mod write;
 
 pub(crate) use add::COLUMNS;
 pub use counter::rollups_of;
-pub(crate) use counter::{Counter, MINUTES_MAX};
+pub(crate) use counter::{Counted, Counter, MINUTES_MAX};
 pub use read::RollupError;
 pub(crate) use read::conform;
 pub use schema::{ROLLUP_VERSION, RollupKind};

@@ -133,6 +133,7 @@ impl Store {
         Stats {
             rows: self.rows,
             bytes: as_u64(self.bytes),
+            bytes_max: as_u64(self.config.bytes_max),
             rows_seen: self.end_seq - self.rows_before,
             rows_evicted: self.end_seq - self.rows_before - self.rows,
             rows_unpublished: if self.durable { self.end_seq - self.published.min(self.end_seq) } else { 0 },
@@ -173,6 +174,14 @@ impl Store {
         self.merge_tail(0);
         self.tail_since = now;
         true
+    }
+
+    /// Changes the limit of bytes. Gives whether rows left because of it.
+    pub(crate) fn set_bytes_max(&mut self, bytes_max: usize) -> bool {
+        self.config.bytes_max = bytes_max;
+        let before = self.first_seq;
+        self.evict();
+        self.first_seq != before
     }
 
     /// Whether no row can be taken besides so many that are about to come, because those that are here are not in files yet.

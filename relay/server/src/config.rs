@@ -49,6 +49,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// SQL.
     pub sql: SqlConfig,
+    /// Bytes of memory the process may occupy, everything counted, at least 128 MiB. Default `null`: 2 GiB, or four
+    /// fifths of what its control group or the machine has where that is less, or more where parts of it are set and
+    /// need more. Near it flows that are in files leave the memory, then intake waits.
+    pub memory_bytes_max: Option<usize>,
     /// Milliseconds that stopping may take before what is left is cut off. Default 10,000: Kubernetes kills after 30
     /// seconds.
     pub shutdown_deadline_ms: u64,
@@ -150,7 +154,8 @@ pub struct IngestConfig {
     /// Encoded bytes of one message; larger ones are refused. Default 16 MiB: 32,768 flows of plain traffic take a
     /// quarter of it.
     pub message_bytes_max: usize,
-    /// Batches that wait to be indexed; when they are full the relay stops reading from collectors. Default 16.
+    /// Batches that wait to be indexed, which take a thirty-second of `relay.memory_bytes_max` at most; when they are full
+    /// the relay stops reading from collectors. Default 16.
     pub queue_batches: usize,
     /// Milliseconds without a connection after which a node is gone and not listed as unavailable any more. Default
     /// 3,600,000, an hour, as long as namespaces are listed for.
@@ -184,25 +189,28 @@ pub struct PeerConfig {
 pub struct IndexConfig {
     /// Flows held; the oldest leave first. Default 5,000,000: 8 minutes of 10,000 flows a second.
     pub flows_max: usize,
-    /// Bytes held; the oldest flows leave first. Default 1 GiB, which five million flows fit in.
-    pub memory_bytes_max: usize,
+    /// Bytes held; the oldest flows leave first. Default `null`, half of `relay.memory_bytes_max`: five million flows fit in
+    /// the usual 1 GiB.
+    pub memory_bytes_max: Option<usize>,
     /// Lines of the loss ledger (node, ten seconds, stage, cause); the oldest are folded together. Default 100,000.
     pub losses_max: usize,
     /// Nodes remembered, connected or not; the one silent for longest is forgotten. Default 10,000.
     pub nodes_max: usize,
     /// Bytes of the counts by the minute (`edges_1m`, `drops_1m`, `dns_1m`); the oldest minutes leave first. The counts
     /// by the hour may take as many, and with a store as many again those of files that were asked for lately. Default
-    /// 128 MiB: some hours of minutes and weeks of hours.
-    pub rollup_bytes_max: usize,
+    /// `null`, a sixteenth of `relay.memory_bytes_max`: the usual 128 MiB are some hours of minutes and weeks of hours.
+    pub rollup_bytes_max: Option<usize>,
 }
 
 /// SQL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SqlConfig {
-    /// Bytes that all running queries may occupy together; one that needs more fails. Default 256 MiB.
-    pub memory_bytes_max: usize,
-    /// Queries that may run at the same time; more are refused with 503. Default 4.
+    /// Bytes that all running queries may occupy together; one that needs more fails. Default `null`, an eighth of
+    /// `relay.memory_bytes_max`, usually 256 MiB.
+    pub memory_bytes_max: Option<usize>,
+    /// Queries that may run at the same time; more are refused with 503. Default 4, and never more than one for each 128
+    /// MiB of `relay.memory_bytes_max`.
     pub queries_max: usize,
     /// Milliseconds a query may run. Default 30,000.
     pub deadline_ms: u64,
@@ -231,6 +239,7 @@ impl Default for Config {
             index: IndexConfig::default(),
             store: StoreConfig::default(),
             sql: SqlConfig::default(),
+            memory_bytes_max: None,
             shutdown_deadline_ms: 10_000,
         }
     }
@@ -300,23 +309,17 @@ impl Default for IndexConfig {
     fn default() -> Self {
         Self {
             flows_max: 5_000_000,
-            memory_bytes_max: 1024 * MIB,
+            memory_bytes_max: None,
             losses_max: 100_000,
             nodes_max: 10_000,
-            rollup_bytes_max: 128 * MIB,
+            rollup_bytes_max: None,
         }
     }
 }
 
 impl Default for SqlConfig {
     fn default() -> Self {
-        Self {
-            memory_bytes_max: 256 * MIB,
-            queries_max: 4,
-            deadline_ms: 30_000,
-            rows_max: 1_000_000,
-            json_rows_max: 10_000,
-        }
+        Self { memory_bytes_max: None, queries_max: 4, deadline_ms: 30_000, rows_max: 1_000_000, json_rows_max: 10_000 }
     }
 }
 

@@ -13,6 +13,7 @@ mod http_server;
 mod ingest;
 mod listen;
 mod losses;
+mod memory;
 mod metrics;
 mod nodes;
 mod rate;

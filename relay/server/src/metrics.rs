@@ -53,6 +53,8 @@ pub(crate) struct Metrics {
     pub(crate) http_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     /// State of the index.
     pub(crate) index: IndexGauges,
+    /// Memory of the process.
+    pub(crate) memory: MemoryGauges,
     /// Flows of all nodes.
     pub(crate) hubble: HubbleMetrics,
     /// State of the rollups.
@@ -72,6 +74,17 @@ pub(crate) struct IndexGauges {
     pub(crate) bytes_max: Gauge,
     /// Rows that left to make room.
     pub(crate) evicted: Counter,
+}
+
+/// Memory of the process.
+#[derive(Default)]
+pub(crate) struct MemoryGauges {
+    /// Bytes occupied.
+    pub(crate) resident: Gauge,
+    /// Bytes that may be occupied.
+    pub(crate) limit: Gauge,
+    /// Times that intake waited because memory was short.
+    pub(crate) held: Counter,
 }
 
 /// How flows came.
@@ -141,6 +154,7 @@ impl Metrics {
             batches: Family::default(),
             rows: Family::default(),
             repeats: Counter::default(),
+            memory: MemoryGauges::default(),
             refused: Family::default(),
             lost: Family::default(),
             pushing: Gauge::default(),
@@ -181,6 +195,10 @@ impl Metrics {
         own.register("index_rows", "Flows held in the index", self.index.rows.clone());
         own.register("index_bytes", "Memory the index occupies", self.index.bytes.clone());
         own.register("index_limit_bytes", "Memory the index may occupy", self.index.bytes_max.clone());
+        own.register("memory_limit_bytes", "Memory the process may occupy", self.memory.limit.clone());
+        own.register("memory_resident_bytes", "Memory the process occupies", self.memory.resident.clone());
+        let held = "Times that intake waited because memory was short";
+        own.register("memory_held", held, self.memory.held.clone());
         self.store.register(own);
         own.register("index_evicted_rows", "Flows that left the index to make room", self.index.evicted.clone());
         self.rollups.register(own);

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::ingest::{Ingest, Queue};
 use crate::losses::Losses;
+use crate::memory::{self, Budget, Pressure};
 use crate::metrics::{Metrics, StateLabels};
 use crate::nodes::{Node, Presence};
 use crate::rate::Rate;
@@ -33,6 +34,10 @@ const SQL_WAIT: Duration = Duration::from_secs(2);
 pub(crate) struct Relay {
     /// Settings, valid.
     pub(crate) config: Config,
+    /// Memory that its parts may have.
+    pub(crate) budget: Budget,
+    /// Whether memory is short.
+    pub(crate) pressure: Pressure,
     /// When the relay started.
     pub(crate) started: Timestamp,
     /// Address of the HTTP port.
@@ -96,13 +101,17 @@ impl Relay {
     ///
     /// Reads what the store held before, which may take seconds: call it from a thread that may block.
     pub(crate) fn new(config: Config, http_addr: SocketAddr) -> Result<(Arc<Self>, Queue), StartError> {
+        memory::set_up();
+        let budget = budget_of(&config)?;
         let clock = Box::new(SystemClock);
-        let (ingest, queue) = Ingest::new(config.ingest.queue_batches);
+        let (ingest, queue) = Ingest::new(config.ingest.queue_batches, budget.waiting());
         let gone_after = Duration::from_millis(config.ingest.node_gone_ms);
         let relay = Self {
             started: clock.now(),
-            index: open_index(&config)?,
-            engine: Engine::new(query_limits(&config))?,
+            index: open_index(&config, budget)?,
+            engine: Engine::new(query_limits(&config, budget))?,
+            budget,
+            pressure: Pressure::default(),
             ingest,
             presence: Presence::new(config.index.nodes_max, gone_after),
             losses: Losses::new(),
@@ -110,7 +119,7 @@ impl Relay {
             stages: Stages::default(),
             live_places: Arc::new(Semaphore::new(config.live.streams_max)),
             rate: Mutex::default(),
-            workers: Semaphore::new(available_parallelism().map_or(2, |n| n.get())),
+            workers: Semaphore::new(budget.questions(available_parallelism().map_or(2, |n| n.get()))),
             clock,
             http_addr,
             config,
@@ -157,7 +166,9 @@ impl Relay {
         let gauges = &self.metrics.index;
         gauges.rows.set(signed(stats.rows));
         gauges.bytes.set(signed(stats.bytes));
-        gauges.bytes_max.set(signed(self.config.index.memory_bytes_max as u64));
+        gauges.bytes_max.set(signed(stats.bytes_max));
+        self.metrics.memory.limit.set(signed(self.budget.total as u64));
+        self.metrics.memory.resident.set(memory::resident().map_or(0, |bytes| signed(bytes as u64)));
         gauges.evicted.inc_by(stats.rows_evicted.saturating_sub(gauges.evicted.get()));
         self.metrics.rollups.set(&self.index.rollups().stats());
         self.metrics.store.refresh(&self.index.store_stats());
@@ -178,14 +189,14 @@ pub(crate) const NODE_STATES: [(NodeState, &str); 4] = [
 ];
 
 /// Opens the index and says what was found.
-fn open_index(config: &Config) -> Result<Index, StartError> {
-    let limits = index_limits(config);
+fn open_index(config: &Config, budget: Budget) -> Result<Index, StartError> {
+    let limits = index_limits(config, budget);
     let Some(store) = config.store.for_index() else {
         info!("flows are kept in memory only");
         return Ok(Index::new(limits)?);
     };
     let place = config.store.place.as_str();
-    let (index, found) = Index::open(limits, store)?;
+    let (index, found) = Index::open(limits, budget.fit(store))?;
     for damage in &found.damages {
         let (file, at, bytes) = (damage.path.display(), damage.at, damage.bytes);
         match damage.kind {
@@ -210,25 +221,33 @@ fn open_index(config: &Config) -> Result<Index, StartError> {
     Ok(index)
 }
 
-pub(crate) fn index_limits(config: &Config) -> relay_index::Config {
+/// What the settings give on this machine.
+pub(crate) fn budget_of(config: &Config) -> Result<Budget, ConfigError> {
+    let machine = memory::limit();
+    let budget = Budget::of(config, machine)?;
+    if let Some(machine) = machine.filter(|machine| *machine < budget.total) {
+        let budget = budget.total;
+        warn!(budget, machine, "the memory budget is more than there is: lower relay.memory_bytes_max");
+    }
+    Ok(budget)
+}
+
+pub(crate) fn index_limits(config: &Config, budget: Budget) -> relay_index::Config {
     relay_index::Config {
         rows_max: config.index.flows_max,
-        bytes_max: config.index.memory_bytes_max,
+        bytes_max: budget.flows,
         ledger_lines_max: config.index.losses_max,
         nodes_max: config.index.nodes_max,
-        rollups: relay_index::RollupLimits {
-            bytes_max: config.index.rollup_bytes_max,
-            ..relay_index::RollupLimits::default()
-        },
+        rollups: relay_index::RollupLimits { bytes_max: budget.counts, ..relay_index::RollupLimits::default() },
         ..relay_index::Config::default()
     }
 }
 
-fn query_limits(config: &Config) -> Limits {
+fn query_limits(config: &Config, budget: Budget) -> Limits {
     Limits {
-        memory_bytes: config.sql.memory_bytes_max,
+        memory_bytes: budget.sql,
         spill_bytes: Limits::default().spill_bytes,
-        concurrent: config.sql.queries_max,
+        concurrent: budget.questions(config.sql.queries_max),
         wait: SQL_WAIT,
         deadline: Duration::from_millis(config.sql.deadline_ms),
         rows_max: config.sql.rows_max,

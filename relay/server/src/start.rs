@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigError};
 use crate::http_server;
 use crate::ingest::{self, Queue};
 use crate::listen::{ListenError, listen};
+use crate::memory;
 use crate::relay::Relay;
 
 /// Connections of scrapers; more wait in the kernel's queue.
@@ -162,6 +163,7 @@ fn open_sources(relay: &Arc<Relay>, queue: Queue) {
     let stages = &relay.stages;
     stages.writer.tasks.spawn(ingest::write(Arc::clone(relay), queue, stages.writer.stop.clone()));
     stages.upkeep.tasks.spawn(ingest::keep_up(Arc::clone(relay), stages.upkeep.stop.clone()));
+    stages.upkeep.tasks.spawn(memory::keep_within(Arc::clone(relay), stages.upkeep.stop.clone()));
     ingest::open_peers(relay);
 }
 

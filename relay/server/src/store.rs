@@ -10,6 +10,8 @@ use relay_index::{Index, OpenError};
 
 use crate::Config;
 pub use crate::causes::with_causes;
+use crate::memory;
+use crate::relay::{budget_of, index_limits};
 
 /// What could not be done to a store.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum StoreError {
     /// It cannot be looked at.
     #[error("cannot read its catalogue")]
     Read(#[source] io::Error),
+    /// A setting cannot be.
+    #[error(transparent)]
+    Config(#[from] crate::ConfigError),
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -123,6 +128,8 @@ pub fn import(config: &Config, files: &[PathBuf], progress: &mut dyn FnMut(u64))
 
 fn open_index(config: &Config) -> Result<Index, StoreError> {
     let store = config.store.for_index().ok_or(StoreError::None)?;
-    let (index, _) = Index::open(crate::relay::index_limits(config), store)?;
+    memory::set_up();
+    let budget = budget_of(config)?;
+    let (index, _) = Index::open(index_limits(config, budget), budget.fit(store))?;
     Ok(index)
 }

@@ -21,8 +21,6 @@ use crate::Segment;
 use crate::names::Namer;
 use crate::segment::as_u64;
 
-/// Rows that are sorted at a time, which bounds the memory: some hundred MiB.
-const ROWS_MAX: u64 = 1 << 20;
 /// Files to be made one.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -40,10 +38,11 @@ pub(crate) enum CompactError {
 
 /// Finds files to compact: of an hour that ended before `until`, written before `written`, and of whose rows none is in
 /// memory any more. Late ones become part of a compacted file of their hour that has room for them, so that an hour
-/// has few files however many of its flows were late. Those of which `passed_over` is true are left out.
+/// has few files however many of its flows were late. No more than `rows_max` are sorted at a time, which bounds the
+/// memory. Those of which `passed_over` is true are left out.
 pub(crate) fn next_job(
     entries: &[Arc<FileEntry>],
-    first_seq: u64,
+    (first_seq, rows_max): (u64, u64),
     (until, written): (Timestamp, Timestamp),
     passed_over: impl Fn(&str) -> bool,
 ) -> Option<Job> {
@@ -53,6 +52,7 @@ pub(crate) fn next_job(
     let ready = |entry: &&Arc<FileEntry>| {
         // A later version may have columns that this one would lose.
         entry.schema_version <= SCHEMA_VERSION
+            && entry.rows <= rows_max
             && entry.end_seq <= first_seq
             && entry.time_range().1 < until
             && Timestamp(entry.written) <= written
@@ -69,7 +69,7 @@ pub(crate) fn next_job(
         let mut rows = 0;
         let mut fits = |entry: &&Arc<FileEntry>| {
             rows += entry.rows;
-            rows <= ROWS_MAX
+            rows <= rows_max
         };
         let mut inputs: Vec<_> = sealed.iter().copied().take_while(&mut fits).cloned().collect();
         if inputs.is_empty() {

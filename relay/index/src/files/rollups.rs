@@ -24,6 +24,7 @@ mod codec;
 mod kept;
 mod read;
 
+use self::codec::Encoded;
 use self::kept::Table;
 use self::read::{is_of_later, read};
 
@@ -161,43 +162,32 @@ impl Files {
                 None => is_whole = false,
             }
         }
-        let Some(rollups) = counter.finish() else {
+        let Some(counted) = counter.finish() else {
             lock(&self.rollups.wanting).too_long.insert(entry.path.clone());
             return OfFile { rollups: Vec::new(), is_whole: false };
         };
+        let rollups = counted.rollups(period);
         if is_whole {
-            self.keep_rollups(&entry.path, &rollups);
-        }
-        let [minutes, hours] = rollups;
-        OfFile { rollups: if period == Period::Minute { minutes } else { hours }, is_whole }
-    }
-
-    fn keep_rollups(&self, path: &str, rollups: &[Vec<Rollup>; 2]) {
-        let mut cache = lock(&self.rollups.cache);
-        for period in Period::ALL {
+            let mut cache = lock(&self.rollups.cache);
             for kind in RollupKind::ALL {
-                let table = Arc::new(Table::of(kind, &rollups[period as usize]));
+                let table = Arc::new(Table::of(kind, &rollups));
                 let bytes = table.bytes;
-                cache.put((path.to_owned(), period, kind), table, bytes);
+                cache.put((entry.path.clone(), period, kind), table, bytes);
             }
         }
+        OfFile { rollups, is_whole }
     }
 
     /// Puts the counts beside a file that is about to be written; `None` where it is of too many minutes to have any.
     pub(super) fn put_rollups(&self, path: &str, rows: u64, counter: &Counter) -> io::Result<Option<RollupEntry>> {
-        let Some(rollups) = counter.finish() else {
+        let Some(counted) = counter.finish() else {
             lock(&self.rollups.wanting).too_long.insert(path.to_owned());
             return Ok(None);
         };
-        let (bytes, footer) = codec::encode(path, rows, &rollups)?;
-        let edges = Period::ALL.map(|period| {
-            let rows = |rollup: &Rollup| rollup.batch(RollupKind::Edges).num_rows() as u64;
-            rollups[period as usize].iter().map(rows).sum()
-        });
+        let Encoded { bytes, footer, edges } = codec::encode(path, rows, &counted)?;
         let (length, sum) = (as_u64(bytes.len()), crc32c::crc32c(&bytes[footer..]));
         let entry = RollupEntry { bytes: length, footer: length - as_u64(footer), sum, edges };
         self.place.put(&beside(path), bytes).inspect_err(|_| drop(self.place.delete(&beside(path))))?;
-        self.keep_rollups(path, &rollups);
         Ok(Some(entry))
     }
 

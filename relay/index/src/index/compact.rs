@@ -40,7 +40,12 @@ impl Index {
         let first_seq = self.snapshot().first_seq();
         let written = if at_once { now } else { until };
         let passed_over = |path: &str| keeping.passed_over.iter().any(|file| file.path == path);
-        let job = next_job(keeping.catalog.entries(), first_seq, (until, written), passed_over);
+        let job = next_job(
+            keeping.catalog.entries(),
+            (first_seq, durable.config.compact_rows),
+            (until, written),
+            passed_over,
+        );
         let Some(job) = job else { return Ok((0, 0)) };
         let entry = match durable.files.compact(&job, &mut keeping.namer, now) {
             Ok(entry) => entry,

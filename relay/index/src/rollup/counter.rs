@@ -9,7 +9,7 @@ use table::Col;
 use super::add::{Adder, MINUTE_US};
 use super::names::Names;
 use super::slice::Slice;
-use super::{Period, Rollup, RollupLimits, write};
+use super::{Period, Rollup, RollupKind, RollupLimits, write};
 use crate::segment::column;
 
 /// Minutes whose rows are counted for one file: two days. A file has an hour, unless its rows are of times that cannot
@@ -66,23 +66,53 @@ impl Counter {
         true
     }
 
-    /// The rollups by period, each in order of time and one a slice; `None` where rows were of too many minutes.
-    pub(crate) fn finish(&self) -> Option<[Vec<Rollup>; 2]> {
-        self.is_whole().then(|| self.rollups())
+    /// What was counted; `None` where rows were of too many minutes.
+    pub(crate) fn finish(&self) -> Option<Counted<'_>> {
+        self.is_whole().then(|| self.counted())
     }
 
-    fn rollups(&self) -> [Vec<Rollup>; 2] {
+    fn counted(&self) -> Counted<'_> {
         let mut hours: BTreeMap<i64, Slice> = BTreeMap::new();
         for (minute, slice) in &self.minutes {
             let hour = hours.entry(minute.div_euclid(60)).or_insert_with(|| Slice::new(self.limits.rows_max * 4));
             hour.join(slice);
         }
-        [self.written(Period::Minute, &self.minutes), self.written(Period::Hour, &hours)]
+        Counted { names: &self.names, minutes: &self.minutes, hours }
+    }
+}
+
+/// What was counted of one file. Tables are made as they are asked for: all of them at once take more memory than the
+/// file's rows.
+#[derive(Debug)]
+pub(crate) struct Counted<'a> {
+    names: &'a Names,
+    minutes: &'a BTreeMap<i64, Slice>,
+    hours: BTreeMap<i64, Slice>,
+}
+
+impl Counted<'_> {
+    fn slices(&self, period: Period) -> impl Iterator<Item = (i64, &Slice)> {
+        let slices = match period {
+            Period::Minute => self.minutes,
+            Period::Hour => &self.hours,
+        };
+        slices.iter().map(move |(number, slice)| (number.saturating_mul(period.micros()), slice))
     }
 
-    fn written(&self, period: Period, slices: &BTreeMap<i64, Slice>) -> Vec<Rollup> {
-        let start = |number: &i64| number.saturating_mul(period.micros());
-        slices.iter().map(|(number, slice)| write::rollup(period, start(number), slice, &self.names)).collect()
+    /// A table of one period, slice by slice in order of time.
+    pub(crate) fn batches(&self, period: Period, kind: RollupKind) -> impl Iterator<Item = RecordBatch> {
+        self.slices(period).map(move |(start_us, slice)| write::table(kind, start_us, slice, self.names))
+    }
+
+    /// All tables of one period, in order of time and one a slice.
+    pub(crate) fn rollups(&self, period: Period) -> Vec<Rollup> {
+        self.slices(period).map(|(start_us, slice)| write::rollup(period, start_us, slice, self.names)).collect()
+    }
+
+    /// Starts of the slices whose keys were too many, and flows of those that share one row.
+    pub(crate) fn overflowed(&self, period: Period) -> impl Iterator<Item = (i64, u64)> {
+        let overflowed = self.slices(period).map(|(start_us, slice)| (start_us, slice.overflowed()));
+        overflowed.filter(|(_, flows)| *flows > 0)
     }
 }
 
@@ -94,7 +124,7 @@ pub fn rollups_of(batches: &[RecordBatch], limits: &RollupLimits) -> Vec<Rollup>
     for batch in batches {
         counter.add(batch);
     }
-    let [minutes, _] = counter.rollups();
+    let minutes = counter.counted().rollups(Period::Minute);
     debug_assert!(minutes.iter().all(|rollup| rollup.start_us % MINUTE_US == 0));
     minutes
 }

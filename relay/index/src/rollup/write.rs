@@ -20,12 +20,18 @@ use crate::map::columns::Protocol;
 
 /// The counts of a slice as batches.
 pub(super) fn rollup(period: Period, start_us: i64, slice: &Slice, names: &Names) -> Rollup {
+    let batches = RollupKind::ALL.map(|kind| table(kind, start_us, slice, names));
+    Rollup { period, start_us, batches, overflowed: slice.overflowed() }
+}
+
+/// One table of a slice.
+pub(super) fn table(kind: RollupKind, start_us: i64, slice: &Slice, names: &Names) -> RecordBatch {
     let writer = Writer { start_us, names };
-    Rollup {
-        period,
-        start_us,
-        batches: [writer.edges(slice), writer.drops(slice), writer.dns(slice), writer.watched(slice)],
-        overflowed: slice.overflowed(),
+    match kind {
+        RollupKind::Edges => writer.edges(slice),
+        RollupKind::Drops => writer.drops(slice),
+        RollupKind::Dns => writer.dns(slice),
+        RollupKind::Watched => writer.watched(slice),
     }
 }
 

@@ -35,10 +35,12 @@ fn hold(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 /// Lets all go who wait, and puts the files back.
 fn let_go(held: &[(PathBuf, Vec<u8>)]) {
     for (path, bytes) in held {
-        // Opened to read and to write, a pipe does not wait, and whoever waits for a writer goes on.
+        // Opened to read and to write, a pipe does not wait, and whoever waits for a writer goes on. It may then set the
+        // pipe aside as a damaged file, so it is not there for sure any more.
         drop(File::options().read(true).write(true).open(path).unwrap());
-        std::fs::remove_file(path).unwrap();
-        std::fs::write(path, bytes).unwrap();
+        let whole = path.with_extension("whole");
+        std::fs::write(&whole, bytes).unwrap();
+        std::fs::rename(&whole, path).unwrap();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Checking what types cannot express.
 
 use super::Config;
+use crate::memory::Budget;
 
 /// Bytes without which the index cannot work.
 const INDEX_BYTES_MIN: usize = 1 << 20;
@@ -31,10 +32,11 @@ impl Config {
             let problem = "must not be above ingest.batch_rows_max".to_owned();
             return Err(ConfigError { key: "ingest.peer_batch_rows".to_owned(), problem });
         }
-        if self.index.memory_bytes_max < INDEX_BYTES_MIN {
+        if self.index.memory_bytes_max.is_some_and(|bytes| bytes < INDEX_BYTES_MIN) {
             let problem = format!("must be at least {INDEX_BYTES_MIN}");
             return Err(ConfigError { key: "index.memory_bytes_max".to_owned(), problem });
         }
+        Budget::of(self, None)?;
         if let Some((key, problem)) = self.store.problem() {
             return Err(ConfigError { key: key.to_owned(), problem });
         }
@@ -62,7 +64,7 @@ impl Config {
             ("index.flows_max", self.index.flows_max),
             ("index.losses_max", self.index.losses_max),
             ("index.nodes_max", self.index.nodes_max),
-            ("sql.memory_bytes_max", sql.memory_bytes_max),
+            ("sql.memory_bytes_max", sql.memory_bytes_max.unwrap_or(1)),
             ("store.file_flows", self.store.file_flows),
             ("sql.queries_max", sql.queries_max),
             ("sql.rows_max", sql.rows_max),

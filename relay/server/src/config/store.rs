@@ -29,7 +29,7 @@ pub struct StoreConfig {
     pub fsync_ms: u64,
     /// Bytes after which the log begins a new file. Default 64 MiB.
     pub log_file_bytes: u64,
-    /// Flows that become one run of files. Default 524,288: about 20 MB.
+    /// Flows that become one run of files. Default 524,288: about 20 MB. Fewer where the memory budget is below 2 GiB.
     pub file_flows: usize,
     /// Milliseconds after which flows become a file though they are fewer. Default 300,000: a file for each five
     /// minutes of a quiet relay.

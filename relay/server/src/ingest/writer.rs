@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::record_batch::RecordBatch;
 use flow::LossRecord;
 use relay_index::{AppendError, Appended, BatchOrigin, Incoming};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,10 @@ const ROOM_WAIT: Duration = Duration::from_secs(10);
 /// Time between two looks.
 const ROOM_LOOK: Duration = Duration::from_millis(20);
 
-/// A batch to append, and whom to tell.
+/// KiB of batches that may wait whatever the budget: 2 GiB, which is far from what a semaphore can count.
+const KIB_MAX: u32 = 1 << 21;
+
+/// A batch to append, and how it came.
 #[derive(Debug)]
 pub(super) struct Job {
     /// How it came.
@@ -65,21 +68,32 @@ impl Rejected {
     }
 }
 
-/// Door to the index for all sources. Holds a bounded number of batches; a source that finds it full waits, and so
-/// stops reading.
+/// Door to the index for all sources. Holds a bounded number of batches and of their bytes; a source that finds it full
+/// waits, and so stops reading.
 #[derive(Debug)]
 pub(crate) struct Ingest {
-    queue: mpsc::Sender<(Job, oneshot::Sender<Taken>)>,
+    queue: mpsc::Sender<Waiting>,
+    /// A permit for each KiB.
+    room: Arc<Semaphore>,
+    kib_max: u32,
+}
+
+/// A batch on its way to the index.
+struct Waiting {
+    job: Job,
+    answer: oneshot::Sender<Taken>,
+    room: OwnedSemaphorePermit,
 }
 
 /// The receiving end of an [`Ingest`].
-pub(crate) struct Queue(mpsc::Receiver<(Job, oneshot::Sender<Taken>)>);
+pub(crate) struct Queue(mpsc::Receiver<Waiting>);
 
 impl Ingest {
-    /// A door with room for `batches`.
-    pub(crate) fn new(batches: usize) -> (Self, Queue) {
+    /// A door with room for so many batches of so many bytes together; one that is larger than all passes alone.
+    pub(crate) fn new(batches: usize, bytes: usize) -> (Self, Queue) {
         let (queue, receiver) = mpsc::channel(batches);
-        (Self { queue }, Queue(receiver))
+        let kib_max = u32::try_from(bytes / 1_024).unwrap_or(u32::MAX).clamp(1, KIB_MAX);
+        (Self { queue, room: Arc::new(Semaphore::new(kib_max as usize)), kib_max }, Queue(receiver))
     }
 
     /// Waits for room, then until the batch is in the index, and with a store on the disk.
@@ -92,7 +106,9 @@ impl Ingest {
     /// repeats are dropped.
     pub(super) async fn take(&self, job: Job) -> Taken {
         let (answer, taken) = oneshot::channel();
-        self.queue.send((job, answer)).await.map_err(|_| Rejected::Stopping)?;
+        let kib = u32::try_from(table::memory_bytes(&job.batch) / 1_024).unwrap_or(u32::MAX).clamp(1, self.kib_max);
+        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| Rejected::Stopping)?;
+        self.queue.send(Waiting { job, answer, room }).await.map_err(|_| Rejected::Stopping)?;
         taken.await.unwrap_or(Err(Rejected::Stopping))
     }
 }
@@ -117,9 +133,14 @@ pub(crate) async fn write(relay: Arc<Relay>, mut queue: Queue, stop: Cancellatio
 }
 
 /// Appends batches together, so that one call to the disk makes all of them durable.
-async fn append(relay: &Arc<Relay>, jobs: Vec<(Job, oneshot::Sender<Taken>)>) {
+async fn append(relay: &Arc<Relay>, waiting: Vec<Waiting>) {
     await_room(relay).await;
-    let (jobs, answers): (Vec<Job>, Vec<oneshot::Sender<Taken>>) = jobs.into_iter().unzip();
+    let (mut jobs, mut answers, mut room) = (Vec::new(), Vec::new(), Vec::new());
+    for each in waiting {
+        jobs.push(each.job);
+        answers.push(each.answer);
+        room.push(each.room);
+    }
     let worker = Arc::clone(relay);
     let appending = tokio::task::spawn_blocking(move || append_now(&worker, jobs));
     let taken = match appending.await {
@@ -130,6 +151,7 @@ async fn append(relay: &Arc<Relay>, jobs: Vec<(Job, oneshot::Sender<Taken>)>) {
             answers.iter().map(|_| Err(Rejected::Failed(Arc::clone(&panic)))).collect()
         }
     };
+    drop(room);
     for (taken, answer) in taken.into_iter().zip(answers) {
         if let Err(rejected) = &taken {
             let cause = if rejected.is_transient() { "store" } else { "append" };
@@ -145,7 +167,10 @@ async fn append(relay: &Arc<Relay>, jobs: Vec<(Job, oneshot::Sender<Taken>)>) {
 async fn await_room(relay: &Relay) {
     let until = Instant::now() + ROOM_WAIT;
     let stop = &relay.stages.sources.stop;
-    while relay.index.is_full() && Instant::now() < until {
+    if relay.pressure.is_held() {
+        relay.metrics.memory.held.inc();
+    }
+    while (relay.index.is_full() || relay.pressure.is_held()) && Instant::now() < until {
         if stop.run_until_cancelled(tokio::time::sleep(ROOM_LOOK)).await.is_none() {
             return;
         }
