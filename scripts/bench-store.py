@@ -6,7 +6,7 @@ are libraries in this process that read Parquet files. Prints a table in Markdow
 later ones in milliseconds, and the best as a multiple of Weir's.
 
 From memory (the default) the relay holds all flows, and the others read files that the generator wrote. With --files the
-relay keeps them in a store and little in memory, everybody reads the files of that store, and before the first run the
+relay keeps them in a store and has a memory budget of 1 GiB, everybody reads the files of that store, and before the first run the
 system forgets what it has read of them (as root). Then what the relay used to take the flows in is printed, too.
 
 Usage: bench-store.py WEIR FOLDER [--flows N] [--rounds N] [--files]
@@ -36,6 +36,8 @@ warnings.filterwarnings("ignore", message="Cannot disable autocommit")
 
 START = datetime(2026, 1, 15, tzinfo=timezone.utc)
 DAY = 86_400
+# What a relay with a store may occupy, whatever it does.
+BUDGET_MIB = 1024
 
 
 def iso(moment):
@@ -52,9 +54,11 @@ class Relay:
             "relay.store.place": store or "none",
             "relay.store.compact": str(compact).lower(),
             "relay.index.rollup_bytes_max": (128 << 20) if store else 1 << 30,
-            "relay.sql.memory_bytes_max": 512 << 20,
+            "relay.sql.memory_bytes_max": (192 if store else 512) << 20,
             "relay.sql.deadline_ms": 600_000,
         }
+        if store:
+            rooms["relay.memory_bytes_max"] = BUDGET_MIB << 20
         self.ports = {name: free_port() for name in ["grpc", "http", "flight_sql", "metrics"]}
         settings = [f"relay.{name}.listen=127.0.0.1:{port}" for name, port in self.ports.items()]
         settings += [f"{key}={value}" for key, value in rooms.items()]
@@ -276,6 +280,7 @@ def measure(relay, files, end, rounds, forget):
     times = {}
     asked = questions(relay, known, end)
     peaks = {}
+    largest = relay.memory_mib()
     for round_number in range(rounds):
         for name, weir, sql, since in asked:
             relay.forget_peak()
@@ -290,6 +295,7 @@ def measure(relay, files, end, rounds, forget):
                     forget()
                 times.setdefault((name, engine), []).append(timed(ask))
             peaks[name] = max(peaks.get(name, 0), relay.memory_mib() - resting)
+            largest = max(largest, relay.memory_mib())
         print(f"round {round_number + 1} of {rounds}", file=sys.stderr)
     print("| question | Weir: first, best (ms) | DuckDB | chDB | DuckDB : Weir | chDB : Weir | Weir's memory, MiB | asked through |")
     print("|---|---|---|---|---|---|---|---|")
@@ -304,7 +310,7 @@ def measure(relay, files, end, rounds, forget):
         door = "HTTP" if "get" in weir.__code__.co_names else "Flight SQL"
         print(f"| {name} | {' | '.join(cells)} | {' | '.join(ratios)} | {peaks[name]} | {door} |")
     print(f"\nmap of 24 hours from: {relay.get('/api/v1/map', since=iso(end - timedelta(days=1)), until=iso(end))['source']}")
-    print(f"relay: {relay.memory_mib('VmRSS')} MiB now; median of all Weir answers {statistics.median(t for (_, e), ts in times.items() if e == 'Weir' for t in ts):.1f} ms")
+    print(f"relay: at most {largest} MiB while it was asked, {relay.memory_mib('VmRSS')} MiB now; median of all Weir answers {statistics.median(t for (_, e), ts in times.items() if e == 'Weir' for t in ts):.1f} ms")
 
 
 main()

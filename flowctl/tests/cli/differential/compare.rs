@@ -142,6 +142,7 @@ const FAILURES: &[(&[&str], &str)] = &[
         ],
         "no connection",
     ),
+    (&["name resolver error", "failed to lookup address", "is not an address"], "no such server"),
     (&["no such file or directory"], "no such file"),
     (&["token too long"], "line too long"),
     (&["--last must be"], "too many"),
