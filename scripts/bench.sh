@@ -37,7 +37,8 @@ for name in "$@"; do
         --flows "${WEIR_BENCH_FLOWS:-10000000}" ${WEIR_BENCH_FILES:+--files} ;;
     relay)
       cargo build --bin weir
-      run relay ;;
+      # Word splitting is meant: numbers of nodes.
+      run relay ${WEIR_BENCH_NODES:-} ;;
     *) run "$name" ;;
   esac
 done

@@ -1,0 +1,50 @@
+//! The nodes of a cluster, whose collectors hold flows of every kind.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use weir_tests::{Collector, fixture};
+
+/// Starts collectors of `nodes` nodes that hold `flows` flows each and push them to a relay. The first tells of all.
+pub(crate) fn start(nodes: usize, flows: usize, relay_address: &str, folder: &Path) -> Result<Vec<Collector>> {
+    let ring = format!("collector.ring.flows_max={}", flows * 2);
+    let set = [ring, format!("collector.relay.address=http://{relay_address}")];
+    let mut others = Vec::new();
+    let mut peers = String::new();
+    for node in 1..nodes {
+        let collector = Collector::replay(&name(node), &lines(node, flows)?, folder, &set)?;
+        writeln!(peers, "- {{name: {}, address: '{}'}}", name(node), collector.address)?;
+        others.push(collector);
+    }
+    let file = folder.join("peers.yaml");
+    std::fs::write(&file, if peers.is_empty() { "[]".to_owned() } else { peers })?;
+    let file = format!("collector.observer.peers_file={}", file.display());
+    let first = Collector::replay(&name(0), &lines(0, flows)?, folder, &[&set[..], &[file]].concat())?;
+    others.insert(0, first);
+    Ok(others)
+}
+
+fn name(node: usize) -> String {
+    format!("node-{node}")
+}
+
+/// Flows of every kind, each with a time and an id of its own.
+fn lines(node: usize, flows: usize) -> Result<String> {
+    let text = std::fs::read_to_string(fixture("stock-flows.jsonl"))?;
+    let kinds: Vec<serde_json::Value> =
+        text.lines().filter(|l| l.starts_with("{\"flow\":")).map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let mut lines = String::new();
+    for n in 0..flows {
+        let mut line = kinds[n % kinds.len()].clone();
+        let time = format!("2026-01-15T10:{:02}:{:02}.{:06}Z", n / 60_000 % 60, n / 1000 % 60, n % 1000 * 1000);
+        for place in ["/flow/time", "/time"] {
+            *line.pointer_mut(place).context("a line has times")? = time.clone().into();
+        }
+        line["flow"]["uuid"] = format!("{node:08x}-0000-4000-8000-{n:012x}").into();
+        line["flow"]["node_name"] = name(node).into();
+        line["node_name"] = name(node).into();
+        writeln!(lines, "{line}")?;
+    }
+    Ok(lines)
+}
