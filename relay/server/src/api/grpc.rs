@@ -5,7 +5,6 @@ mod observer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_flight::flight_service_server::FlightServiceServer;
 use axum::http::{HeaderName, HeaderValue};
 use futures::StreamExt as _;
 use proto::raw::ObserverDoor;
@@ -16,7 +15,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::observer::RelayObserver;
 use crate::connections::connections;
-use crate::ingest::FlightIngest;
+use crate::ingest::{FlightDoor, FlightIngest};
 use crate::relay::{HUBBLE_API_VERSION, Relay};
 
 /// Silence after which a peer is asked whether it is still there.
@@ -61,7 +60,7 @@ pub(crate) async fn serve(
         .add_service(reflection().build_v1().expect("the descriptors are generated and tested"))
         .add_service(reflection().build_v1alpha().expect("the descriptors are generated and tested"))
         .add_service(ObserverDoor::new(RelayObserver::new(Arc::clone(&relay))))
-        .add_service(FlightServiceServer::new(FlightIngest::new(relay)).max_decoding_message_size(message_bytes_max))
+        .add_service(FlightDoor::new(FlightIngest::new(relay), message_bytes_max))
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
 }

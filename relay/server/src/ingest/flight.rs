@@ -1,5 +1,6 @@
 //! Arrow Flight: collectors push batches with `DoPut`, each answered once the index owns it.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,11 +33,16 @@ const FLOWS_PATH: &str = "flows";
 /// Acknowledgments that wait for a collector that does not read them; then the relay stops reading its batches.
 const ACKS_MAX: usize = 16;
 
-/// The Flight service of a relay: `DoPut` for flows, nothing else.
+/// The Flight service of a relay: `DoPut` for flows, nothing else. [`FlightDoor`](super::FlightDoor) serves it.
 pub(crate) struct FlightIngest {
     relay: Arc<Relay>,
     places: Arc<Semaphore>,
 }
+
+/// Messages of a push, in order.
+pub(super) trait FlightStream: Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static {}
+
+impl<S: Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static> FlightStream for S {}
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
 
@@ -45,6 +51,31 @@ impl FlightIngest {
     pub(crate) fn new(relay: Arc<Relay>) -> Self {
         let places = Arc::new(Semaphore::new(relay.config.ingest.collectors_max));
         Self { relay, places }
+    }
+
+    /// Takes what a collector pushes from this address.
+    pub(super) fn put(
+        &self,
+        address: Option<SocketAddr>,
+        messages: impl FlightStream,
+    ) -> Result<Response<Answers<PutResult>>, Status> {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let limit = self.relay.config.ingest.collectors_max;
+            let problem = format!("{limit} collectors are pushing already; raise relay.ingest.collectors_max");
+            return Err(Status::resource_exhausted(problem));
+        };
+        let address = address.map(|a| a.to_string()).unwrap_or_default();
+        let (answers, receiver) = mpsc::channel(ACKS_MAX);
+        let push = Push {
+            relay: Arc::clone(&self.relay),
+            address,
+            node: None,
+            answers,
+            _place: place,
+            _counted: Counted::new(&self.relay.metrics.pushing),
+        };
+        self.relay.stages.sources.tasks.spawn(push.run(messages));
+        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 }
 
@@ -61,7 +92,7 @@ struct Push {
 
 impl Push {
     /// Reads batches until the collector or the relay stops, or something is wrong with what it sends.
-    async fn run(mut self, messages: Peekable<Streaming<FlightData>>) {
+    async fn run(mut self, messages: impl FlightStream) {
         let message = match self.read(messages).await {
             Ok(()) => String::new(),
             Err(status) => {
@@ -77,7 +108,8 @@ impl Push {
         }
     }
 
-    async fn read(&mut self, mut messages: Peekable<Streaming<FlightData>>) -> Result<(), Status> {
+    async fn read(&mut self, messages: impl FlightStream) -> Result<(), Status> {
+        let mut messages = messages.peekable();
         let stop = self.relay.stages.sources.stop.clone();
         let stopping = || Status::unavailable("the relay is stopping");
         stop.run_until_cancelled(self.check_descriptor(&mut messages)).await.ok_or_else(stopping)??;
@@ -103,7 +135,7 @@ impl Push {
     }
 
     /// The first message says what is pushed.
-    async fn check_descriptor(&self, messages: &mut Peekable<Streaming<FlightData>>) -> Result<(), Status> {
+    async fn check_descriptor(&self, messages: &mut Peekable<impl FlightStream>) -> Result<(), Status> {
         let path = match Pin::new(messages).peek().await {
             Some(Ok(first)) => first.flight_descriptor.as_ref().map(|d| d.path.as_slice()),
             // The decoder meets the same error, or the same end, and tells it.
@@ -219,23 +251,7 @@ impl FlightService for FlightIngest {
     type ListActionsStream = Answers<ActionType>;
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            let limit = self.relay.config.ingest.collectors_max;
-            let problem = format!("{limit} collectors are pushing already; raise relay.ingest.collectors_max");
-            return Err(Status::resource_exhausted(problem));
-        };
-        let address = request.remote_addr().map(|a| a.to_string()).unwrap_or_default();
-        let (answers, receiver) = mpsc::channel(ACKS_MAX);
-        let push = Push {
-            relay: Arc::clone(&self.relay),
-            address,
-            node: None,
-            answers,
-            _place: place,
-            _counted: Counted::new(&self.relay.metrics.pushing),
-        };
-        self.relay.stages.sources.tasks.spawn(push.run(request.into_inner().peekable()));
-        Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+        self.put(request.remote_addr(), request.into_inner())
     }
 
     async fn handshake(

@@ -11,10 +11,15 @@ use foldhash::fast::RandomState;
 use relay_index::{Order, Search, Snapshot};
 use table::BatchFilter;
 
-/// Flows remembered: the overlap of one second at the rate of a very busy node.
+/// Flows remembered at most: the overlap at the rate of a very busy node.
 const FLOWS_MAX: usize = 65_536;
 /// Part of the past asked for again after a break; what was there before is recognised.
 const OVERLAP: Duration = Duration::from_secs(1);
+/// Age, against the newest flow, at which a flow is forgotten: it is not asked for again. Twice the overlap, because
+/// observers give flows that are a little out of order.
+const FORGET_AFTER: Duration = Duration::from_secs(2);
+/// Room for so many flows is kept after more were forgotten.
+const ROOM_MIN: usize = 1_024;
 
 /// The newest flows of one peer; the oldest are forgotten first.
 #[derive(Debug, Default)]
@@ -23,17 +28,44 @@ pub(super) struct Recent {
     /// Time of the newest flow when the connection began; `None` before the first connection.
     resumed_at: Option<Timestamp>,
     keys: HashSet<Key, RandomState>,
-    order: VecDeque<Key>,
+    order: VecDeque<(Key, Timestamp)>,
 }
 
-/// What tells one flow from another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Id(FlowId),
-    /// Hash of all it holds as it came, for the flows of observers that give no ids.
-    Content([u64; 2]),
-    /// Hash of all it holds as it is kept, for the same that were read from the store.
-    Kept([u64; 2]),
+/// What tells one flow from another. There is one for each flow of the last seconds of each peer, so it is small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key([u64; 2]);
+
+impl Key {
+    /// Of an id: the id itself where it is a UUID, else a hash.
+    fn of_id(id: &FlowId) -> Self {
+        match id {
+            FlowId::Uuid(uuid) => {
+                let (front, back) = uuid.split_at(size_of::<u64>());
+                Self([front, back].map(|half| u64::from_le_bytes(half.try_into().expect("half of 16 bytes"))))
+            }
+            FlowId::Text(text) => Self::hash("id", text.as_bytes()),
+            FlowId::None => Self::hash("none", &[]),
+        }
+    }
+
+    /// Of all a flow holds as it came, for the flows of observers that give no ids.
+    fn of_content(encoded: &[u8]) -> Self {
+        Self::hash("content", encoded)
+    }
+
+    /// Of all it holds as it is kept, for the same that were read from the store. Slow.
+    fn of_kept(flow: &Flow) -> Self {
+        Self::hash("kept", format!("{flow:?}").as_bytes())
+    }
+
+    fn hash(what: &str, bytes: &[u8]) -> Self {
+        // Keyed alike in all processes, which is fine: nobody gains from a flow that is taken for another of his own.
+        Self([0u8, 1].map(|seed| {
+            let mut hasher = DefaultHasher::new();
+            (seed, what, bytes).hash(&mut hasher);
+            hasher.finish()
+        }))
+    }
 }
 
 impl Recent {
@@ -49,10 +81,11 @@ impl Recent {
             let search = Search { filter: Arc::new(filter), since: recent.since(), ..Search::default() };
             for hit in snapshot.scan(search, Order::NewestFirst).take(FLOWS_MAX) {
                 let flow = hit.flow();
-                recent.remember(match &flow.id {
-                    FlowId::None => Key::Kept(kept(&flow)),
-                    id => Key::Id(id.clone()),
-                });
+                let key = match &flow.id {
+                    FlowId::None => Key::of_kept(&flow),
+                    id => Key::of_id(id),
+                };
+                recent.remember(key, flow.time);
             }
             if !recent.keys.is_empty() {
                 break;
@@ -82,55 +115,60 @@ impl Recent {
     /// flows that differ in nothing.
     pub(super) fn is_new(&mut self, flow: &Flow, encoded: &[u8]) -> bool {
         let (key, may_repeat) = match &flow.id {
-            FlowId::None => (Key::Content(hash(encoded)), self.resumed_at.is_some_and(|at| flow.time <= at)),
-            id => (Key::Id(id.clone()), true),
+            FlowId::None => (Key::of_content(encoded), self.resumed_at.is_some_and(|at| flow.time <= at)),
+            id => (Key::of_id(id), true),
         };
-        if may_repeat && matches!(key, Key::Content(_)) && self.keys.contains(&Key::Kept(kept(flow))) {
+        if may_repeat && flow.id == FlowId::None && self.keys.contains(&Key::of_kept(flow)) {
             return false;
         }
-        if !self.remember(key) && may_repeat {
+        if !self.remember(key, flow.time) && may_repeat {
             return false;
         }
-        self.newest = self.newest.max(Some(flow.time));
+        self.reach(flow.time);
         true
     }
 
     /// The same for a flow of which only id and time are known; it has an id.
     pub(super) fn is_new_id(&mut self, id: FlowId, time: Timestamp) -> bool {
-        let new = self.remember(Key::Id(id));
+        let new = self.remember(Key::of_id(&id), time);
         if new {
-            self.newest = self.newest.max(Some(time));
+            self.reach(time);
         }
         new
     }
 
     /// Gives whether the key was not known before.
-    fn remember(&mut self, key: Key) -> bool {
-        if !self.keys.insert(key.clone()) {
+    fn remember(&mut self, key: Key, time: Timestamp) -> bool {
+        if !self.keys.insert(key) {
             return false;
         }
-        if self.order.len() == FLOWS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
+        if self.order.len() == FLOWS_MAX {
+            self.forget_oldest();
         }
-        self.order.push_back(key);
+        self.order.push_back((key, time));
         true
     }
-}
 
-/// Hash of a flow as the store gives it back. Slow, and only needed where the observer gives no ids.
-fn kept(flow: &Flow) -> [u64; 2] {
-    hash(format!("{flow:?}").as_bytes())
-}
+    /// Notes that there is a flow of this time, and forgets those that are not asked for again.
+    fn reach(&mut self, time: Timestamp) {
+        self.newest = self.newest.max(Some(time));
+        let Some(horizon) = self.newest.map(|newest| newest.before(FORGET_AFTER)) else { return };
+        while self.order.front().is_some_and(|(_, time)| *time < horizon) {
+            self.forget_oldest();
+        }
+        let room = ROOM_MIN.max(self.order.len() * 2);
+        // What a burst needed is given back, seldom enough to cost nothing.
+        if self.order.capacity() > room * 4 {
+            self.order.shrink_to(room);
+            self.keys.shrink_to(room);
+        }
+    }
 
-fn hash(encoded: &[u8]) -> [u64; 2] {
-    // Keyed alike in all processes, which is fine: nobody gains from a flow that is taken for another of his own.
-    [0u8, 1].map(|seed| {
-        let mut hasher = DefaultHasher::new();
-        (seed, encoded).hash(&mut hasher);
-        hasher.finish()
-    })
+    fn forget_oldest(&mut self) {
+        if let Some((oldest, _)) = self.order.pop_front() {
+            self.keys.remove(&oldest);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +190,27 @@ mod tests {
         }
         assert_eq!((recent.keys.len(), recent.order.len()), (FLOWS_MAX, FLOWS_MAX));
         assert!(recent.is_new(&flow(1, 10), b""), "what was forgotten is news again");
+    }
+
+    #[test]
+    fn what_is_not_asked_for_again_is_forgotten() {
+        let mut recent = Recent::default();
+        for id in 0..50_000 {
+            assert!(recent.is_new(&flow(id, 10), b""));
+        }
+        // A thousand flows a second.
+        let time = |id: u64| 3_000_000_000 + i64::try_from(id - 50_000).unwrap() * 1_000_000;
+        for id in 50_000..60_000 {
+            assert!(recent.is_new(&flow(id, time(id)), b""));
+        }
+        assert_eq!(recent.keys.len(), recent.order.len());
+        assert!((2_000..2_010).contains(&recent.keys.len()), "{} flows of two seconds", recent.keys.len());
+        let room = recent.order.capacity().max(recent.keys.capacity());
+        assert!(room <= 8 * 4_096, "room for {room} flows");
+        let since = recent.since().unwrap();
+        for id in (50_000..60_000).filter(|id| Timestamp(time(*id)) >= since) {
+            assert!(!recent.is_new(&flow(id, time(id)), b""), "flow {id} is asked for again");
+        }
     }
 
     #[test]
