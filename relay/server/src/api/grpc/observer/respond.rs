@@ -20,6 +20,9 @@ pub(super) const RELAY_NAME: &str = "weir-relay";
 /// Nodes whose reason is told.
 const REASONS_MAX: usize = 10;
 
+/// Part of a piece by which the next one may be longer without growing.
+const EXPECT_MORE: usize = 16;
+
 /// Encoded responses on their way to a client.
 pub(super) type Chunk = Vec<Bytes>;
 
@@ -28,17 +31,19 @@ pub(super) type Chunk = Vec<Bytes>;
 pub(super) struct ChunkWriter {
     form: Arc<Form>,
     encoder: FlowEncoder,
+    /// Bytes of the piece before: the next one is about as long, so its memory need not grow by doubling.
+    expected: usize,
 }
 
 impl ChunkWriter {
     /// A writer of flows in this form.
     pub(super) fn new(form: Arc<Form>) -> Self {
-        Self { form, encoder: FlowEncoder::default() }
+        Self { form, encoder: FlowEncoder::default(), expected: 0 }
     }
 
     /// Responses of flows; node and time of a response are those of the masked flow, as Hubble has it.
     pub(super) fn write(&mut self, flows: impl Iterator<Item = Flow>) -> Chunk {
-        let (mut encoded, mut ends) = (Vec::new(), Vec::new());
+        let (mut encoded, mut ends) = (Vec::with_capacity(self.expected), Vec::new());
         for flow in flows {
             match &self.form.mask {
                 None => self.encoder.response(&flow, self.form.details, &mut encoded),
@@ -50,6 +55,7 @@ impl ChunkWriter {
             }
             ends.push(encoded.len());
         }
+        self.expected = encoded.len() + encoded.len() / EXPECT_MORE;
         let mut encoded = Bytes::from(encoded);
         let mut begin = 0;
         let lengths = ends.into_iter().map(|end| end - std::mem::replace(&mut begin, end));
