@@ -103,7 +103,7 @@ pub(super) fn config(random: &mut Random, case: &mut Case) {
 pub(super) fn config_file(random: &mut Random) -> String {
     let mut text = String::new();
     for _ in 0..random.below(5) {
-        text += random.pick(&[
+        let line = random.pick(&[
             "server: from-file:1\n",
             "timeout: 7s\n",
             "timeout: 7000000000\n",
@@ -127,6 +127,12 @@ pub(super) fn config_file(random: &mut Random) -> String {
             "tls-client-key-file: k\n",
             "port-forward-port: 9\n",
         ]);
+        // Which one counts of keys that differ in their letters' case hubble decides anew each time.
+        let key = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+        let is_twin = |other: &str| key(other) != key(line) && key(other).eq_ignore_ascii_case(&key(line));
+        if !text.lines().any(is_twin) {
+            text += line;
+        }
     }
     if random.percent(5) {
         text += random.pick(&["  : broken", "just a text", "- a\n- b\n", "{"]);
