@@ -14,11 +14,12 @@ mod regexes;
 mod rule;
 mod selection;
 mod set;
+mod url;
 
 pub use address::Addresses;
 pub use error::{FilterError, LabelError, PatternProblem};
 pub use expression::{CompileExpression, Expression, Expressions};
-pub use http::{StatusCodes, equal_fold, path_of_url};
+pub use http::{StatusCodes, equal_fold};
 pub use label::LabelSelectors;
 pub use language::{
     Comparison, Completion, GroupKey, GroupKeyError, LanguageError, Measure, Problem, Pushed, Query, Wanted,
@@ -30,6 +31,7 @@ pub use regexes::Regexes;
 pub use rule::Rule;
 pub use selection::{Selection, SelectionError, parse_prefixed};
 pub use set::{Filter, FilterSet};
+pub use url::path_of_url;
 
 use crate::{DropReason, Identity, Interface, IpVersion, TcpFlags, TrafficDirection, Verdict, Workload};
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::address::Addresses;
 use super::expression::Expressions;
-use super::http::path_of_url;
+use super::url::path_of_url;
 use super::{LabelSelectors, NamePatterns, NamePrefixes, NodePatterns, Protocols, Regexes, StatusCodes};
 use crate::{
     DropReason, Endpoint, Flow, FlowId, Http, Identity, Interface, IpVersion, L7Record, Service, Side, TcpFlags,

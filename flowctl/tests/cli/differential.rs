@@ -12,6 +12,7 @@ mod random;
 mod values;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -60,7 +61,7 @@ fn compare(cases: &[(Case, Vec<u8>)]) {
             }
             match listed.allows(case, &parts) {
                 Some(row) => *used.entry(row.name.clone()).or_default() += 1,
-                None => unlisted.push(report(case, &theirs, &ours, &parts)),
+                None => unlisted.push(report(case, &theirs, &ours, &parts) + &kept(flows)),
             }
         }
         (unlisted, used)
@@ -79,6 +80,18 @@ fn compare(cases: &[(Case, Vec<u8>)]) {
     println!("{} cases, {} differ as listed: {used:?}", cases.len(), used.values().sum::<usize>());
     let shown = unlisted.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
     assert!(unlisted.is_empty(), "{} of {} cases differ and are not listed:\n{shown}", unlisted.len(), cases.len());
+}
+
+/// Keeps the flows of a difference for whoever looks for its cause, and says where.
+fn kept(flows: &[u8]) -> String {
+    let kept = tempfile::Builder::new().prefix("differential-").suffix(".jsonl").tempfile().and_then(|mut file| {
+        file.write_all(flows)?;
+        Ok(file.keep()?.1)
+    });
+    kept.map_or_else(
+        |error| format!("    flows:   not kept, {error}\n"),
+        |path| format!("    flows:   {}\n", path.display()),
+    )
 }
 
 #[test]

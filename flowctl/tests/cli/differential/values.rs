@@ -58,7 +58,7 @@ pub(crate) const KINDS: [&str; 5] = ["Deployment", "DaemonSet", "", "Job", "Cili
 pub(crate) const CLUSTERS: [&str; 5] = ["default", "kind-kind", "prod-1", "", "prod-2"];
 pub(crate) const NODES: [&str; 10] =
     ["k1", "kind-kind/kind-worker", "default/k1", "node_1.example.org", "", "a/b/c", "/k1", "K1", "prod-1/k2", "k-é"];
-pub(crate) const URLS: [&str; 24] = [
+pub(crate) const URLS: [&str; 30] = [
     "http://deathstar.default.svc.cluster.local/v1/request-landing",
     "http://deathstar/v1/exhaust-port?x=/page/1",
     "/page/12",
@@ -79,6 +79,12 @@ pub(crate) const URLS: [&str; 24] = [
     "http://h/\u{e9}",
     "1http://h/x",
     "http://h%41/x",
+    "http://h%c3%a9/x",
+    "http://a:1:2/x",
+    "mongodb://a:1,b:2/x",
+    "http://u@v@h/x",
+    "http://[fe80::1%25n]/x",
+    "http://[1.2.3.4]/x",
     "http://u%zz@h/x",
     "http://[::1]x/y",
     "ftp://h/;p",
