@@ -173,7 +173,7 @@ async fn parameters_are_bound() {
 #[tokio::test]
 async fn queries_without_end_end() {
     let index = cluster();
-    let limits = Limits { deadline: std::time::Duration::from_secs(2), memory_bytes: 64 << 20, ..Limits::default() };
+    let limits = Limits { deadline: std::time::Duration::from_secs(4), memory_bytes: 64 << 20, ..Limits::default() };
     let engine = Engine::new(limits).unwrap();
     let deep = format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000));
     let too_long = format!("SELECT 1 WHERE {}", vec!["1 = 1"; 20_000].join(" AND "));
@@ -196,7 +196,7 @@ async fn queries_without_end_end() {
             }
             Ok::<(), QueryError>(())
         };
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(30), ended).await;
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), ended).await;
         let short: String = sql.chars().take(80).collect();
         let ended = ended.unwrap_or_else(|_| panic!("it never ends: {short}"));
         // Long sums and unions may be answered; all else must be refused or stopped.
