@@ -130,7 +130,7 @@ impl Rollup {
         &self.batches[kind as usize]
     }
 
-    /// Flows whose keys were too many and which share one row.
+    /// Flows whose edges were too many and which share one row.
     #[must_use]
     pub const fn overflowed(&self) -> u64 {
         self.overflowed

@@ -109,9 +109,9 @@ impl Counted<'_> {
         self.slices(period).map(|(start_us, slice)| write::rollup(period, start_us, slice, self.names)).collect()
     }
 
-    /// Starts of the slices whose keys were too many, and flows of those that share one row.
+    /// Starts of the slices whose edges were too many, and flows of those that share one row.
     pub(crate) fn overflowed(&self, period: Period) -> impl Iterator<Item = (i64, u64)> {
-        let overflowed = self.slices(period).map(|(start_us, slice)| (start_us, slice.overflowed()));
+        let overflowed = self.slices(period).map(|(start_us, slice)| (start_us, slice.edges_overflowed()));
         overflowed.filter(|(_, flows)| *flows > 0)
     }
 }

@@ -137,9 +137,14 @@ impl Slice {
         self.watched.extend(&other.watched);
     }
 
-    /// Flows that were folded because their keys were too many; answers from this slice are exact while it is 0.
+    /// Flows that were folded because their keys were too many.
     pub(super) fn overflowed(&self) -> u64 {
         self.edges.overflowed() + self.drops.overflowed() + self.dns.overflowed()
+    }
+
+    /// The same of edges only: a map of this slice is exact while it is 0, however many names were looked up.
+    pub(super) fn edges_overflowed(&self) -> u64 {
+        self.edges.overflowed()
     }
 
     pub(super) fn heap_bytes(&self) -> usize {

@@ -21,7 +21,7 @@ use crate::map::columns::Protocol;
 /// The counts of a slice as batches.
 pub(super) fn rollup(period: Period, start_us: i64, slice: &Slice, names: &Names) -> Rollup {
     let batches = RollupKind::ALL.map(|kind| table(kind, start_us, slice, names));
-    Rollup { period, start_us, batches, overflowed: slice.overflowed() }
+    Rollup { period, start_us, batches, overflowed: slice.edges_overflowed() }
 }
 
 /// One table of a slice.

@@ -309,6 +309,28 @@ fn keys_beyond_the_limit_share_a_row_and_are_counted() {
 }
 
 #[test]
+fn names_without_end_do_not_cost_the_map_its_counts() {
+    let limits = RollupLimits { rows_max: 16, ..RollupLimits::default() };
+    let index = Index::new(Config { rollups: limits, ..Config::default() }).unwrap();
+    let is_dns = |flow: &Flow| flow.l7.as_ref().is_some_and(|l7| matches!(l7.record, L7Record::Dns(_)));
+    let first = cluster(5, 2_000).into_iter().find(is_dns).unwrap();
+    let flows: Vec<Flow> = (0..40)
+        .map(|number| {
+            let mut flow = first.clone();
+            let Some(L7Record::Dns(dns)) = flow.l7.as_mut().map(|l7| &mut l7.record) else { unreachable!() };
+            dns.qtypes = vec![format!("TYPE{number}")];
+            flow
+        })
+        .collect();
+    append(&index, &flows);
+    let rollups = minutes(&index);
+    let kinds = counts(&rollups, RollupKind::Dns, &["client_kind"], &["queries", "responses"]);
+    assert!(kinds[&vec!["other".to_owned()]].iter().sum::<i64>() > 0, "{kinds:?}");
+    assert!(rollups.iter().all(|rollup| rollup.overflowed() == 0));
+    assert_eq!(index.service_map_of_rollups(&Search::default(), MapBy::Workload).source, "edges_1h (1)");
+}
+
+#[test]
 fn the_oldest_minutes_leave_first_and_hours_stay() {
     let limits = RollupLimits { bytes_max: 2 << 20, ..RollupLimits::default() };
     let index = Index::new(Config { rollups: limits, ..Config::default() }).unwrap();

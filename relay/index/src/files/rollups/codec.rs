@@ -54,7 +54,7 @@ pub(super) struct About {
     of: String,
     rows: u64,
     pub(super) groups: Vec<GroupAbout>,
-    /// Flows of slices whose keys were too many, which share one row there.
+    /// Flows of slices whose edges were too many, which share one row there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     overflowed: Vec<(String, i64, u64)>,
 }
