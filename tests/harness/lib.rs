@@ -5,6 +5,7 @@
 
 mod golden;
 mod lines;
+mod process;
 mod programs;
 pub mod pusher;
 mod relay;
@@ -13,6 +14,7 @@ mod weir;
 
 pub use golden::compare_golden;
 pub use lines::without_deprecated;
+pub use process::memory_of;
 pub use programs::{Collector, Program, StockAgent, relay, stock_relay};
 pub use relay::Relay;
 pub use require::{hubble, installed, python, root, stock_tool};

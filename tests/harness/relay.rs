@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use demo::topology::{Running, wait_until};
 use serde_json::Value;
 
-use crate::binary;
+use crate::{binary, memory_of};
 
 /// A start that takes longer has failed: the log of some seconds is read in less.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -188,9 +188,7 @@ impl Relay {
     /// # Errors
     /// It is gone, or this system does not tell.
     pub fn memory_peak(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        Ok(peak.context("no VmHWM")?.trim().parse::<u64>()? * 1_024)
+        memory_of(self.process.pid(), "VmHWM")
     }
 
     /// Value of a metric, with its labels as they are written; 0 where it is not there.

@@ -78,22 +78,21 @@ fn is_port(port: &str) -> bool {
 /// An IPv6 address, and its zone after an escaped percent sign.
 fn is_address(address: &str) -> bool {
     let (address, zone) = address.split_once("%25").map_or((address, None), |(address, zone)| (address, Some(zone)));
-    let is_zone = |zone: &str| {
-        let may_be = |byte: u8| byte == b'%' || byte == b' ' || is_of_name(byte);
-        !zone.is_empty()
-            && escapes(zone).is_some_and(|mut bytes| {
-                bytes.all(|(byte, escaped)| if escaped { may_be(byte) } else { !byte.is_ascii() || is_of_name(byte) })
-            })
-    };
+    let is_zone = |zone: &str| !zone.is_empty() && is_written_with(zone, |b| b == b'%' || b == b' ' || is_of_name(b));
     address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
 }
 
 /// The name of a host: of ASCII some characters, which are not escaped.
 fn is_name(name: &str) -> bool {
+    is_written_with(name, |byte| !byte.is_ascii() || byte == b'%')
+}
+
+/// Whether a text has only characters of a host's name, and escapes of what may be escaped.
+fn is_written_with(text: &str, may_be_escaped: impl Fn(u8) -> bool) -> bool {
     let may_be = |(byte, escaped): (u8, bool)| {
-        if escaped { !byte.is_ascii() || byte == b'%' } else { !byte.is_ascii() || is_of_name(byte) }
+        if escaped { may_be_escaped(byte) } else { !byte.is_ascii() || is_of_name(byte) }
     };
-    escapes(name).is_some_and(|mut bytes| bytes.all(may_be))
+    escapes(text).is_some_and(|mut bytes| bytes.all(may_be))
 }
 
 fn is_of_name(byte: u8) -> bool {

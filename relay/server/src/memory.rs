@@ -77,9 +77,10 @@ impl Guard {
     /// given back just before (`is_trimmed`): else those that have left already would be taken for too much again.
     fn step(&mut self, resident: usize, is_trimmed: bool, flows_held: usize, now: Instant) -> Step {
         let before = self.flows_now;
+        let hold = resident > self.total / 8 * 7;
         if let Some(over) = resident.checked_sub(self.high()).filter(|over| *over > 0) {
             if !is_trimmed {
-                return Step { flows: None, hold: self.is_near_the_end(resident) };
+                return Step { flows: None, hold };
             }
             // A few flows stay whatever comes: without any every question would read files.
             let least = self.flows_max / 8;
@@ -93,11 +94,7 @@ impl Guard {
             self.grown = now;
         }
         let flows = (self.flows_now != before).then_some(self.flows_now);
-        Step { flows, hold: self.is_near_the_end(resident) }
-    }
-
-    const fn is_near_the_end(&self, resident: usize) -> bool {
-        resident > self.total / 8 * 7
+        Step { flows, hold }
     }
 }
 

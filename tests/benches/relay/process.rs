@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use weir_tests::memory_of;
 
 /// Ticks a second of the kernel's accounts (`getconf CLK_TCK`), the same on all Linux machines.
 const TICKS_PER_SECOND: u32 = 100;
@@ -34,8 +35,7 @@ impl fmt::Display for Memory {
 
 /// Memory that a process has now.
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
-    let status = status(pid)?;
-    Ok(Memory { whole_mib: mib(&status, "VmRSS")?, anonymous_mib: mib(&status, "RssAnon")? })
+    Ok(Memory { whole_mib: mib(pid, "VmRSS")?, anonymous_mib: mib(pid, "RssAnon")? })
 }
 
 /// The largest memory of a process from a moment on. The kernel keeps that of the whole; its own is what samples saw.
@@ -57,23 +57,18 @@ impl Peak {
 
     /// Looks at the process.
     pub(crate) fn sample(&mut self) -> Result<()> {
-        self.anonymous_mib = self.anonymous_mib.max(mib(&status(self.pid)?, "RssAnon")?);
+        self.anonymous_mib = self.anonymous_mib.max(mib(self.pid, "RssAnon")?);
         Ok(())
     }
 
     /// The largest memory since the begin.
     pub(crate) fn end(mut self) -> Result<Memory> {
         self.sample()?;
-        Ok(Memory { whole_mib: mib(&status(self.pid)?, "VmHWM")?, anonymous_mib: self.anonymous_mib })
+        Ok(Memory { whole_mib: mib(self.pid, "VmHWM")?, anonymous_mib: self.anonymous_mib })
     }
 }
 
-fn status(pid: u32) -> Result<String> {
-    Ok(std::fs::read_to_string(format!("/proc/{pid}/status"))?)
-}
-
-fn mib(status: &str, name: &str) -> Result<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let kib = line.with_context(|| format!("a process has {name}"))?.trim().trim_end_matches("kB").trim();
-    Ok(kib.parse::<f64>()? / 1024.0)
+fn mib(pid: u32, name: &str) -> Result<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    Ok(memory_of(pid, name)? as f64 / f64::from(1 << 20))
 }

@@ -166,16 +166,24 @@ impl Files {
             lock(&self.rollups.wanting).too_long.insert(entry.path.clone());
             return OfFile { rollups: Vec::new(), is_whole: false };
         };
-        let rollups = counted.rollups(period);
+        // Whoever asks for one period asks for the other next, and the flows were read for both.
+        let rollups = Period::ALL.map(|period| counted.rollups(period));
         if is_whole {
-            let mut cache = lock(&self.rollups.cache);
+            self.keep_rollups(&entry.path, &rollups);
+        }
+        let [minutes, hours] = rollups;
+        OfFile { rollups: if period == Period::Minute { minutes } else { hours }, is_whole }
+    }
+
+    fn keep_rollups(&self, path: &str, rollups: &[Vec<Rollup>; 2]) {
+        let mut cache = lock(&self.rollups.cache);
+        for period in Period::ALL {
             for kind in RollupKind::ALL {
-                let table = Arc::new(Table::of(kind, &rollups));
+                let table = Arc::new(Table::of(kind, &rollups[period as usize]));
                 let bytes = table.bytes;
-                cache.put((entry.path.clone(), period, kind), table, bytes);
+                cache.put((path.to_owned(), period, kind), table, bytes);
             }
         }
-        OfFile { rollups, is_whole }
     }
 
     /// Puts the counts beside a file that is about to be written; `None` where it is of too many minutes to have any.
