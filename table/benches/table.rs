@@ -4,14 +4,19 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use flow::{Flow, FlowFilter, Identity, TrafficDirection, Verdict};
-use table::{BatchFilter, FlowBatchBuilder, MAX_BATCH_ROWS, RowReader, memory_bytes, merge};
+use table::wire::{Unpacker, pack};
+use table::{BatchFilter, FlowBatchBuilder, MAX_BATCH_ROWS, RowReader, conform, memory_bytes, merge, tidy};
 
 use traffic::Traffic;
 
 const FLOWS: usize = 8 * MAX_BATCH_ROWS;
 const ROUNDS: usize = 5;
+/// Rows of a batch that a busy collector sends.
+const ROWS_SENT: usize = 4_096;
 
 fn main() {
     let mut traffic = Traffic::seeded(1);
@@ -50,7 +55,45 @@ fn main() {
         }
     });
     per_row("read rows as flows", time, rows);
+    let sent: Vec<RecordBatch> = flows.chunks(ROWS_SENT).map(|flows| fill(&mut builder, flows)).collect();
+    on_the_wire("plain", &sent, Clone::clone, |came| came);
+    let packed = |batch: &RecordBatch| pack(batch).expect("it is ours");
+    on_the_wire("packed", &sent, packed, |came| {
+        Unpacker::of(came.schema_ref()).expect("it is packed").unpack(&came).expect("it is ours")
+    });
     filters(&merged, &traffic, rows);
+}
+
+/// Batches as collectors send them to a relay, and as it makes them ready for the index.
+fn on_the_wire(
+    form: &str,
+    batches: &[RecordBatch],
+    pack: impl Fn(&RecordBatch) -> RecordBatch,
+    unpack: impl Fn(RecordBatch) -> RecordBatch,
+) {
+    let write = |batch: &RecordBatch| {
+        let packed = pack(batch);
+        let mut writer = StreamWriter::try_new(Vec::new(), packed.schema_ref()).expect("a vector takes all");
+        writer.write(&packed).expect("a vector takes all");
+        writer.into_inner().expect("a vector takes all")
+    };
+    let streams: Vec<Vec<u8>> = batches.iter().map(write).collect();
+    let bytes = streams.iter().map(Vec::len).sum();
+    println!("{form} batches of {ROWS_SENT} rows on the wire: {:.1} bytes a row", ratio(bytes, FLOWS));
+    let time = best(|| {
+        for batch in batches {
+            black_box(write(batch));
+        }
+    });
+    per_row(&format!("write {form} batches"), time, FLOWS);
+    let time = best(|| {
+        for stream in &streams {
+            let mut reader = StreamReader::try_new(stream.as_slice(), None).expect("it was written");
+            let came = unpack(reader.next().expect("a batch was written").expect("it was written"));
+            black_box(tidy(&conform(&came).expect("it is ours")).expect("it is ours"));
+        }
+    });
+    per_row(&format!("read {form} batches"), time, FLOWS);
 }
 
 fn filters(batches: &[RecordBatch], traffic: &Traffic, rows: usize) {

@@ -11,6 +11,7 @@ mod json;
 mod merge;
 mod reader;
 pub mod schema;
+pub mod wire;
 mod zeros;
 
 pub use builder::{BatchFull, FlowBatchBuilder, PiecesRefused, Understood};

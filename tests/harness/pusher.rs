@@ -177,6 +177,7 @@ impl Pusher {
             version: "test".to_owned(),
             losses: Vec::new(),
             rows: last - first + 1,
+            ..BatchHeader::default()
         };
         let options = IpcWriteOptions::default();
         let mut tracker = DictionaryTracker::new(false);

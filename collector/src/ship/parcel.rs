@@ -1,14 +1,19 @@
 //! One record batch, encoded once for however often it is sent.
 
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::record_batch::RecordBatch;
+use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::Bytes;
 use flow::{LossRecord, LossStage};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use prost::Message as _;
 use proto::convert::{time_from_wire, time_to_wire};
 use proto::weir::{BatchHeader, Loss};
+use table::SchemaError;
+use table::wire::{pack, packed_schema};
 
 use super::Sender;
 use super::disk::Number;
@@ -16,7 +21,20 @@ use super::disk::Number;
 /// Path of the descriptor under which flows are pushed.
 const FLOWS_PATH: &str = "flows";
 /// First bytes of a batch in a file.
-const FILE_MARK: &[u8] = b"WEIRSPL1";
+const FILE_MARK: &[u8] = b"WEIRSPL2";
+/// The same of one that was not packed, as earlier versions left them.
+const PLAIN_FILE_MARK: &[u8] = b"WEIRSPL1";
+
+/// A batch cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EncodeError {
+    /// It is none of flows.
+    #[error("the batch cannot be packed")]
+    Pack(#[from] SchemaError),
+    /// Arrow cannot write it.
+    #[error("the batch cannot be written")]
+    Write(#[from] ArrowError),
+}
 
 /// An encoded record batch and what is told with it.
 #[derive(Clone, Debug)]
@@ -29,14 +47,15 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
-    /// Encodes a batch.
-    pub(super) fn encode(batch: &RecordBatch, losses: Vec<LossRecord>) -> Result<Self, ArrowError> {
+    /// Encodes a batch in the form for the wire.
+    pub(super) fn encode(batch: &RecordBatch, losses: Vec<LossRecord>) -> Result<Self, EncodeError> {
+        let batch = pack(batch)?;
         let options = IpcWriteOptions::default();
         let mut tracker = DictionaryTracker::new(false);
         // The tracker numbers the dictionaries while it reads the schema, always in the same order.
         let encoder = IpcDataGenerator::default();
         encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
-        let (dictionaries, rows) = encoder.encode(batch, &mut tracker, &options, &mut IpcWriteContext::default())?;
+        let (dictionaries, rows) = encoder.encode(&batch, &mut tracker, &options, &mut IpcWriteContext::default())?;
         let messages: Vec<FlightData> = dictionaries.into_iter().chain([rows]).map(FlightData::from).collect();
         let bytes = messages.iter().map(|m| m.data_header.len() + m.data_body.len()).sum();
         Ok(Self { messages, losses, rows: batch.num_rows() as u64, bytes })
@@ -72,6 +91,7 @@ impl Parcel {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             losses: self.losses.iter().map(loss_to_wire).collect(),
             rows: self.rows,
+            own_dictionaries: true,
             ..BatchHeader::default()
         }
     }
@@ -92,7 +112,8 @@ impl Parcel {
 
     /// Reads a file; `None` where it is damaged or of another version of the table.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes = bytes.strip_prefix(FILE_MARK)?;
+        let is_packed = bytes.starts_with(FILE_MARK);
+        let bytes = bytes.strip_prefix(if is_packed { FILE_MARK } else { PLAIN_FILE_MARK })?;
         let (version, bytes) = bytes.split_first_chunk::<4>()?;
         let (sum, body) = bytes.split_first_chunk::<4>()?;
         let fits = u32::from_le_bytes(*version) == table::schema::SCHEMA_VERSION;
@@ -105,13 +126,12 @@ impl Parcel {
         while !body.is_empty() {
             messages.push(FlightData::decode_length_delimited(&mut body).ok()?);
         }
+        let losses = header.losses.into_iter().map(loss_from_wire).collect();
+        if !is_packed {
+            return Self::encode(&plain_batch(messages)?, losses).ok();
+        }
         let bytes = messages.iter().map(|m| m.data_header.len() + m.data_body.len()).sum();
-        Some(Self {
-            messages,
-            losses: header.losses.into_iter().map(loss_from_wire).collect(),
-            rows: header.rows,
-            bytes,
-        })
+        Some(Self { messages, losses, rows: header.rows, bytes })
     }
 
     #[cfg(test)]
@@ -123,11 +143,20 @@ impl Parcel {
 
 /// The message that opens a stream: what is pushed, and its schema.
 pub(super) fn opening() -> FlightData {
-    let options = IpcWriteOptions::default();
+    schema_message(&packed_schema()).with_descriptor(FlightDescriptor::new_path(vec![FLOWS_PATH.to_owned()]))
+}
+
+fn schema_message(schema: &Schema) -> FlightData {
     let mut tracker = DictionaryTracker::new(false);
-    let schema =
-        IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(&table::schema(), &mut tracker, &options);
-    FlightData::from(schema).with_descriptor(FlightDescriptor::new_path(vec![FLOWS_PATH.to_owned()]))
+    let encoder = IpcDataGenerator::default();
+    encoder.schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &IpcWriteOptions::default()).into()
+}
+
+/// The batch of messages that were written before batches were packed.
+fn plain_batch(messages: Vec<FlightData>) -> Option<RecordBatch> {
+    let messages = std::iter::once(schema_message(&table::schema())).chain(messages);
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.map(Ok)));
+    batches.next().now_or_never()??.ok()
 }
 
 fn loss_from_wire(loss: Loss) -> LossRecord {
@@ -148,5 +177,62 @@ fn loss_to_wire(loss: &LossRecord) -> Loss {
         cause: loss.cause.clone(),
         seen: loss.seen,
         lost: loss.lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flow::Flow;
+    use table::FlowBatchBuilder;
+    use table::wire::Unpacker;
+
+    use super::*;
+
+    fn flows() -> Vec<Flow> {
+        (0..20).map(|n| Flow { summary: format!("flow {}", n % 7), socket_cookie: n, ..Flow::default() }).collect()
+    }
+
+    fn batch() -> RecordBatch {
+        let mut builder = FlowBatchBuilder::new();
+        for flow in flows() {
+            builder.push(&flow).unwrap();
+        }
+        builder.finish()
+    }
+
+    /// The flows that a relay reads of a parcel.
+    fn sent(parcel: &Parcel) -> Vec<Flow> {
+        let messages = std::iter::once(opening()).chain(parcel.messages.clone());
+        let mut batches = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.map(Ok)));
+        let packed = batches.next().now_or_never().unwrap().unwrap().unwrap();
+        let batch = Unpacker::of(&packed.schema()).unwrap().unpack(&packed).unwrap();
+        let reader = table::RowReader::new(&batch).unwrap();
+        (0..reader.len()).map(|row| reader.flow(row)).collect()
+    }
+
+    #[test]
+    fn a_parcel_comes_back_from_its_file() {
+        let parcel = Parcel::encode(&batch(), Vec::new()).unwrap();
+        let read = Parcel::from_bytes(&parcel.to_bytes()).unwrap();
+        assert_eq!((read.rows, read.bytes), (parcel.rows, parcel.bytes));
+        assert_eq!(sent(&read), flows());
+    }
+
+    /// A collector that is replaced by a later version leaves a spool.
+    #[test]
+    fn a_file_of_an_earlier_version_is_sent_too() {
+        let batch = batch();
+        let mut tracker = DictionaryTracker::new(false);
+        let (encoder, options) = (IpcDataGenerator::default(), IpcWriteOptions::default());
+        encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
+        let (dictionaries, rows) =
+            encoder.encode(&batch, &mut tracker, &options, &mut IpcWriteContext::default()).unwrap();
+        let messages: Vec<FlightData> = dictionaries.into_iter().chain([rows]).map(FlightData::from).collect();
+        let plain = Parcel { messages, losses: Vec::new(), rows: 20, bytes: 0 };
+        let mut bytes = plain.to_bytes();
+        bytes[..FILE_MARK.len()].copy_from_slice(PLAIN_FILE_MARK);
+        let read = Parcel::from_bytes(&bytes).unwrap();
+        assert_eq!(read.rows, 20);
+        assert_eq!(sent(&read), flows());
     }
 }

@@ -154,6 +154,10 @@ pub struct BatchHeader {
     /// Rows in the batch.
     #[prost(uint64, tag = "6")]
     pub rows: u64,
+    /// Each batch of the stream brings all its dictionaries, so that none has to be kept for the next. Senders that leave
+    /// out dictionaries that have not changed, as Arrow allows, leave this out too.
+    #[prost(bool, tag = "7")]
+    pub own_dictionaries: bool,
 }
 impl ::prost::Name for BatchHeader {
     const NAME: &'static str = "BatchHeader";

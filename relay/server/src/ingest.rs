@@ -1,5 +1,6 @@
 //! What comes in: batches pushed by collectors, streams pulled from Hubble observers, one queue into the index.
 
+mod decode;
 mod door;
 mod flight;
 mod header;

@@ -7,3 +7,4 @@ mod merge;
 mod random;
 mod round_trip;
 mod versions;
+mod wire;

@@ -15,6 +15,7 @@ use prost::Message as _;
 use proto::observer::ServerStatusRequest;
 use proto::observer::observer_client::ObserverClient;
 use proto::weir::{BatchAck, BatchHeader};
+use table::wire::{pack, packed_schema};
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
@@ -205,8 +206,9 @@ fn make(node: &str, boot_id: u64, batches: Batches, made: &mpsc::Sender<Made>) -
             version: env!("CARGO_PKG_VERSION").to_owned(),
             losses: Vec::new(),
             rows,
+            own_dictionaries: true,
         };
-        let messages = encode(&batch, &header)?;
+        let messages = encode(&pack(&batch)?, &header)?;
         if made.blocking_send(Made { sequence: all.batches, rows, messages }).is_err() {
             break;
         }
@@ -219,7 +221,7 @@ fn opening() -> FlightData {
     let mut tracker = DictionaryTracker::new(false);
     let options = IpcWriteOptions::default();
     let encoder = IpcDataGenerator::default();
-    let schema = encoder.schema_to_bytes_with_dictionary_tracker(&table::schema(), &mut tracker, &options);
+    let schema = encoder.schema_to_bytes_with_dictionary_tracker(&packed_schema(), &mut tracker, &options);
     FlightData::from(schema).with_descriptor(FlightDescriptor::new_path(vec!["flows".to_owned()]))
 }
 

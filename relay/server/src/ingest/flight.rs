@@ -1,20 +1,18 @@
 //! Arrow Flight: collectors push batches with `DoPut`, each answered once the index owns it.
 
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
-use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
     PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::stream::Peekable;
-use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _};
 use relay_index::Appended;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -22,7 +20,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
 
+use super::decode::{Decoded, Decoder};
 use super::header::{Header, acknowledge};
+use super::messages::Message;
 use super::{Job, Rejected};
 use crate::causes::with_causes;
 use crate::metrics::{CauseLabels, Counted, FromLabels};
@@ -40,9 +40,9 @@ pub(crate) struct FlightIngest {
 }
 
 /// Messages of a push, in order.
-pub(super) trait FlightStream: Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static {}
+pub(super) trait FlightStream: Stream<Item = Result<Message, Status>> + Send + Unpin + 'static {}
 
-impl<S: Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static> FlightStream for S {}
+impl<S: Stream<Item = Result<Message, Status>> + Send + Unpin + 'static> FlightStream for S {}
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
 
@@ -113,23 +113,29 @@ impl Push {
         let stop = self.relay.stages.sources.stop.clone();
         let stopping = || Status::unavailable("the relay is stopping");
         stop.run_until_cancelled(self.check_descriptor(&mut messages)).await.ok_or_else(stopping)??;
-        let mut decoder = FlightDataDecoder::new(messages.map_err(|status| FlightError::Tonic(Box::new(status))));
+        let mut decoder = Decoder::default();
         loop {
-            // Bytes of strangers: should arrow panic on some, it must be this stream that ends, with a reason. Only
-            // the wait for a message is cut short by a stop: a batch that was read is indexed and acknowledged.
-            let next = stop.run_until_cancelled(AssertUnwindSafe(decoder.next()).catch_unwind());
-            let next = next.await.ok_or_else(stopping)?;
-            let Some(decoded) = next.map_err(|_| self.refuse("panic", "the batch cannot be decoded".to_owned()))?
-            else {
+            // Only the wait for a message is cut short by a stop: a batch that was read is indexed and acknowledged.
+            let Some(message) = stop.run_until_cancelled(messages.next()).await.ok_or_else(stopping)? else {
                 return Ok(());
             };
-            let decoded = decoded.map_err(|error| self.broken(error))?;
-            match decoded.payload {
-                DecodedPayload::None => {}
-                DecodedPayload::Schema(schema) => {
+            let message = message.map_err(|status| self.broken(status))?;
+            // Bytes of strangers: should arrow panic on some, it must be this stream that ends, with a reason.
+            let decoded = catch_unwind(AssertUnwindSafe(|| decoder.take(message)))
+                .map_err(|_| self.refuse("panic", "the batch cannot be decoded".to_owned()))?
+                .map_err(|error| {
+                    self.refuse("decode", format!("the message is not Arrow Flight data: {}", with_causes(&error)))
+                })?;
+            match decoded {
+                Decoded::Nothing => {}
+                Decoded::Schema(schema) => {
                     table::check_schema(&schema).map_err(|error| self.refuse("schema", with_causes(&error)))?;
                 }
-                DecodedPayload::RecordBatch(batch) => self.take(&decoded.inner.app_metadata, batch).await?,
+                Decoded::Batch { metadata, batch } => {
+                    if self.take(&metadata, batch).await? {
+                        decoder.forget_dictionaries();
+                    }
+                }
             }
         }
     }
@@ -137,8 +143,8 @@ impl Push {
     /// The first message says what is pushed.
     async fn check_descriptor(&self, messages: &mut Peekable<impl FlightStream>) -> Result<(), Status> {
         let path = match Pin::new(messages).peek().await {
-            Some(Ok(first)) => first.flight_descriptor.as_ref().map(|d| d.path.as_slice()),
-            // The decoder meets the same error, or the same end, and tells it.
+            Some(Ok(first)) => first.data.flight_descriptor.as_ref().map(|d| d.path.as_slice()),
+            // Who reads on meets the same error, or the same end, and tells it.
             Some(Err(_)) | None => return Ok(()),
         };
         match path {
@@ -152,7 +158,8 @@ impl Push {
         }
     }
 
-    async fn take(&mut self, metadata: &[u8], batch: RecordBatch) -> Result<(), Status> {
+    /// Gives whether the next batch brings its own dictionaries.
+    async fn take(&mut self, metadata: &[u8], batch: RecordBatch) -> Result<bool, Status> {
         let rows = batch.num_rows();
         let rows_max = self.relay.config.ingest.batch_rows_max;
         if rows > rows_max {
@@ -167,7 +174,7 @@ impl Push {
         let appended = self.relay.ingest.take(job).await.map_err(refused)?;
         debug!(node, sequence, rows, repeated = appended.repeated, "took a batch");
         self.acknowledge(boot_id, appended).await;
-        Ok(())
+        Ok(header.own_dictionaries)
     }
 
     /// Notes whose stream this is; one stream is of one node.
@@ -211,12 +218,12 @@ impl Push {
         Status::invalid_argument(problem)
     }
 
-    fn broken(&self, error: FlightError) -> Status {
-        match error {
-            // The transport failed or the client hung up; no batch was refused.
-            FlightError::Tonic(status) if status.code() != tonic::Code::OutOfRange => *status,
-            FlightError::Tonic(status) => self.refuse("bytes", status.message().to_owned()),
-            other => self.refuse("decode", format!("the message is not Arrow Flight data: {other}")),
+    /// What ended the transport: a message that is too long was refused, all else is no fault of a batch.
+    fn broken(&self, status: Status) -> Status {
+        if status.code() == tonic::Code::OutOfRange {
+            self.refuse("bytes", status.message().to_owned())
+        } else {
+            status
         }
     }
 }
@@ -251,7 +258,7 @@ impl FlightService for FlightIngest {
     type ListActionsStream = Answers<ActionType>;
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        self.put(request.remote_addr(), request.into_inner())
+        self.put(request.remote_addr(), request.into_inner().map(|message| message.map(Message::from)))
     }
 
     async fn handshake(

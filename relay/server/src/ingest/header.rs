@@ -59,6 +59,8 @@ pub(super) struct Header {
     pub(super) origin: BatchOrigin,
     /// Losses since the batch before.
     pub(super) losses: Vec<LossRecord>,
+    /// Whether each batch of the stream brings all its dictionaries.
+    pub(super) own_dictionaries: bool,
 }
 
 impl Header {
@@ -90,7 +92,8 @@ impl Header {
             version: header.version,
             ..BatchOrigin::default()
         };
-        Ok(Self { origin, losses: header.losses.into_iter().map(loss_from_wire).collect() })
+        let losses = header.losses.into_iter().map(loss_from_wire).collect();
+        Ok(Self { origin, losses, own_dictionaries: header.own_dictionaries })
     }
 }
 
@@ -132,6 +135,7 @@ mod tests {
                 lost: 4,
             }],
             rows: 5,
+            own_dictionaries: true,
         }
     }
 
@@ -139,6 +143,7 @@ mod tests {
     fn a_good_header_is_read() {
         let read = Header::read(&header().encode_to_vec(), 5).unwrap();
         assert_eq!((read.origin.node.as_str(), read.origin.boot_id, read.origin.sequence), ("n", 7, 3));
+        assert!(read.own_dictionaries);
         let loss = &read.losses[0];
         assert_eq!((loss.stage, loss.window.0, loss.lost), (LossStage::Kernel, 10_000_000_000, 4));
         assert_eq!(loss.cause, "é".repeat(32));

@@ -60,6 +60,7 @@ impl TestCollector {
             version: "test 1".to_owned(),
             losses,
             rows: rows as u64,
+            ..BatchHeader::default()
         }
     }
 
