@@ -81,7 +81,9 @@ pub(crate) fn flows(
         printer.finish().map_err(anyhow::Error::from).and(read)
     };
     let has_reader = !result.as_ref().is_err_and(crate::is_broken_pipe);
-    if let Some(line) = losses.summary().filter(|_| has_reader && !silent) {
+    // Other layouts have a line for each loss, and Hubble says no more than that.
+    let says_losses = matches!(output, Output::Counts | Output::Rows(_));
+    if let Some(line) = losses.summary().filter(|_| says_losses && has_reader && !silent) {
         writeln!(err, "flowctl: {line}")?;
     }
     result

@@ -11,6 +11,7 @@ mod function;
 mod message;
 mod types;
 mod value;
+mod zone;
 
 use std::sync::Arc;
 
@@ -76,9 +77,9 @@ pub fn compile_for_filter(text: &str) -> Result<Arc<dyn ::flow::filter::Expressi
 /// Whether one of the expressions is true of the flow; the first that cannot be worked out ends the search.
 #[must_use]
 pub fn any_is_true(expressions: &[Expression], flow: Option<&Flow>) -> bool {
-    let encoded = flow.map_or_else(Vec::new, Flow::encode_to_vec);
+    let encoded = flow.map(Flow::encode_to_vec);
     for expression in expressions {
-        match expression.of_encoded(&encoded) {
+        match expression.of_encoded(encoded.as_deref()) {
             Some(true) => return true,
             Some(false) => {}
             None => return false,
@@ -88,7 +89,8 @@ pub fn any_is_true(expressions: &[Expression], flow: Option<&Flow>) -> bool {
 }
 
 impl Expression {
-    fn of_encoded(&self, flow: &[u8]) -> Option<bool> {
+    /// Without a flow its fields have their defaults, but it is not equal to one whose fields have them.
+    fn of_encoded(&self, flow: Option<&[u8]>) -> Option<bool> {
         let mut evaluator = Evaluator::new(&self.inner.patterns, flow);
         match evaluator.value(&self.inner.tree) {
             Ok(Value::Bool(value)) => Some(value),
@@ -99,6 +101,6 @@ impl Expression {
 
 impl ::flow::filter::Expression for Expression {
     fn is_true_of(&self, flow: &::flow::Flow) -> Option<bool> {
-        self.of_encoded(&flow_to_wire(flow, Details::Omit).encode_to_vec())
+        self.of_encoded(Some(&flow_to_wire(flow, Details::Omit).encode_to_vec()))
     }
 }

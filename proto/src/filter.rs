@@ -135,7 +135,7 @@ impl WireFilter {
 /// Whether the rule matches what is no flow.
 fn matches_nothing(rule: &Rule) -> bool {
     match rule {
-        Rule::Uuid(_) | Rule::Verdict(_) | Rule::IpVersion(_) => false,
+        Rule::Uuid(_) | Rule::Verdict(_) | Rule::IpVersion(_) | Rule::TrafficDirection(_) => false,
         rule => matches(rule, &NO_FLOW),
     }
 }

@@ -7,6 +7,7 @@
 mod base64;
 mod decode;
 mod kept;
+mod known;
 mod lexer;
 mod number;
 pub(crate) mod schema;

@@ -87,7 +87,66 @@ fn our_details_lie_open_and_foreign_extensions_as_they_came() {
 }
 
 #[test]
-fn an_any_inside_an_any_is_not_opened() {
+fn extensions_of_protobuf_itself_have_forms_of_their_own() {
+    let line = |fields: &str| format!(r#"{{"flow":{{"extensions":{{"@type":"x/google.protobuf.{fields}}}}}}}"#);
+    for fields in [
+        r#"StringValue","value":"a\u003c""#,
+        r#"BoolValue","value":false"#,
+        r#"Int64Value","value":"-5""#,
+        r#"UInt32Value","value":7"#,
+        r#"FloatValue","value":0.1"#,
+        r#"DoubleValue","value":1e+21"#,
+        r#"BytesValue","value":"AAE=""#,
+        r#"Timestamp","value":"2026-01-15T10:11:12.500Z""#,
+        r#"Duration","value":"-1.500s""#,
+        r#"FieldMask","value":"a.bC,d""#,
+        r#"Struct","value":{"a":[1,null,{"b":"c"}],"d":true}"#,
+        r#"ListValue","value":[1.5,[]]"#,
+        r#"Value","value":null"#,
+        r#"Empty","value":{}"#,
+        r#"Any","value":{"@type":"flow.UDP","source_port":1}"#,
+    ] {
+        let line = line(fields);
+        check_same(&line);
+        assert!(proto::json::line_from_bytes(line.as_bytes()).unwrap().unknown.is_none(), "{line}");
+    }
+    for fields in [
+        r#"StringValue""#,
+        r#"StringValue","value":null"#,
+        r#"StringValue","value":"a","value":"b""#,
+        r#"FloatValue","value":1e39"#,
+        r#"Duration","value":"1h""#,
+        r#"FieldMask","value":"a_b""#,
+        r#"Struct","value":{"a":1,"a":2}"#,
+        r#"NoSuchValue","value":1"#,
+    ] {
+        assert!(proto::json::line_from_bytes(line(fields).as_bytes()).is_err(), "{fields}");
+    }
+    let newer = proto::json::line_from_bytes(line(r#"StringValue","new":1,"value":"a""#).as_bytes()).unwrap();
+    assert_eq!(newer.unknown.as_deref(), Some("new"));
+    // As deep as this goes it is read; deeper it is refused, and nothing overflows.
+    for (depth, is_read) in [(30, true), (200, false), (20_000, false)] {
+        let deep = line(&format!(r#"Value","value":{}{}"#, "[".repeat(depth), "]".repeat(depth)));
+        assert_eq!(proto::json::line_from_bytes(deep.as_bytes()).is_ok(), is_read, "{depth}");
+        let chain = r#"{"@type":"google.protobuf.Any","value":"#.repeat(depth);
+        let deep = format!(r#"{{"flow":{{"extensions":{chain}{{}}{}}}}}"#, "}".repeat(depth));
+        assert_eq!(proto::json::line_from_bytes(deep.as_bytes()).is_ok(), is_read, "{depth}");
+    }
+}
+
+#[test]
+fn what_is_passed_over_may_be_as_deep_as_for_go() {
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+        for (depth, is_read) in [(9_999, true), (10_000, false)] {
+            let inner = if open == "[" { "" } else { "1" };
+            let line = format!(r#"{{"new":{}{inner}{}}}"#, open.repeat(depth), close.repeat(depth));
+            assert_eq!(proto::json::line_from_bytes(line.as_bytes()).is_ok(), is_read, "{depth} of {open}");
+        }
+    }
+}
+
+#[test]
+fn an_any_inside_of_many_others_is_not_opened() {
     use prost::{Message, Name};
     let mut flow = proto::flow::Flow::default();
     for _ in 0..10_000 {
@@ -96,7 +155,7 @@ fn an_any_inside_an_any_is_not_opened() {
         flow = proto::flow::Flow { extensions: Some(any), ..Default::default() };
     }
     let line = to_json(&flow);
-    assert_eq!(line.matches("@type").count(), 2);
+    assert_eq!(line.matches("@type").count(), 17);
     assert_eq!(from_json::<proto::flow::Flow>(&line).unwrap(), flow);
 }
 

@@ -85,7 +85,7 @@ impl Pattern {
     fn parse(value: &str, whole: &str) -> Result<Self, FilterError> {
         let problem = |problem| FilterError::Pattern { pattern: whole.to_owned(), problem };
         let trimmed = value.trim();
-        let name = trimmed.strip_suffix('.').unwrap_or(trimmed).to_lowercase();
+        let name = lower(trimmed.strip_suffix('.').unwrap_or(trimmed));
         if name.is_empty() {
             return Err(problem(PatternProblem::Empty));
         }
@@ -114,6 +114,11 @@ impl Pattern {
             Self::Glob(regex) => regex.is_match(name),
         }
     }
+}
+
+/// Each letter in lower case by itself, as Go has it: one letter stays one.
+pub(super) fn lower(text: &str) -> String {
+    text.chars().filter_map(|c| c.to_lowercase().next()).collect()
 }
 
 const fn is_name_char(c: char) -> bool {

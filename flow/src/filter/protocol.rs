@@ -1,6 +1,7 @@
 //! Rules on protocols.
 
 use super::FilterError;
+use super::pattern::lower;
 use crate::{Flow, L4, L7Record};
 
 /// Set of protocols, any of which may match.
@@ -73,7 +74,7 @@ impl Protocols {
 }
 
 fn bit(name: &str) -> Result<u16, FilterError> {
-    Ok(match name.to_lowercase().as_str() {
+    Ok(match lower(name).as_str() {
         "icmp" => ICMPV4 | ICMPV6,
         "icmpv4" => ICMPV4,
         "icmpv6" => ICMPV6,

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod compare;
+mod extensions;
 mod flows;
 mod listed;
 mod random;

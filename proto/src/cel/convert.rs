@@ -92,9 +92,53 @@ pub(super) fn to_double(value: &Value) -> Option<Value> {
         Value::Int(number) => *number as f64,
         Value::Uint(number) => *number as f64,
         Value::Double(number) => *number,
-        Value::Text(text) => text.parse().ok()?,
+        Value::Text(text) => read_double(text)?,
         _ => return None,
     }))
+}
+
+/// Reads a number as Go does: with underscores between digits, in base 16 with an exponent, and no infinite one unless
+/// it says so.
+fn read_double(text: &str) -> Option<f64> {
+    let (sign, size) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
+    let size = if sign < 0.0 { size } else { size.strip_prefix('+').unwrap_or(size) };
+    let lower = size.to_ascii_lowercase();
+    if matches!(lower.as_str(), "inf" | "infinity") {
+        return Some(sign * f64::INFINITY);
+    }
+    if lower == "nan" {
+        return (size.len() == text.len()).then_some(f64::NAN);
+    }
+    let (digits, is_base_16) = lower.strip_prefix("0x").map_or((&*lower, false), |digits| (digits, true));
+    // An underscore stands between two digits, or after the prefix.
+    let is_digit = |b: u8| if is_base_16 { b.is_ascii_hexdigit() } else { b.is_ascii_digit() };
+    let bytes = digits.as_bytes();
+    for (at, _) in bytes.iter().enumerate().filter(|(_, b)| **b == b'_') {
+        let before = if at == 0 { is_base_16 } else { is_digit(bytes[at - 1]) };
+        if !before || !bytes.get(at + 1).is_some_and(|b| is_digit(*b)) {
+            return None;
+        }
+    }
+    let digits = digits.replace('_', "");
+    if !digits.bytes().all(|b| is_digit(b) || matches!(b, b'.' | b'e' | b'p' | b'+' | b'-'))
+        || digits.starts_with(['+', '-'])
+    {
+        return None;
+    }
+    let size = if is_base_16 { base_16(&digits)? } else { digits.parse().ok()? };
+    size.is_finite().then_some(sign * size)
+}
+
+/// `1.8p1`; the exponent, of two, must be there.
+fn base_16(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = text.split_once('p')?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let exponent = exponent.parse::<i32>().ok()?.checked_sub(i32::try_from(fraction.len()).ok()?.checked_mul(4)?)?;
+    // Digits beyond those of 128 bits are below what a number of 53 bits can tell apart.
+    let value = u128::from_str_radix(&digits, 16).ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "rounding is what reading a number does")]
+    Some(value as f64 * 2f64.powi(exponent))
 }
 
 /// The value as a `string`.
@@ -128,7 +172,7 @@ fn double_text(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    if size != 0.0 && !(1e-4..1e21).contains(&size) {
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
         let text = format!("{number:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, digits) = exponent.strip_prefix('-').map_or(("+", exponent), |digits| ("-", digits));

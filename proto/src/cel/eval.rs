@@ -29,9 +29,10 @@ pub(super) struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(patterns: &'a [(String, Option<Regexes>)], flow: &[u8]) -> Self {
+    pub(super) fn new(patterns: &'a [(String, Option<Regexes>)], flow: Option<&[u8]>) -> Self {
         let (name, shape) = message::find_message("flow.Flow").expect("the descriptors have it");
-        let flow = Value::Message(Message { name, shape, bytes: flow.into() });
+        let bytes = flow.unwrap_or_default().into();
+        let flow = Value::Message(Message { name, shape, bytes, is_missing: flow.is_none() });
         Self { flow, patterns, scope: Vec::new(), steps: 0 }
     }
 
@@ -148,11 +149,13 @@ impl<'a> Evaluator<'a> {
             let value = self.value(&entry.value)?;
             convert::encode(field, &value, &mut bytes).ok_or(Failure)?;
         }
-        Ok(Value::Message(Message { name, shape, bytes: bytes.into() }))
+        Ok(Value::Message(Message { name, shape, bytes: bytes.into(), is_missing: false }))
     }
 
     fn comprehension(&mut self, comprehension: &'a ComprehensionExpr) -> Result<Value, Failure> {
-        let (first, second): (Vec<Value>, Vec<Value>) = match self.value(&comprehension.iter_range)? {
+        let range = self.value(&comprehension.iter_range)?;
+        let is_map = matches!(range, Value::Map(_));
+        let (first, second): (Vec<Value>, Vec<Value>) = match range {
             Value::List(values) => {
                 let places = (0i64..).map(Value::Int);
                 places.zip(values.iter().cloned()).unzip()
@@ -161,7 +164,6 @@ impl<'a> Evaluator<'a> {
             _ => return Err(Failure),
         };
         let depth = self.scope.len();
-        let is_map = !matches!(first.first(), Some(Value::Int(0))) || second.is_empty();
         let mut accumulated = self.value(&comprehension.accu_init);
         for (key, value) in first.into_iter().zip(second) {
             self.scope.push((&comprehension.accu_var, accumulated.clone().unwrap_or(Value::Null)));

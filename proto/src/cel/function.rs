@@ -10,6 +10,7 @@ use super::convert::{to_double, to_int, to_text, to_uint};
 use super::eval::Failure;
 use super::types::Type;
 use super::value::Value;
+use super::zone;
 use crate::json;
 
 /// Names of types that are values too.
@@ -119,7 +120,8 @@ pub(super) fn result(name: &str, member: bool, arguments: &[Type]) -> Option<Typ
 }
 
 fn is_ordered(kind: &Type) -> bool {
-    !matches!(kind, Type::List(_) | Type::Map(..) | Type::Message(_) | Type::Null | Type::Type | Type::Wrapper(_))
+    // Null passes for a time, but has no order once it is worked out.
+    !matches!(kind, Type::List(_) | Type::Map(..) | Type::Message(_) | Type::Type | Type::Wrapper(_))
 }
 
 fn arithmetic(name: &str, a: &Type, b: &Type) -> Option<Type> {
@@ -185,7 +187,9 @@ pub(super) fn call(name: &str, values: &[Value], patterns: &[(String, Option<Reg
         ("endsWith", [Value::Text(a), Value::Text(b)]) => Some(Value::Bool(a.ends_with(&**b))),
         ("matches", [Value::Text(text), Value::Text(pattern)]) => matches(text, pattern, patterns),
         (name, [value]) => convert(name, value).or_else(|| part(name, value, 0)),
-        (name, [value, Value::Text(zone)]) => zone_offset(zone).and_then(|offset| part(name, value, offset)),
+        (name, [value @ Value::Timestamp { seconds, .. }, Value::Text(zone)]) => {
+            zone::offset(zone, *seconds).and_then(|offset| part(name, value, offset))
+        }
         _ => None,
     };
     found.ok_or(Failure)
@@ -300,7 +304,8 @@ fn convert(name: &str, value: &Value) -> Option<Value> {
         ("timestamp", Value::Int(seconds)) => moved(*seconds, 0, 0),
         ("timestamp", time @ Value::Timestamp { .. }) => Some(time.clone()),
         ("duration", Value::Text(text)) => super::value::duration(text).map(Value::Duration),
-        ("duration", Value::Int(nanos) | Value::Duration(nanos)) => Some(Value::Duration(*nanos)),
+        // Types allow a whole number, but it is worth no duration.
+        ("duration", Value::Duration(nanos)) => Some(Value::Duration(*nanos)),
         _ => None,
     }
 }
@@ -336,15 +341,4 @@ fn part(name: &str, value: &Value, offset: i64) -> Option<Value> {
         _ => return None,
     };
     Some(Value::Int(number))
-}
-
-/// `UTC`, or hours and minutes from it such as `-02:30`; names of places are not known here.
-fn zone_offset(zone: &str) -> Option<i64> {
-    if matches!(zone, "UTC" | "" | "Z" | "GMT") {
-        return Some(0);
-    }
-    let (negative, rest) = zone.strip_prefix('-').map_or((false, zone), |rest| (true, rest));
-    let (hours, minutes) = rest.strip_prefix('+').unwrap_or(rest).split_once(':')?;
-    let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
-    Some(if negative { -seconds } else { seconds })
 }

@@ -12,7 +12,10 @@ const PACKAGE: &str = "flow";
 /// The message with that name, with or without its package.
 pub(super) fn find_message(name: &str) -> Option<(&'static str, &'static MessageShape)> {
     let name = name.strip_prefix('.').unwrap_or(name);
-    schema::message_entry(&format!("{PACKAGE}.{name}")).or_else(|| schema::message_entry(name))
+    // Other packages of the API are not known to expressions.
+    let is_visible = name.starts_with("flow.") || name.starts_with("google.protobuf.");
+    let whole = || is_visible.then(|| schema::message_entry(name)).flatten();
+    schema::message_entry(&format!("{PACKAGE}.{name}")).or_else(whole)
 }
 
 /// The number that a name such as `Verdict.DROPPED` stands for, with or without the package.
@@ -69,6 +72,7 @@ impl Message {
     /// Whether all fields are equal, those of newer versions left out.
     pub(super) fn equals(&self, other: &Self) -> bool {
         std::ptr::eq(self.shape, other.shape)
+            && self.is_missing == other.is_missing
             && self.shape.fields.iter().all(|field| {
                 let same = self.has(field) == other.has(field);
                 same && match (self.get(field), other.get(field)) {
@@ -99,8 +103,11 @@ fn value(kind: &'static Kind, raw: Option<Raw<'_>>) -> Option<Value> {
         Kind::Double => Value::Double(f64::from_bits(number)),
         Kind::String => Value::Text(std::str::from_utf8(bytes).ok()?.into()),
         Kind::Bytes => Value::Bytes(bytes.into()),
-        Kind::Message(name) => Value::Message(Message { name, shape: schema::message(name)?, bytes: bytes.into() }),
-        Kind::Timestamp | Kind::Wrapper(_) | Kind::Any if raw.is_none() => Value::Null,
+        Kind::Message(name) => {
+            Value::Message(Message { name, shape: schema::message(name)?, bytes: bytes.into(), is_missing: false })
+        }
+        Kind::Wrapper(_) | Kind::Any if raw.is_none() => Value::Null,
+        // Where it is not set, this is the beginning of 1970.
         Kind::Timestamp => {
             let time: prost_types::Timestamp = prost::Message::decode(bytes).ok()?;
             Value::Timestamp { seconds: time.seconds, nanos: time.nanos }
@@ -109,7 +116,7 @@ fn value(kind: &'static Kind, raw: Option<Raw<'_>>) -> Option<Value> {
         Kind::Any => {
             let any: prost_types::Any = prost::Message::decode(bytes).ok()?;
             let (name, shape) = schema::message_entry(any.type_url.rsplit('/').next().unwrap_or_default())?;
-            Value::Message(Message { name, shape, bytes: any.value.into() })
+            Value::Message(Message { name, shape, bytes: any.value.into(), is_missing: false })
         }
     })
 }

@@ -34,6 +34,8 @@ pub(super) struct Message {
     pub(super) name: &'static str,
     pub(super) shape: &'static MessageShape,
     pub(super) bytes: Rc<[u8]>,
+    /// Whether there is no message, so that all of its fields have their defaults.
+    pub(super) is_missing: bool,
 }
 
 impl std::fmt::Debug for Message {
@@ -118,38 +120,53 @@ fn whole_and_double(whole: i128, double: f64) -> Option<Ordering> {
 
 /// Reads a duration in Go's form, such as `1h30m` or `-1.5s`, into nanoseconds.
 pub(super) fn duration(text: &str) -> Option<i64> {
-    const UNITS: [(&str, f64); 8] = [
-        ("ns", 1.0),
-        ("us", 1e3),
-        ("\u{b5}s", 1e3),
-        ("\u{3bc}s", 1e3),
-        ("ms", 1e6),
-        ("s", 1e9),
-        ("m", 6e10),
-        ("h", 3.6e12),
+    const UNITS: [(&str, u64); 8] = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("\u{b5}s", 1_000),
+        ("\u{3bc}s", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
     ];
     let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     rest = rest.strip_prefix('+').filter(|_| !negative).unwrap_or(rest);
     if rest == "0" {
         return Some(0);
     }
-    let mut total = 0i64;
+    let mut total = 0u64;
     loop {
         let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|end| *end > 0)?;
         let (number, tail) = rest.split_at(number);
         let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len()));
         let (_, length) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        let nanos = number.parse::<f64>().ok()? * length;
-        // Below 2^63 nanoseconds, some 292 years.
-        if nanos >= 9.2e18 {
-            return None;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "checked above")]
-        let nanos = nanos as i64;
-        total = total.checked_add(nanos)?;
+        total = total.checked_add(span(number, *length)?).filter(|total| *total <= 1 << 63)?;
         if tail.is_empty() {
-            return Some(if negative { -total } else { total });
+            let total = i128::from(total);
+            return i64::try_from(if negative { -total } else { total }).ok();
         }
         rest = tail;
     }
+}
+
+/// Nanoseconds of so many units of a length; of the fraction as many digits count as a number holds.
+fn span(number: &str, length: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+    let (mut digits, mut scale) = (0u64, 1.0);
+    for digit in fraction.bytes() {
+        let Some(longer) = digits.checked_mul(10).and_then(|d| d.checked_add(u64::from(digit - b'0'))) else { break };
+        if longer > 1 << 63 {
+            break;
+        }
+        (digits, scale) = (longer, scale * 10.0);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "Go works a fraction out like this, with the same loss")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is less than one unit")]
+    let part = (digits as f64 * (length as f64 / scale)) as u64;
+    whole.checked_mul(length)?.checked_add(part)
 }

@@ -5,6 +5,7 @@
 //! neither.
 
 mod extension;
+mod known;
 mod scalar;
 mod skip;
 
@@ -162,7 +163,7 @@ struct Decoder<'a, 'u> {
     policy: Unknown,
     unknown: &'u mut dyn FnMut(u32, &str),
     depth: u32,
-    /// Whether this is a message inside of an extension, which holds no opened ones.
+    /// Whether this is a message inside of an extension.
     inside_any: bool,
 }
 
@@ -309,7 +310,7 @@ impl<'a> Decoder<'a, '_> {
 
     /// Passes over a value of any type.
     fn skip(&mut self) -> Result<(), Stop> {
-        skip(&mut self.lexer)
+        skip(&mut self.lexer, self.depth)
     }
 
     /// Encodes what `write` adds as one delimited field.

@@ -129,7 +129,7 @@ impl MessageShape {
     pub(crate) fn has_path(&self, path: &str) -> bool {
         let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let Some(field) = self.fields.iter().find(|field| field.name == name) else { return false };
-        let Some(rest) = rest.filter(|rest| !rest.is_empty()) else { return true };
+        let Some(rest) = rest else { return true };
         match &field.kind {
             _ if field.repeated => false,
             Kind::Message(_) => field.message().has_path(rest),

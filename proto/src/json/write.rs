@@ -1,7 +1,10 @@
 //! From the encoded message to JSON.
 
+mod known;
+
 use std::fmt::Write;
 
+use super::known::Known;
 use super::schema::{self, Kind, MessageShape};
 use super::time;
 use super::wire::{Raw, number_field, read_field, read_fields, unpack};
@@ -9,7 +12,7 @@ use super::wire::{Raw, number_field, read_field, read_fields, unpack};
 /// Writes an encoded message.
 pub(super) fn to_json(full_name: &str, encoded: &[u8]) -> String {
     let shape = schema::message(full_name).expect("every generated message has a descriptor");
-    let mut writer = Writer { out: String::with_capacity(encoded.len() * 3), inside_any: false };
+    let mut writer = Writer { out: String::with_capacity(encoded.len() * 3), level: 0 };
     writer.out.push('{');
     writer.fields(shape, encoded).expect("prost encodes what the descriptors describe");
     writer.out.push('}');
@@ -18,9 +21,12 @@ pub(super) fn to_json(full_name: &str, encoded: &[u8]) -> String {
 
 struct Writer {
     out: String,
-    /// An `Any` inside an `Any` is not opened: a chain of them could be as deep as a request is long.
-    inside_any: bool,
+    /// How many `Any` this stands in.
+    level: u32,
 }
+
+/// An `Any` in so many others is not opened: a chain of them could be as deep as a request is long.
+const LEVELS_MAX: u32 = 16;
 
 const TEXT: &str = "writing to a String cannot fail";
 
@@ -114,10 +120,9 @@ impl Writer {
         }
         self.out.push_str("{\"@type\":");
         self.string(type_url);
-        let shape = schema::message(type_url.rsplit('/').next().unwrap_or_default());
-        if let Some(shape) = shape.filter(|_| !self.inside_any) {
-            let mut inner = Self { out: String::new(), inside_any: true };
-            if inner.fields(shape, value).is_some() {
+        if self.level < LEVELS_MAX {
+            let mut inner = Self { out: String::new(), level: self.level + 1 };
+            if inner.opened(type_url.rsplit('/').next().unwrap_or_default(), value).is_some() {
                 if !inner.out.is_empty() {
                     self.out.push(',');
                     self.out.push_str(&inner.out);
@@ -130,6 +135,15 @@ impl Writer {
         self.base64(value);
         self.out.push('}');
         Some(())
+    }
+
+    /// What stands beside the type of an extension; `None` where it is of a foreign type, or damaged.
+    fn opened(&mut self, full_name: &str, value: &[u8]) -> Option<()> {
+        if let Some(known) = Known::by_name(full_name) {
+            self.out.push_str("\"value\":");
+            return self.known(known, value);
+        }
+        self.fields(schema::message(full_name)?, value)
     }
 
     /// Escapes what Go's encoder escapes.

@@ -60,6 +60,8 @@ fn dns_names_are_globs() {
     made(r#"{"destination_fqdn":["*.cilium.io"]}"#, &[4]);
     made(r#"{"destination_fqdn":["cilium"]}"#, &[]);
     made(r#"{"source_fqdn":["*"]}"#, &[]);
+    // One letter stays one in lower case.
+    made(r#"{"destination_fqdn":["*.c\u0130lium.io"]}"#, &[4]);
     refused(r#"{"source_fqdn":["a b"]}"#, r#""a b": ' ': invalid rune in pattern"#);
     refused(r#"{"source_fqdn":["  "]}"#, r#""  ": empty pattern"#);
     refused(r#"{"source_fqdn":["a.."]}"#, r#""a..": multiple trailing dots in pattern"#);
@@ -87,6 +89,7 @@ fn labels_follow_kubernetes() {
     made(r#"{"source_label":["cidr:10.1.2.0/24"]}"#, &[]);
     made(r#"{"node_labels":["zone>2"]}"#, &[10]);
     made(r#"{"node_labels":["zone<3"]}"#, &[]);
+    refused(r#"{"source_label":["!app=x"]}"#, "invalid source label filter: unable to parse requirement \"!app=x\"");
     refused(r#"{"source_label":["a b"]}"#, r#"invalid source label filter: unable to parse requirement "a b""#);
     refused(
         r#"{"destination_label":["a in b"]}"#,

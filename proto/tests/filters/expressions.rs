@@ -36,6 +36,23 @@ fn expressions_are_true_of_flows_or_refused() {
     assert_eq!(count("1 / 0 == 1"), 0);
     assert_eq!(count("1 / 0 == 1 || true"), flows.len());
     for text in [
+        "Flow{}.time == timestamp(0)",
+        "duration('9223372036.854775807s') > duration('-9223372036.854775808s')",
+        "duration('.5h1.25m') == duration('31m15s')",
+        "!(duration('9223372037s') > duration('0')) || true",
+        "string(1e20) == '1e+20' && string(123456.5) == '123456.5' && string(1e6) == '1e+06'",
+        "double('1_0') == 10.0 && double('0x1.8p1') == 3.0 && double('+Inf') > 1.0",
+        "{0: 1}.all(k, k == 0) && {0: 1, 5: 2}.exists(k, k == 5)",
+        "timestamp(0).getHours('-02:30') == 21",
+    ] {
+        assert_eq!(count(text), flows.len(), "{text}");
+    }
+    // They have types, but no values.
+    for text in ["null < null", "duration(1) < duration('1h')", "double('1e309') > 1.0", "double('1__0') > 1.0"] {
+        assert_eq!(count(text), 0, "{text}");
+    }
+    for text in [
+        "observer.GetFlowsResponse{} == null",
         "",
         "(",
         "_flow",

@@ -81,6 +81,23 @@ proptest! {
     }
 }
 
+/// A loss is no flow: some rules look at the defaults of one that is not there, others pass none.
+#[test]
+fn rules_pass_losses_as_they_pass_no_flow() {
+    let loss: proto::observer::GetFlowsResponse = from_json(r#"{"lost_events":{"num_events_lost":"3"}}"#).unwrap();
+    for (text, passes) in [
+        (r#"{"traffic_direction":["TRAFFIC_DIRECTION_UNKNOWN"]}"#, false),
+        (r#"{"verdict":["VERDICT_UNKNOWN"]}"#, false),
+        (r#"{"encrypted":[false]}"#, true),
+        (r#"{"trace_id":[""]}"#, true),
+        (r#"{"experimental":{"cel_expression":["_flow.verdict == 0 && _flow.time == timestamp(0)"]}}"#, true),
+        (r#"{"experimental":{"cel_expression":["_flow == Flow{}"]}}"#, false),
+    ] {
+        let set = proto::filter::WireFilterSet::compile(&[from_json(text).unwrap()], &[]).unwrap();
+        assert_eq!(set.matches(&loss), passes, "{text}");
+    }
+}
+
 /// Each rule of the table above, whole and in part.
 #[test]
 fn the_fields_of_a_filter_are_those_it_looks_at() {

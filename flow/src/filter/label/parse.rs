@@ -84,10 +84,10 @@ fn requirement(lexer: &mut Lexer<'_>) -> Result<Requirement, LabelError> {
     };
     let last = matches!(lexer.peek(), Token::End | Token::Symbol(","));
     let operator = match (negated, last) {
-        (true, true) => Operator::Missing,
+        // Nothing may follow; who called sees to that.
+        (true, _) => Operator::Missing,
         (false, true) => Operator::Exists,
-        // `!key = value` reads as `key = value`, as Kubernetes does.
-        (_, false) => operator(lexer)?,
+        (false, false) => operator(lexer)?,
     };
     Ok(Requirement { key, operator })
 }

@@ -212,7 +212,8 @@ impl<'a> Translator<'a> {
             'z' => "\\z",
             // Words are made of ASCII.
             'b' => "(?-u:\\b)",
-            'B' => "\\B",
+            // That assertion alone would hold in the middle of a character too; these two together hold at every edge of one.
+            'B' => r"(?:(?-u:\B)(?:\b|\B))",
             'Q' => {
                 let (text, rest) = after.split_once("\\E").unwrap_or((after, ""));
                 self.rest = rest;

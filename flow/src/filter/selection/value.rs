@@ -1,6 +1,7 @@
 //! Reading the values of conditions.
 
 use super::SelectionError;
+use crate::filter::pattern::lower;
 use crate::{Identity, IpVersion, TcpFlags, TrafficDirection, Workload, event_type};
 
 /// Event types by name.
@@ -86,7 +87,7 @@ pub(super) fn tcp_flags(value: &str) -> Result<TcpFlags, SelectionError> {
 }
 
 pub(super) fn direction(value: &str) -> Result<TrafficDirection, SelectionError> {
-    match value.to_lowercase().as_str() {
+    match lower(value).as_str() {
         "ingress" => Ok(TrafficDirection::INGRESS),
         "egress" => Ok(TrafficDirection::EGRESS),
         _ => Err(SelectionError::Direction { value: value.to_owned() }),
@@ -94,7 +95,7 @@ pub(super) fn direction(value: &str) -> Result<TrafficDirection, SelectionError>
 }
 
 pub(super) fn ip_version(value: &str) -> Result<IpVersion, SelectionError> {
-    match value.to_lowercase().as_str() {
+    match lower(value).as_str() {
         "4" | "v4" | "ipv4" | "ip4" => Ok(IpVersion::IPv4),
         "6" | "v6" | "ipv6" | "ip6" => Ok(IpVersion::IPv6),
         "none" => Ok(IpVersion::IP_NOT_USED),

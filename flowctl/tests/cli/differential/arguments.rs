@@ -133,6 +133,8 @@ fn style(random: &mut Random) -> Vec<String> {
         "--field-mask source.pod_name --field-mask=IP.source",
         "--field-mask time.seconds,is_reply.value,l4.TCP.flags.SYN",
         "--field-mask nope",
+        "--field-mask time.",
+        "--field-mask source.",
         "--field-mask source.labels.x",
         "--field-mask=",
         "--print-node-name=T",

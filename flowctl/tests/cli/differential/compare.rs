@@ -83,7 +83,7 @@ fn meaning(outcome: &Outcome) -> Vec<String> {
     let mut lines = Vec::new();
     for line in outcome.stderr.lines() {
         let lower = line.to_lowercase();
-        if lower.contains("level=debug") || lower.contains("level=error") || lower.contains("lost and are not shown") {
+        if lower.contains("level=debug") || lower.contains("level=error") {
             continue;
         }
         let kind = WARNINGS.iter().find(|(words, _)| words.iter().any(|word| lower.contains(word)));

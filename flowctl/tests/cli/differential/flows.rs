@@ -10,6 +10,7 @@ use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
+use super::extensions;
 use super::random::Random;
 use super::values::{self, text};
 
@@ -59,6 +60,10 @@ pub(crate) fn file(random: &mut Random) -> Vec<u8> {
 }
 
 fn line(random: &mut Random, oddity: u64, out: &mut Vec<u8>) {
+    if random.percent(oddity / 15) {
+        out.extend_from_slice(extensions::nested(random).as_bytes());
+        return;
+    }
     if random.percent(oddity / 2) {
         out.extend_from_slice(damaged(random).as_bytes());
         return;
@@ -208,8 +213,8 @@ impl Writer<'_> {
             if !chosen || !self.random.percent(chance) || (depth > 3 && field.r#type() == Type::Message) {
                 continue;
             }
-            // Extensions are of types that the stock client may not know; the damaged lines have some.
-            if field.name() == "extensions" {
+            let extends = field.name() == "extensions";
+            if extends && self.random.percent(60) {
                 continue;
             }
             if !std::mem::take(&mut first) {
@@ -222,6 +227,9 @@ impl Writer<'_> {
             write!(self.out, "\"{key}\":").unwrap();
             if self.random.percent(self.oddity / 6) {
                 self.out.push_str("null");
+            } else if extends {
+                let extension = extensions::extension(self.random, self.oddity);
+                self.out.push_str(&extension);
             } else {
                 self.field(field, depth);
             }

@@ -1,6 +1,7 @@
 //! Extensions: messages whose type stands beside their fields.
 
 use super::super::kept::Kept;
+use super::super::known::Known;
 use super::super::lexer::{BadSyntax, Lexer, Token};
 use super::super::schema::{self, Kind};
 use super::skip::skip;
@@ -9,9 +10,10 @@ use super::{Decoder, Stop, Unknown};
 impl Decoder<'_, '_> {
     /// `@type` names the message whose fields lie open beside it.
     pub(super) fn any(&mut self) -> Result<(), Stop> {
+        self.depth += 1;
         let mut ahead = self.lexer.clone();
         let keep = self.policy == Unknown::Keep;
-        let (found, holds_bytes) = type_url(&mut ahead, keep)?;
+        let (found, holds_bytes) = type_url(&mut ahead, keep, self.depth)?;
         let Some(type_url) = found else {
             self.lexer.mark_odd();
             if !is_empty_object(self.lexer.clone()) {
@@ -20,9 +22,18 @@ impl Decoder<'_, '_> {
                 }
                 (self.unknown)(self.depth, "@type");
             }
-            return self.skip();
+            self.skip()?;
+            self.depth -= 1;
+            return Ok(());
         };
         let name = type_url.rsplit('/').next().unwrap_or_default();
+        if let Some(known) = Known::by_name(name) {
+            self.delimited(1, type_url.as_bytes());
+            let inner = self.known(known)?;
+            self.delimited(2, &inner);
+            self.depth -= 1;
+            return Ok(());
+        }
         let known = schema::message(name).filter(|_| !name.starts_with("google.protobuf."));
         // What this library could not open it wrote as bytes.
         let closed = keep && holds_bytes;
@@ -34,19 +45,16 @@ impl Decoder<'_, '_> {
         match known {
             Some(shape) => {
                 // In the order of numbers, as every encoder writes, so that the bytes are the same again.
-                let mut inner = Vec::new();
-                std::mem::swap(&mut inner, &mut self.out);
                 let outer = std::mem::replace(&mut self.inside_any, true);
-                let read = self.message(shape, &Kept::Whole, true);
+                let inner = self.apart(|decoder| decoder.message(shape, &Kept::Whole, true))?;
                 self.inside_any = outer;
-                std::mem::swap(&mut inner, &mut self.out);
-                read?;
                 self.delimited(2, &in_order(&inner));
-                Ok(())
             }
-            None if keep => self.opaque(),
-            None => Err(Stop::expected("a type of the API").at("@type")),
+            None if keep => self.opaque()?,
+            None => return Err(Stop::expected("a type of the API").at("@type")),
         }
+        self.depth -= 1;
+        Ok(())
     }
 
     /// An extension of an unknown type as this library writes it: its bytes in base64.
@@ -69,7 +77,7 @@ impl Decoder<'_, '_> {
 
 /// The type that an object names (`None` where it names none), and whether it has a text called `value`. The empty name
 /// is one for this library alone.
-fn type_url(lexer: &mut Lexer<'_>, may_be_empty: bool) -> Result<(Option<String>, bool), Stop> {
+fn type_url(lexer: &mut Lexer<'_>, may_be_empty: bool, depth: u32) -> Result<(Option<String>, bool), Stop> {
     if lexer.next()? != Token::ObjectOpen {
         return Err(Stop::expected("an object"));
     }
@@ -95,7 +103,7 @@ fn type_url(lexer: &mut Lexer<'_>, may_be_empty: bool) -> Result<(Option<String>
             }
         } else {
             holds_bytes |= name == "value" && lexer.peek() == Some(b'"');
-            skip(lexer)?;
+            skip(lexer, depth)?;
         }
         match lexer.next()? {
             Token::Comma => {}

@@ -153,7 +153,7 @@ fn signed(token: &Token<'_>) -> Option<i64> {
     }
 }
 
-fn double(token: &Token<'_>) -> Option<f64> {
+pub(super) fn double(token: &Token<'_>) -> Option<f64> {
     let text = match token {
         Token::Text(text) => match &**text {
             "NaN" => return Some(f64::NAN),

@@ -3,11 +3,12 @@
 use super::super::lexer::{BadSyntax, Lexer, Token};
 use super::Stop;
 
-/// Objects and lists inside of each other in what is passed over; as many as Go's library takes.
+/// Objects and lists inside of each other, those included that hold what is passed over; as many as Go's library takes.
 const DEPTH_MAX: usize = 10_000;
 
-/// Passes over a value of any type.
-pub(super) fn skip(lexer: &mut Lexer<'_>) -> Result<(), Stop> {
+/// Passes over a value of any type that stands in so many messages.
+pub(super) fn skip(lexer: &mut Lexer<'_>, depth: u32) -> Result<(), Stop> {
+    let most = DEPTH_MAX.saturating_sub(depth as usize);
     // One entry for each open object (true) or list (false).
     let mut open: Vec<bool> = Vec::new();
     // Whether a value must come next: not after a value, and not before the end of something empty.
@@ -28,7 +29,7 @@ pub(super) fn skip(lexer: &mut Lexer<'_>) -> Result<(), Stop> {
         match token {
             Token::ObjectOpen | Token::ListOpen => {
                 let object = token == Token::ObjectOpen;
-                if open.len() >= DEPTH_MAX {
+                if open.len() >= most {
                     return Err(Stop::expected("fewer levels"));
                 }
                 let closes = if object { b'}' } else { b']' };

@@ -178,7 +178,7 @@ fn plain_condition(random: &mut Random) -> (&'static str, String) {
             ),
         ),
         12 => ("--tcp-flags", pick(random, &["syn", "SYN,ACK", "fin,rst,psh", "urg,ece,cwr,ns", "syn,", "", "nope"])),
-        13 => ("--traffic-direction", pick(random, &["ingress", "EGRESS", "Ingress", "both", ""])),
+        13 => ("--traffic-direction", pick(random, &["ingress", "EGRESS", "Ingress", "\u{130}ngress", "both", ""])),
         14 => (
             "--node-name",
             pick(
@@ -274,6 +274,8 @@ fn pattern(random: &mut Random) -> String {
             "a+b",
             "www.google.com,google.com",
             "\u{e9}.org",
+            "C\u{130}lium.io",
+            "\u{212a}ube.\u{3a3}",
         ])
         .to_owned()
 }
@@ -283,6 +285,9 @@ fn selector_of_labels(random: &mut Random) -> String {
         random.pick(&[
             "app",
             "!app",
+            "!app=deathstar",
+            "!app in (deathstar)",
+            "! app , !class",
             "app=deathstar",
             "app==deathstar",
             "app!=deathstar",
