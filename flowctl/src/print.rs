@@ -24,7 +24,7 @@ use proto::relay::NodeStatusEvent;
 
 pub(crate) use counts::{Counting, Counts};
 pub(crate) use escape::{Escape, put};
-pub(crate) use format::{Format, SHOWN_FIELDS};
+pub(crate) use format::{Format, MASKED_FIELDS};
 pub(crate) use paint::Paint;
 pub(crate) use tabs::Tabs;
 

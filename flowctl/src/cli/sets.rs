@@ -205,7 +205,15 @@ pub(super) static OTHER: LazyLock<FlagSet> = LazyLock::new(|| {
                 "[]",
                 "Ask only for these fields of flows, separated by commas; with -o json only",
             ),
-            Flag::switch("use-default-field-masks", "Ask only for the fields that the layout shows").on(),
+            Flag::switch(
+                "use-default-field-masks",
+                "Ask only for the fields that Hubble's layouts show: without directions, names in DNS and of policies",
+            )
+            .on(),
+            Flag::switch(
+                "details",
+                "With -o json, ask for what Hubble has no field for: bytes, packets, times, process, the kernel's reason",
+            ),
             Flag::switch(
                 "bare-flows",
                 "Read lines of --input-file that hold a flow without its envelope, as clients before 0.10 wrote them",

@@ -13,7 +13,7 @@ use proto::weir::GetFlowsOptions;
 use super::rest::Rest;
 use crate::cli::Given;
 use crate::moments::{is_valid, parse_moment};
-use crate::print::{Output, SHOWN_FIELDS};
+use crate::print::{MASKED_FIELDS, Output};
 use crate::settings::{Settings, yaml_text};
 
 /// Flows printed where nothing says how many.
@@ -132,15 +132,20 @@ impl Query {
         let mask = if !mask_is_ours {
             mask
         } else if fits && given.is_on("use-default-field-masks", true) {
-            SHOWN_FIELDS.iter().map(|field| (*field).to_owned()).collect()
+            MASKED_FIELDS.iter().map(|field| (*field).to_owned()).collect()
         } else {
             Vec::new()
         };
         if let Some(path) = mask.iter().find(|path| !proto::mask::is_path(path)) {
             bail!("failed to construct field mask: invalid path {path:?} for message \"flow.Flow\"");
         }
-        let details =
-            matches!(output, Output::Wide | Output::Json | Output::Counts | Output::Rows(_)) && mask.is_empty();
+        let shows_details = match output {
+            Output::Wide | Output::Counts | Output::Rows(_) => true,
+            // The stock client has no type for them, and prints none.
+            Output::Json => given.is_on("details", false),
+            _ => false,
+        };
+        let details = shows_details && mask.is_empty();
         let mut query = Self { whitelist, blacklist, selectors, mask, mask_is_ours, details, rest: None };
         for text in given.all("where") {
             query.narrow(crate::expression::parse(text).context("invalid argument for \"--where\" flag")?);

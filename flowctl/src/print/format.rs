@@ -14,9 +14,8 @@ pub(crate) struct Format {
     pub(super) escape: Escape,
 }
 
-/// Fields that compact, dict and table show. Hubble's own list leaves out the ones from `traffic_direction` on, so that
-/// its policy verdicts lose their direction, match and names.
-pub(crate) const SHOWN_FIELDS: &[&str] = &[
+/// Fields that compact, dict and table show, those of [`MASKED_FIELDS`] first.
+const SHOWN_FIELDS: &[&str] = &[
     "time",
     "verdict",
     "ethernet",
@@ -49,6 +48,11 @@ pub(crate) const SHOWN_FIELDS: &[&str] = &[
     "egress_denied_by",
     "ingress_denied_by",
 ];
+
+/// Fields that Hubble's client asks a server for where a layout shows no others. Its list leaves out those from
+/// `traffic_direction` on, so that policy verdicts come without direction, match and names of policies, and names from
+/// DNS not at all; `--use-default-field-masks=false` brings them.
+pub(crate) const MASKED_FIELDS: &[&str] = SHOWN_FIELDS.first_chunk::<20>().expect("there are more fields");
 
 impl Format {
     /// Fields of a flow that it shows; `None` for all.

@@ -63,7 +63,8 @@ fn requests_say_what_the_flags_say() {
     };
     let default = request(&[]);
     assert_eq!((default.number, default.first, default.follow), (20, false, false));
-    assert!(default.field_mask.as_ref().unwrap().paths.contains(&"ingress_denied_by".to_owned()));
+    let paths = default.field_mask.unwrap().paths;
+    assert_eq!((paths.len(), paths.last().map(String::as_str)), (20, Some("ip_trace_id")), "as Hubble's client asks");
     assert_eq!(default.extensions, None);
 
     assert_eq!(request(&["--all"]).number, u64::MAX);
@@ -77,8 +78,10 @@ fn requests_say_what_the_flags_say() {
     let filtered = request(&["--pod", "a", "--not", "--port", "80", "--denylist", r#"{"verdict":["DROPPED"]}"#]);
     assert_eq!((filtered.whitelist.len(), filtered.blacklist.len()), (2, 3));
 
+    let json = request(&["-o", "json"]);
+    assert_eq!((json.field_mask, json.extensions), (None, None));
     for output in ["wide", "json"] {
-        let detailed = request(&["-o", output]);
+        let detailed = request(&["-o", output, "--details"]);
         assert_eq!(detailed.field_mask, None, "{output}");
         let options = GetFlowsOptions::decode(detailed.extensions.unwrap().value.as_slice()).unwrap();
         assert!(options.details, "{output}");

@@ -25,7 +25,7 @@ pub(super) fn offset(zone: &str, seconds: i64) -> Option<i64> {
         // The first and the last time of the API lie a day beyond what the library takes.
         let nearest = seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
         let time = Timestamp::from_second(nearest).ok()?;
-        return named(zone)?.to_offset(time).seconds().try_into().ok();
+        return named(zone).map(|zone| i64::from(zone.to_offset(time).seconds()));
     };
     let (hours, minutes) = (hours.parse::<i64>().ok()?, minutes.parse::<i64>().ok()?);
     let minutes = if zone.starts_with('-') { -minutes } else { minutes };
