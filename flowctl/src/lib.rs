@@ -49,7 +49,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = cli::parse(&arguments)
         .map_err(anyhow::Error::from)
         .and_then(|typed| dispatch(&typed, &mut out, &mut err))
-        .and_then(|()| Ok(out.flush()?));
+        .and_then(|()| out.flush().context("cannot write to standard output"));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => {
@@ -59,9 +59,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             // What came before the failure is the reader's all the same.
-            let told = out.flush().and_then(|()| writeln!(err, "{error:#}"));
+            let flushed = out.flush();
+            let told = writeln!(err, "{error:#}");
             // Without standard error only the exit code is left to tell.
-            drop(told);
+            drop((flushed, told));
             ExitCode::FAILURE
         }
     }

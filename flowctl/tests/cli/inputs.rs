@@ -149,3 +149,18 @@ fn large_files_are_read_like_small_ones() {
         assert!(all.starts_with(&first), "{count}");
     }
 }
+
+/// A full disk ends the run, and is told of though what was not written cannot be written at the end either.
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_cannot_be_written_is_told_of() {
+    for output in ["compact", "dict", "json", "table"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = flowctl(&["observe", "--input-file", EVERY_KIND, "-o", output]);
+        let outcome =
+            command.stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&outcome.stderr);
+        assert_eq!(outcome.status.code(), Some(1), "{output}: {stderr}");
+        assert!(stderr.to_lowercase().contains("no space left"), "{output}: {stderr:?}");
+    }
+}
