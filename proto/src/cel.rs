@@ -6,6 +6,7 @@
 
 mod check;
 mod convert;
+mod depth;
 mod eval;
 mod function;
 mod message;
@@ -49,6 +50,9 @@ struct Compiled {
 /// The text is no expression, names something that a flow does not have, or does not tell true from false.
 pub fn compile(text: &str) -> Result<Expression, FilterError> {
     let refused = |problem: String| FilterError::Cel { problem };
+    if depth::is_too_deep(text) {
+        return Err(refused("max recursion depth exceeded".to_owned()));
+    }
     let tree = Parser::new().max_recursion_depth(DEPTH_MAX).parse(text).map_err(|errors| {
         let told: Vec<String> = errors.errors.iter().map(|error| error.msg.clone()).collect();
         refused(format!("{text:?}: {}", told.join("; ")))

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use demo::topology::{output, wait_until};
-use weir_tests::{Place, SOON, Weir, fixture, hubble};
+use weir_tests::{Place, SOON, Weir, binary, fixture, hubble};
 
 fn ask(hubble: &Path, server: &str, args: &[&str]) -> Result<String> {
     let mut command = Command::new(hubble);
@@ -42,6 +42,43 @@ fn observe_prints_our_flows() -> Result<()> {
         if door == "relay" {
             assert_eq!(ours, compact, "flowctl and hubble print different text");
         }
+    }
+    Ok(())
+}
+
+/// Flows of every kind, with names from DNS, policies and points of translation: what one client asks for the other one
+/// asks for too, so that every layout has the same bytes.
+#[test]
+fn both_clients_print_the_same() -> Result<()> {
+    const QUESTIONS: &[&str] = &[
+        "--all",
+        "--all -o json",
+        "--all -o dict --print-node-name",
+        "--all -o table --print-policy-names",
+        "--all --print-policy-names --use-default-field-masks=false",
+        "--all -o jsonpb --field-mask time,source.pod_name,l7",
+        "--last 5 --color always",
+        "--first 5 --time-format RFC3339Nano",
+        "--since 2026-01-15T10:11:12.010Z --until 2026-01-15T10:11:12.020Z",
+        "--since 2026-01-15 --first 3",
+        "--until 2026-01-16 --last 3 --not --verdict DROPPED",
+        "--all --type policy-verdict",
+        "--all --type trace-sock --numeric",
+        "--all --to-fqdn *.google.com --ip-translation=false",
+        "--all --traffic-direction ingress",
+        "--all --cel-expression _flow.source_names.size()>0||_flow.traffic_direction==TrafficDirection.EGRESS",
+    ];
+    let Some(hubble) = hubble("stock_client") else { return Ok(()) };
+    let replay = fixture("../../flowctl/tests/flows/every-kind.jsonl");
+    let flows = std::fs::read_to_string(&replay)?.lines().filter(|line| line.starts_with("{\"flow\"")).count();
+    let weir = Weir::start(&Place::Here, &["--replay", &replay.display().to_string()])?;
+    weir.await_count(i64::try_from(flows)?, "SELECT count(*) FROM flows")?;
+    for (door, question) in ["relay", "node"].into_iter().flat_map(|door| QUESTIONS.iter().map(move |q| (door, q))) {
+        let args: Vec<&str> = std::iter::once("observe").chain(question.split(' ')).collect();
+        let theirs = ask(&hubble, weir.address(door), &args)?;
+        let ours = ask(&binary("flowctl")?, weir.address(door), &args)?;
+        assert!(!theirs.is_empty(), "{door}: nothing answers {question}");
+        assert_eq!(ours, theirs, "{door}: {question}");
     }
     Ok(())
 }

@@ -81,6 +81,29 @@ proptest! {
     }
 }
 
+/// Expressions come from clients: a chain is refused before it is too deep for the stack of a thread.
+#[test]
+fn long_chains_of_an_expression_are_refused() {
+    let work = || {
+        let compile = |text: &str| proto::cel::compile(text);
+        for link in ["+1", "-1", "*1", "==1", ".a", "[0]", " in [1]", "+(1)", "<1"] {
+            for times in [300, 30_000, 300_000] {
+                let error = compile(&format!("1{}", link.repeat(times))).expect_err(link).to_string();
+                assert_eq!(error, "error compiling CEL expression: max recursion depth exceeded", "{link}");
+            }
+        }
+        let deepest = format!("1{} == 250 && {}true{}", "+1".repeat(248), "(".repeat(45), ")".repeat(45));
+        let expression = compile(&deepest).unwrap();
+        assert!(!proto::cel::any_is_true(&[expression], None));
+        let wide = format!("1 in [{}1]", "2, ".repeat(10_000));
+        assert!(proto::cel::any_is_true(&[compile(&wide).unwrap()], None));
+        let many = format!("{}true", "_flow.uuid == 'x' || ".repeat(2_000));
+        assert!(proto::cel::any_is_true(&[compile(&many).unwrap()], None));
+    };
+    // As the threads of a server have it.
+    std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+}
+
 /// A loss is no flow: some rules look at the defaults of one that is not there, others pass none.
 #[test]
 fn rules_pass_losses_as_they_pass_no_flow() {
