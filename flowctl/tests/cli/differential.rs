@@ -180,6 +180,62 @@ fn case_of(text: &str) -> Case {
     case
 }
 
+/// A path is that of a URL as Go reads it, so the URLs are made of what means something in one.
+#[test]
+fn paths_of_urls() {
+    const PIECES: [&str; 36] = [
+        "http",
+        "https",
+        "HTTP",
+        "a+b",
+        "1a",
+        "://",
+        ":",
+        "/",
+        "//",
+        "?",
+        "#",
+        "@",
+        "%41",
+        "%zz",
+        "%2f",
+        "%25",
+        "[",
+        "]",
+        "[::1]",
+        "[fe80::1%25e]",
+        "host",
+        "a",
+        "!",
+        "$",
+        "'",
+        ";",
+        "=",
+        "\\\\",
+        "|",
+        "{",
+        "<",
+        "\u{e9}",
+        " ",
+        "8080",
+        "..",
+        "*",
+    ];
+    let random = &mut Random::new(number("DIFFERENTIAL_SEED", 1) as u64);
+    let mut flows = String::new();
+    for _ in 0..2_000 {
+        let start = random.pick(&["", "http://", "https://", "//"]).to_owned();
+        let url = (0..random.below(7)).fold(start, |url, _| url + random.pick(&PIECES));
+        flows += &format!("{{\"flow\":{{\"l7\":{{\"http\":{{\"url\":\"{url}\"}}}}}}}}\n");
+    }
+    let cases = ["", "^/", "^$", "[^a-z/]"].map(|expression| {
+        let mut case = observe("-o json --http-path");
+        case.arguments.push(expression.to_owned());
+        (case, flows.clone().into_bytes())
+    });
+    compare(&cases);
+}
+
 #[test]
 fn layouts_and_styles() {
     let styles = [

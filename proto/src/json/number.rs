@@ -14,6 +14,9 @@ pub(super) fn whole(text: &[u8]) -> Option<(bool, u64)> {
     let integer = mantissa[..point].strip_prefix(b"0").unwrap_or(&mantissa[..point]);
     let fraction = mantissa.get(point + 1..).unwrap_or_default();
     let fraction = &fraction[..fraction.iter().rposition(|b| *b != b'0').map_or(0, |last| last + 1)];
+    if matches!(exponent, b"+" | b"-") {
+        return None;
+    }
     if integer.is_empty() && fraction.is_empty() {
         return Some((negative, 0));
     }
@@ -47,11 +50,12 @@ pub(super) fn whole(text: &[u8]) -> Option<(bool, u64)> {
 /// Digits of the largest 64-bit number.
 const MOST_DIGITS: usize = 20;
 
-/// The number that a string holds, without spaces around it.
+/// The number that a string begins with: no space stands around the text, and what follows the number, if anything, does
+/// not go on like one. Go's library looks no further.
 pub(super) fn in_text(text: &str) -> Option<&[u8]> {
     let bytes = text.as_bytes();
-    let trailing_space = bytes.last().is_some_and(u8::is_ascii_whitespace);
-    (!trailing_space && number_length(bytes) == Some(bytes.len())).then_some(bytes)
+    let length = number_length(bytes).filter(|_| text.trim().len() == text.len())?;
+    bytes.get(..length)
 }
 
 #[cfg(test)]
@@ -74,11 +78,16 @@ mod tests {
             ("1e-1", None),
             ("1e99", None),
             ("1e+", None),
+            ("0e+", None),
+            ("0.0e-", None),
         ] {
             assert_eq!(whole(text.as_bytes()), expected, "{text}");
         }
         assert_eq!(in_text("12"), Some(&b"12"[..]));
-        for bad in ["", " 12", "12 ", "1x", "+1", "0x1"] {
+        for text in ["12 x", "12,", "12\u{e9}", "12\"", "12 13"] {
+            assert_eq!(in_text(text), Some(&b"12"[..]), "{text:?}");
+        }
+        for bad in ["", " 12", "12 ", "12\u{a0}", "12 x ", "1x", "1_", "1-", "+1", "0x1"] {
             assert_eq!(in_text(bad), None, "{bad:?}");
         }
     }

@@ -312,7 +312,14 @@ impl Writer<'_> {
         };
         let mut number = self.random.pick(known).to_string();
         if self.random.percent(self.oddity / 4) {
-            number = self.random.pick(&["1.0", "1e1", "70000", "4294967295", "0.0", "-0", "256"]).to_owned();
+            number =
+                self.random.pick(&["1.0", "1e1", "70000", "4294967295", "0.0", "-0", "256", "0e+", "0e5"]).to_owned();
+            if self.random.percent(10) {
+                number =
+                    self.random.pick(&["\"7 8\"", "\"7,\"", "\"7\u{e9}\"", "\"7_\"", "\"7\u{a0}\"", "\"\""]).to_owned();
+                self.out.push_str(&number);
+                return;
+            }
         }
         let quoted = if wide { self.random.percent(90) } else { self.random.percent(self.oddity / 4) };
         let quote = if quoted { "\"" } else { "" };
