@@ -1,10 +1,11 @@
 //! The memory of the process: one budget, and what is done when it runs short.
 //!
 //! Each part of the relay has a limit of its own, but between them lie what the allocator keeps, messages on their way and
-//! files that are being written. So what the process occupies is looked at ten times a second. Well below the budget, at
-//! thirteen sixteenths, free pages go back to the system; where that is not enough flows that are in files leave the
-//! memory, and from seven eighths on nothing more is taken in until some are free: between two looks a busy relay grows
-//! by tens of MiB. Flows come back into memory as they arrive, once there is room.
+//! files that are being written. So what the process occupies is looked at ten times a second. Once it has grown, free
+//! pages go back to the system, every two seconds at most. Well below the budget, at thirteen sixteenths, they do so as
+//! often as it helps; where that is not enough flows that are in files leave the memory, and from seven eighths on
+//! nothing more is taken in until some are free: between two looks a busy relay grows by tens of MiB. Flows come back
+//! into memory as they arrive, once there is room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,6 +6,17 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+/// Room that is kept between batches, in times of what the last one needed, and for how many at least. More is given back:
+/// a relay has a builder for each of its peers, and each begins with a long history.
+const ROOM: usize = 4;
+const ROOM_MIN: usize = 64;
+
+/// How many to keep room for, if there is much more of it than `needed`.
+fn room_after(needed: usize, capacity: usize) -> Option<usize> {
+    let needed = needed.max(ROOM_MIN);
+    (capacity > needed * ROOM).then_some(needed)
+}
+
 /// Values of a group and the key of each row.
 #[derive(Debug)]
 pub(crate) struct Group<T> {
@@ -87,10 +98,15 @@ impl<T> Group<T> {
         &self.keys
     }
 
-    /// Forgets everything but the memory.
+    /// Forgets everything but the memory that a batch like the last one needs.
     pub(crate) fn clear(&mut self) {
+        let needed = self.entries.len();
         self.slots.clear();
         self.entries.clear();
+        if let Some(room) = room_after(needed, self.entries.capacity()) {
+            self.entries.shrink_to(room);
+            self.slots.shrink_to(room, |slot| slot.hash);
+        }
         self.keys.clear();
         self.last = 0;
     }
@@ -185,8 +201,12 @@ impl Keys {
     }
 
     pub(crate) fn clear(&mut self) {
+        let needed = self.keys.len();
         self.rows = 0;
         self.keys.clear();
+        if let Some(room) = room_after(needed, self.keys.capacity()) {
+            self.keys.shrink_to(room);
+        }
     }
 }
 
@@ -244,8 +264,33 @@ impl<T: Hash + Eq> Shared<T> {
     }
 
     pub(crate) fn clear(&mut self) {
+        let needed = self.held.len();
         self.group.clear();
         self.pointers.clear();
         self.held.clear();
+        if let Some(room) = room_after(needed, self.held.capacity()) {
+            self.held.shrink_to(room);
+            self.pointers.shrink_to(room);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_long_batch_needed_is_given_back_after_a_short_one() {
+        let mut group = Group::default();
+        let mut fill = |values: i64| {
+            (0..values).for_each(|value| group.push_value(value));
+            group.clear();
+            let capacities = [group.entries.capacity(), group.slots.capacity(), group.keys.keys.capacity()];
+            (capacities.into_iter().min(), capacities.into_iter().max())
+        };
+        assert!(fill(10_000).0 >= Some(10_000), "batches of one length use the same memory");
+        assert!(fill(9_000).0 >= Some(10_000));
+        assert!(fill(100).1 <= Some(400));
+        assert!(fill(0).1 <= Some(400), "little is not worth it");
     }
 }
