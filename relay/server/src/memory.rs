@@ -2,9 +2,9 @@
 //!
 //! Each part of the relay has a limit of its own, but between them lie what the allocator keeps, messages on their way and
 //! files that are being written. So what the process occupies is looked at ten times a second. Once it has grown, free
-//! pages go back to the system, every two seconds at most. Well below the budget, at thirteen sixteenths, they do so as
-//! often as it helps; where that is not enough flows that are in files leave the memory, and from seven eighths on
-//! nothing more is taken in until some are free: between two looks a busy relay grows by tens of MiB. Flows come back
+//! pages go back to the system, every two seconds at most. Well below the budget, at thirteen sixteenths of one that is
+//! not small, they do so as often as it helps; where that is not enough flows that are in files leave the memory, and from
+//! seven eighths on nothing more is taken in until some are free: between two looks a busy relay grows by tens of MiB. Flows come back
 //! into memory as they arrive, once there is room.
 
 use std::sync::Arc;
@@ -35,6 +35,9 @@ const GROWTH_SHARE: usize = 8;
 /// So many times what it took, so that it costs a hundredth of a processor at most, and a tenth while memory is short.
 const TRIM_COST: u32 = 100;
 const TRIM_COST_SHORT: u32 = 10;
+/// Bytes below the budget in which batches wait, where an eighth of it would be fewer: writing a file takes some 30 MiB
+/// within a twentieth of a second.
+const HOLD_ROOM_MIN: usize = 56 << 20;
 /// Time between two steps in which the index may hold more flows again.
 const GROW: Duration = Duration::from_secs(2);
 
@@ -75,16 +78,22 @@ impl Guard {
         Self { total: budget.total, flows_max: budget.flows, flows_now: budget.flows, grown: now }
     }
 
-    /// Bytes from which on memory is short.
-    const fn high(&self) -> usize {
-        self.total / 16 * 13
+    /// Bytes from which on memory is short: a sixteenth of the budget below those from which on nothing is taken in.
+    fn high(&self) -> usize {
+        self.hold_from() - self.total / 16
+    }
+
+    /// Bytes from which on nothing is taken in: an eighth of the budget stays for what is at work then, and where that is
+    /// little up to seven of its thirty-two parts, because files that are being written do not become shorter with it.
+    fn hold_from(&self) -> usize {
+        self.total - (self.total / 8).max(HOLD_ROOM_MIN.min(self.total / 32 * 7))
     }
 
     /// Decides by the bytes the process occupies and those of the flows it holds. Flows leave only if what is free was
     /// given back just before (`is_trimmed`): else those that have left already would be taken for too much again.
     fn step(&mut self, resident: usize, is_trimmed: bool, flows_held: usize, now: Instant) -> Step {
         let before = self.flows_now;
-        let hold = resident > self.total / 8 * 7;
+        let hold = resident > self.hold_from();
         if let Some(over) = resident.checked_sub(self.high()).filter(|over| *over > 0) {
             if !is_trimmed {
                 return Step { flows: None, hold };
@@ -175,6 +184,15 @@ mod tests {
 
     fn guard(now: Instant) -> Guard {
         Guard::new(Budget { total: 1_024 * MIB, flows: 512 * MIB, counts: 64 * MIB, sql: 128 * MIB }, now)
+    }
+
+    #[test]
+    fn a_small_budget_keeps_more_room_for_what_is_at_work() {
+        let hold_from = |total: usize| {
+            let (total, flows, counts, sql) = (total * MIB, total * MIB / 2, total * MIB / 16, total * MIB / 8);
+            Guard::new(Budget { total, flows, counts, sql }, Instant::now()).hold_from() / MIB
+        };
+        assert_eq!([128, 256, 512, 2_048].map(hold_from), [100, 200, 448, 1_792]);
     }
 
     #[test]

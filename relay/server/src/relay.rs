@@ -101,8 +101,8 @@ impl Relay {
     ///
     /// Reads what the store held before, which may take seconds: call it from a thread that may block.
     pub(crate) fn new(config: Config, http_addr: SocketAddr) -> Result<(Arc<Self>, Queue), StartError> {
-        memory::set_up();
         let budget = budget_of(&config)?;
+        memory::set_up(budget.total);
         let clock = Box::new(SystemClock);
         let (ingest, queue) = Ingest::new(config.ingest.queue_batches, budget.waiting());
         let gone_after = Duration::from_millis(config.ingest.node_gone_ms);

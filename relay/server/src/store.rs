@@ -128,8 +128,8 @@ pub fn import(config: &Config, files: &[PathBuf], progress: &mut dyn FnMut(u64))
 
 fn open_index(config: &Config) -> Result<Index, StoreError> {
     let store = config.store.for_index().ok_or(StoreError::None)?;
-    memory::set_up();
     let budget = budget_of(config)?;
+    memory::set_up(budget.total);
     let (index, _) = Index::open(index_limits(config, budget), budget.fit(store))?;
     Ok(index)
 }

@@ -6,7 +6,13 @@ use std::path::{Path, PathBuf};
 /// largest that was freed, 32 MiB at most, so that the columns of queries and files that are being written end up between
 /// what stays: a tenth more memory for a hundredth of processor time.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const GIVEN_BACK_FROM: libc::c_int = 1 << 20;
+const GIVEN_BACK_FROM: usize = 1 << 20;
+/// The same of a small budget, as a share of it: batches on their way are below the other, and it has no room for what
+/// they leave behind.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const GIVEN_BACK_SHARE: usize = 1_024;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const GIVEN_BACK_FROM_MIN: usize = 128 << 10;
 
 /// Heaps that threads share. glibc makes eight for each processor, each of which keeps what is free in it.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -14,13 +20,20 @@ const ARENAS_MIN: usize = 2;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS_MAX: usize = 16;
 
-/// Sets the allocator up. Called before the relay allocates much.
+/// Bytes of an allocation that is given back at once, within a budget of so many.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn given_back_from(budget: usize) -> usize {
+    (budget / GIVEN_BACK_SHARE).clamp(GIVEN_BACK_FROM_MIN, GIVEN_BACK_FROM)
+}
+
+/// Sets the allocator up for a budget of so many bytes. Called before the relay allocates much.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "the allocator's settings have no safe form")]
-pub(crate) fn set_up() {
+pub(crate) fn set_up(budget: usize) {
     let processors = std::thread::available_parallelism().map_or(ARENAS_MIN, std::num::NonZero::get);
     let arenas = libc::c_int::try_from(processors.clamp(ARENAS_MIN, ARENAS_MAX)).unwrap_or(libc::c_int::MAX);
-    for (setting, value) in [(libc::M_MMAP_THRESHOLD, GIVEN_BACK_FROM), (libc::M_ARENA_MAX, arenas)] {
+    let given_back_from = libc::c_int::try_from(given_back_from(budget)).unwrap_or(libc::c_int::MAX);
+    for (setting, value) in [(libc::M_MMAP_THRESHOLD, given_back_from), (libc::M_ARENA_MAX, arenas)] {
         // SAFETY: `mallopt` takes two numbers and may be called at any time; it says so where it does not know them,
         // which leaves things as they were.
         unsafe { libc::mallopt(setting, value) };
@@ -36,7 +49,7 @@ pub(super) fn trim() {
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) const fn set_up() {}
+pub(crate) const fn set_up(_budget: usize) {}
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(super) const fn trim() {}
@@ -88,6 +101,12 @@ fn kilobytes(text: &str, key: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[test]
+    fn small_budgets_give_back_sooner() {
+        assert_eq!([128, 256, 1_024, 65_536].map(|mib| given_back_from(mib << 20) >> 10), [128, 256, 1_024, 1_024]);
+    }
 
     #[test]
     fn the_process_occupies_something_and_less_than_it_may() {
