@@ -9,6 +9,7 @@ mod endpoint;
 pub mod filter;
 #[path = "flow.rs"]
 mod flow_record;
+pub mod go_duration;
 mod identity;
 mod l4;
 mod l7;

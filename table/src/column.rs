@@ -1,6 +1,6 @@
 //! Typed access to one column of a batch.
 
-use arrow::array::{Array, DictionaryArray, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, DictionaryArray, Int64Array, StringArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::Int16Type;
 use arrow::record_batch::RecordBatch;
@@ -103,10 +103,14 @@ impl Numbers {
     }
 }
 
+/// A column of whatever type it has.
+pub(crate) fn untyped(batch: &RecordBatch, col: Col) -> Result<&ArrayRef, SchemaError> {
+    batch.columns().get(col.index()).ok_or(SchemaError::Missing { column: col.name() })
+}
+
 /// A column as the array type it should have.
 pub(crate) fn downcast<A: 'static>(batch: &RecordBatch, col: Col) -> Result<&A, SchemaError> {
-    let column = batch.columns().get(col.index()).ok_or(SchemaError::Missing { column: col.name() })?;
-    column.as_any().downcast_ref::<A>().ok_or_else(|| wrong_type(batch, col))
+    untyped(batch, col)?.as_any().downcast_ref::<A>().ok_or_else(|| wrong_type(batch, col))
 }
 
 fn wrong_type(batch: &RecordBatch, col: Col) -> SchemaError {

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashSet, HashTable};
 
 use crate::builder::{Keys, Output};
-use crate::column::{Numbers, Texts};
+use crate::column::{Numbers, Texts, untyped};
 use crate::schema::{COLUMNS, Col, ColumnKind, GROUPS, SchemaError};
 use crate::{MAX_BATCH_ROWS, zeros};
 
@@ -96,7 +96,7 @@ fn merge_plain(batches: &[RecordBatch], col: Col) -> Result<ArrayRef, SchemaErro
 }
 
 fn downcast_plain(batch: &RecordBatch, col: Col) -> Result<&dyn Array, SchemaError> {
-    let column = batch.columns().get(col.index()).ok_or(SchemaError::Missing { column: col.name() })?;
+    let column = untyped(batch, col)?;
     let expected = col.column().kind.data_type();
     if *column.data_type() == expected {
         return Ok(column.as_ref());

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int16Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
-use crate::column::downcast;
+use crate::column::{downcast, untyped};
 use crate::schema::{COLUMNS, Col, GROUPS, SchemaError, schema};
 
 /// Key of the schema's metadata that tells the form.
@@ -75,9 +75,9 @@ pub fn pack(batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
 
 fn pack_groups(batch: &RecordBatch) -> Result<Option<RecordBatch>, SchemaError> {
     let form = &*WIRE;
-    let plain = form.plain.iter().map(|col| Ok(Arc::clone(dyn_column(batch, *col)?)));
+    let plain = form.plain.iter().map(|col| Ok(Arc::clone(untyped(batch, *col)?)));
     let valid = form.nullable.iter().map(|col| {
-        let nulls = dyn_column(batch, *col)?.nulls();
+        let nulls = untyped(batch, *col)?.nulls();
         let valid = nulls.map_or_else(|| BooleanBuffer::new_set(batch.num_rows()), |nulls| nulls.inner().clone());
         Ok(Arc::new(BooleanArray::from(valid)) as ArrayRef)
     });
@@ -210,10 +210,6 @@ fn members_of(kind: &DataType) -> Option<&Fields> {
 /// Type of the values of a dictionary.
 fn values_of(kind: &DataType) -> DataType {
     if let DataType::Dictionary(_, values) = kind { values.as_ref().clone() } else { kind.clone() }
-}
-
-fn dyn_column(batch: &RecordBatch, col: Col) -> Result<&ArrayRef, SchemaError> {
-    batch.columns().get(col.index()).ok_or(SchemaError::Missing { column: col.name() })
 }
 
 fn rows_of(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, SchemaError> {

@@ -303,7 +303,7 @@ fn convert(name: &str, value: &Value) -> Option<Value> {
         }
         ("timestamp", Value::Int(seconds)) => moved(*seconds, 0, 0),
         ("timestamp", time @ Value::Timestamp { .. }) => Some(time.clone()),
-        ("duration", Value::Text(text)) => super::value::duration(text).map(Value::Duration),
+        ("duration", Value::Text(text)) => flow::go_duration::parse(text, &[]).ok().map(Value::Duration),
         // Types allow a whole number, but it is worth no duration.
         ("duration", Value::Duration(nanos)) => Some(Value::Duration(*nanos)),
         _ => None,
