@@ -243,6 +243,10 @@ fn contradicting_namespaces_are_refused() {
     refused("--to-namespace foo --to-service bar/x", r#"namespace conflict: "foo" does not contain "bar/x""#);
     refused("--pod a/x --service b/y", r#"namespace of service "b/y" conflict with pod "a""#);
     refused("--pod a/x --service y", r#"namespace of service "y" conflict with pod "a""#);
+    // All contradictions are told, one a line.
+    let both =
+        "namespace conflict: \"n\" does not contain \"a/b\"\nnamespace of service \"/c\" conflict with pod \"a\"";
+    refused("--service /c --from-namespace n --from-pod a/b", both);
     assert!(select("--pod a/x --service a/y").is_ok());
     assert!(select("--from-namespace foo --to-pod bar/x").is_ok());
 }

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use serde_norway::{Mapping, Value as Yaml};
 
 use crate::cli::{Flag, FlagKind, setting_flags};
-use crate::settings::{Settings, file_value, yaml_text};
+use crate::moments::parse_go_span;
+use crate::settings::{Format, Settings, file_value, yaml_text};
 
 /// Prints one setting, or all.
 ///
@@ -72,9 +73,13 @@ pub(crate) fn reset(settings: &mut Settings, operands: &[String]) -> Result<()> 
 
 fn change(settings: &mut Settings, name: &str, value: &str) -> Result<()> {
     let flag = find(settings, name)?;
-    let value = file_value(flag, value)?;
+    let mut value = file_value(flag, value)?;
     let path = settings.text("config");
     settings.file.path = Some(path).filter(|path| !path.is_empty()).map(Into::into);
+    let format = settings.file.path.as_deref().and_then(Format::of);
+    if let (FlagKind::Duration, Some(Format::Json), Some(text)) = (flag.kind, format, value.as_str()) {
+        value = parse_go_span(text).map_err(anyhow::Error::msg)?.into();
+    }
     settings.file.set(name, value);
     settings.file.write()
 }
@@ -83,7 +88,7 @@ fn find(settings: &Settings, name: &str) -> Result<&'static Flag> {
     if let Some(flag) = setting_flags().find(|flag| flag.name == name) {
         return Ok(flag);
     }
-    if settings.file.get(name).is_some() {
+    if settings.file.has(name) {
         bail!("key={name} not bound to a flag");
     }
     bail!("unknown key: {name}")

@@ -129,12 +129,16 @@ fn print_help(path: &[&'static Command], out: &mut dyn Write) -> Result<()> {
     Ok(write!(out, "{}", cli::help(path))?)
 }
 
-/// Tells people of something that does not end the run.
+/// Tells people of something that does not end the run, on one line. The text may quote what somebody sent, so control
+/// characters are made visible.
 ///
 /// # Errors
 /// Writing failed.
 fn warn(text: &str) -> Result<()> {
-    Ok(writeln!(io::stderr(), "flowctl: {text}")?)
+    let mut line = b"flowctl: ".to_vec();
+    print::put(&mut line, text);
+    line.push(b'\n');
+    Ok(io::stderr().write_all(&line)?)
 }
 
 /// One thread: a client waits for one server.

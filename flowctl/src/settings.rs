@@ -6,7 +6,7 @@
 mod file;
 mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -15,7 +15,7 @@ use serde_norway::Value as Yaml;
 use crate::cli::{Flag, FlagKind, Given, boolean, comma_separated, setting_flags};
 use crate::moments::{format_span, parse_go_span};
 
-pub(crate) use file::{SettingsFile, default_file};
+pub(crate) use file::{Format, SettingsFile, default_file};
 pub(crate) use yaml::to_text as yaml_text;
 
 /// Looks up a variable of the environment.
@@ -102,8 +102,12 @@ impl Settings {
             }
             variables.extend(variable(environment, name).map(|value| (name.to_owned(), value)));
         }
-        let explicit = given.last("config").map(str::to_owned).or_else(|| variable(environment, "config"));
-        let file = SettingsFile::read(explicit.filter(|path| !path.is_empty()).map(PathBuf::from), environment);
+        let named = given.last("config").map(str::to_owned).or_else(|| variable(environment, "config"));
+        let file = SettingsFile::read(named.as_deref(), environment);
+        // What the file has and no flag sets can be set by the environment all the same.
+        let others = file.entries().map(|(name, _)| name).filter(|name| setting_flags().all(|flag| flag.name != name));
+        let others = others.filter(|name| !RAW_FILTERS.contains(&name.as_str()));
+        variables.extend(others.filter_map(|name| variable(environment, &name).map(|value| (name, value))));
         Self { flags, variables, file }
     }
 
@@ -310,6 +314,11 @@ fn scalar(value: &Yaml) -> Option<String> {
     match value {
         Yaml::String(text) => Some(text.clone()),
         Yaml::Bool(value) => Some(value.to_string()),
+        Yaml::Number(number) if number.is_f64() => number.as_f64().map(|value| match value {
+            f64::INFINITY => "+Inf".to_owned(),
+            f64::NEG_INFINITY => "-Inf".to_owned(),
+            value => value.to_string(),
+        }),
         Yaml::Number(number) => Some(number.to_string()),
         Yaml::Null => Some(String::new()),
         _ => None,
@@ -339,11 +348,6 @@ pub(crate) fn file_value(flag: &'static Flag, text: &str) -> Result<Yaml> {
         FlagKind::Uint16 => Yaml::from(flag.check(value).map_err(refused).and_then(|()| Ok(value.parse::<u16>()?))?),
         _ => Yaml::from(value),
     })
-}
-
-/// Whether the path names a file that the YAML rules are for.
-pub(crate) fn is_yaml_path(path: &Path) -> bool {
-    matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "yml"))
 }
 
 #[cfg(test)]

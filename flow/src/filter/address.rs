@@ -30,7 +30,7 @@ impl Addresses {
                 // Lengths are written without leading zeros.
                 let padded = text.rsplit_once('/').is_some_and(|(_, bits)| bits.len() > 1 && bits.starts_with('0'));
                 if padded {
-                    return Err(FilterError::Address { text: text.clone() });
+                    return Err(FilterError::PrefixLength { text: text.clone() });
                 }
                 let prefix = text.parse().map_err(|source| FilterError::Prefix { text: text.clone(), source })?;
                 addresses.prefixes.push(prefix);

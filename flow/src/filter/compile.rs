@@ -90,6 +90,9 @@ fn names(filter: &FlowFilter, rules: &mut Rules) -> Result<(), FilterError> {
     }
     for side in Side::BOTH {
         rules.try_add(side.of(&filter.source_service, &filter.destination_service), |v| {
+            if v.iter().any(String::is_empty) {
+                return Err(FilterError::EmptyService { side });
+            }
             NamePrefixes::parse(v).map(|names| Rule::Service(side, names))
         })?;
     }

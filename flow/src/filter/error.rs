@@ -21,9 +21,21 @@ pub enum FilterError {
         #[source]
         source: ipnet::AddrParseError,
     },
-    /// The name of a pod, service or cluster is empty.
+    /// The length of a prefix has a leading zero.
+    #[error("invalid IP prefix {text:?} in filter: bad bits after slash: a length has no leading zero")]
+    PrefixLength {
+        /// The value as given.
+        text: String,
+    },
+    /// The name of a pod or cluster is empty.
     #[error("invalid filter, name must not be empty")]
     EmptyName,
+    /// The name of a service is empty.
+    #[error("invalid {side} service filter: invalid filter, name must not be empty")]
+    EmptyService {
+        /// Whose service.
+        side: Side,
+    },
     /// A label selector does not follow Kubernetes' language.
     #[error("invalid {of} label filter: unable to parse requirement {selector:?}")]
     Label {

@@ -52,6 +52,14 @@ pub enum SelectionError {
         /// Namespace of the pod.
         namespace: String,
     },
+    /// Namespaces contradict each other in more than one way, one a line.
+    #[error("{first}\n{more}")]
+    Several {
+        /// What was found first; it may be several itself.
+        first: Box<SelectionError>,
+        /// What was found after it.
+        more: Box<SelectionError>,
+    },
     /// A value is none of those the condition has.
     #[error("invalid --{name} value: {value}")]
     Value {

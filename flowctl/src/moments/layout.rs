@@ -122,7 +122,8 @@ fn write_rfc3339(out: &mut Vec<u8>, civil: Civil, digits: usize) {
 /// The text is neither; the message names the forms that are understood.
 pub(crate) fn parse_moment(text: &str, now: Timestamp) -> Result<Timestamp> {
     if let Some(back) = super::parse_span(text) {
-        return Ok(super::before(now, back));
+        // The longest span back has no counterpart: it wraps, and reaches as far back once more.
+        return Ok(super::before(now, if back == i64::MIN { i64::MAX } else { back }));
     }
     parse_layouts(text, now).ok_or_else(|| {
         anyhow!(

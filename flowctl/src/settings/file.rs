@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_norway::{Mapping, Value as Yaml};
 
-use super::{Environment, is_yaml_path, yaml};
+use super::{Environment, yaml};
 
 /// A configuration file as it was read.
 #[derive(Debug, Default)]
@@ -19,25 +19,77 @@ pub(crate) struct SettingsFile {
     pub(crate) problem: Option<anyhow::Error>,
 }
 
-/// Names under which a file in the working directory is looked for where there is no home directory.
-const LOCAL_NAMES: [&str; 3] = ["config.yaml", "config.yml", "config"];
+/// In which language a file is written. All are read as YAML, which JSON is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Yaml,
+    /// Here durations are nanoseconds.
+    Json,
+}
+
+impl Format {
+    /// By the ending of the name; `None` for any other.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        match name.rsplit_once('.')?.1 {
+            "yaml" | "yml" => Some(Self::Yaml),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// Endings of a file that is looked for without its name, in the order to try; whatever it is called, it is YAML.
+const ENDINGS: [&str; 13] = [
+    ".json",
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".properties",
+    ".props",
+    ".prop",
+    ".hcl",
+    ".tfvars",
+    ".dotenv",
+    ".env",
+    ".ini",
+    "",
+];
 
 /// The configuration file that counts where none is named: ours where it exists, else Hubble's, which is also the one
 /// that is made. `None` where there is no home directory.
 pub(crate) fn default_file(environment: &Environment<'_>) -> Option<String> {
-    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
-    let configured = match set("XDG_CONFIG_HOME") {
-        // The standard wants an absolute path; another one counts as none at all.
-        Some(path) if !path.starts_with('/') => None,
-        Some(path) => Some(path),
-        None => set("HOME").map(|home| format!("{home}/.config")),
-    };
-    let Some(folder) = configured else {
-        return set("HOME").map(|home| clean(&format!("{home}/.hubble/config.yaml")));
+    let Some(folder) = configuration_home(environment) else {
+        return home(environment).map(|home| clean(&format!("{home}/.hubble/config.yaml")));
     };
     let ours = format!("{folder}/flowctl/config.yaml");
     let path = if Path::new(&ours).exists() { ours } else { format!("{folder}/hubble/config.yaml") };
     Some(clean(&path))
+}
+
+fn home(environment: &Environment<'_>) -> Option<String> {
+    environment("HOME").filter(|home| !home.is_empty())
+}
+
+/// Folder of people's configurations.
+fn configuration_home(environment: &Environment<'_>) -> Option<String> {
+    match environment("XDG_CONFIG_HOME").filter(|path| !path.is_empty()) {
+        // The standard wants an absolute path; another one counts as none at all.
+        Some(path) if !path.starts_with('/') => None,
+        Some(path) => Some(path),
+        None => home(environment).map(|home| format!("{home}/.config")),
+    }
+}
+
+/// The first file named `config` in this folder, the folder of configurations and the home directory.
+fn search(environment: &Environment<'_>) -> Option<PathBuf> {
+    let folders = [
+        Some(".".to_owned()),
+        configuration_home(environment).map(|folder| format!("{folder}/hubble")),
+        home(environment).map(|home| format!("{home}/.hubble")),
+    ];
+    let names = |folder: String| ENDINGS.map(|ending| PathBuf::from(format!("{folder}/config{ending}")));
+    folders.into_iter().flatten().flat_map(names).find(|path| path.is_file())
 }
 
 /// Without doubled slashes and dots that name the folder itself.
@@ -46,11 +98,12 @@ fn clean(path: &str) -> String {
 }
 
 impl SettingsFile {
-    /// Reads the file at `explicit`, else the default one.
-    pub(crate) fn read(explicit: Option<PathBuf>, environment: &Environment<'_>) -> Self {
-        let path = explicit.or_else(|| default_file(environment).map(PathBuf::from));
-        let local = || LOCAL_NAMES.iter().map(PathBuf::from).find(|path| path.is_file());
-        let Some(source) = path.clone().or_else(local) else { return Self::default() };
+    /// Reads the file that was named, else the default one. Where the name that was given is empty, or there is no
+    /// default, the file is looked for.
+    pub(crate) fn read(named: Option<&str>, environment: &Environment<'_>) -> Self {
+        let default = || default_file(environment).map(PathBuf::from);
+        let path = named.map_or_else(default, |name| Some(name.into())).filter(|path| !path.as_os_str().is_empty());
+        let Some(source) = path.clone().or_else(|| search(environment)) else { return Self::default() };
         let (entries, problem) = match read_entries(&source) {
             Ok(entries) => (entries, None),
             Err(problem) => (Mapping::new(), Some(problem)),
@@ -61,6 +114,14 @@ impl SettingsFile {
     /// The value of a setting; `None` where the file does not have it.
     pub(crate) fn get(&self, name: &str) -> Option<&Yaml> {
         self.entries.get(name)
+    }
+
+    /// Whether the file sets this; dots lead to what stands further inside.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let mut names = name.split('.');
+        let first = names.next().and_then(|name| self.entries.get(name));
+        let value = names.fold(first, |value, name| value.and_then(|value| value.get(name)));
+        value.is_some_and(|value| !value.is_null() && !value.is_mapping())
     }
 
     /// Everything it holds, known or not.
@@ -82,21 +143,34 @@ impl SettingsFile {
         if let Some(problem) = self.problem.take() {
             return Err(problem);
         }
-        if !is_yaml_path(path) {
+        let Some(format) = Format::of(path) else {
             bail!("config type could not be determined for {}: name a file that ends with .yaml", path.display());
-        }
+        };
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).with_context(|| {
             format!("configuration directory does not exist and cannot be created: {}", folder.display())
         })?;
         let entries: Vec<(String, Yaml)> = self.entries().filter(|(_, value)| !value.is_null()).collect();
-        let text = yaml::mapping(entries);
+        let text = match format {
+            Format::Yaml => yaml::mapping(entries),
+            Format::Json => json(entries)?,
+        };
         let place = || format!("cannot write the configuration {}", path.display());
         let partial = path.with_extension("partial");
         let mut file = private(&partial).with_context(place)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(place)?;
         fs::rename(&partial, path).with_context(place)
     }
+}
+
+/// As Hubble writes JSON: sorted, on indented lines without an end to the last, and fit for a page of HTML.
+fn json(entries: Vec<(String, Yaml)>) -> Result<String> {
+    let sorted: std::collections::BTreeMap<_, _> = entries.into_iter().collect();
+    let mut text = serde_json::to_string_pretty(&sorted).context("cannot write the configuration as JSON")?;
+    for (special, written) in [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")] {
+        text = text.replace(special, written);
+    }
+    Ok(text)
 }
 
 /// What the file holds, by lower-case name; nothing where it does not exist.
@@ -107,16 +181,42 @@ fn read_entries(path: &Path) -> Result<Mapping> {
         Err(e) => return Err(e).with_context(|| format!("cannot read the configuration {}", path.display())),
     };
     let place = || format!("cannot understand the configuration {}", path.display());
-    match serde_norway::from_str(&text).with_context(place)? {
+    let mut file: Yaml = serde_norway::from_str(&text).with_context(place)?;
+    file.apply_merge().with_context(place)?;
+    match file {
         Yaml::Null => Ok(Mapping::new()),
         Yaml::Mapping(entries) => {
             // A name that is not in lower case wins over the one that is, wherever it stands.
-            let capital = |name: &Yaml| name.as_str().is_some_and(|name| name != name.to_lowercase());
-            let (capitals, plain): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(name, _)| capital(name));
-            let lower = |name: Yaml| name.as_str().map(|name| Yaml::from(name.to_lowercase())).unwrap_or(name);
-            Ok(plain.into_iter().chain(capitals).map(|(name, value)| (lower(name), value)).collect())
+            let names = entries.into_iter().filter_map(|(name, value)| Some((super::scalar(&name)?, value)));
+            let (capitals, plain): (Vec<_>, Vec<_>) = names.partition(|(name, _)| *name != name.to_lowercase());
+            let mut entries = Mapping::new();
+            for (name, value) in plain.into_iter().chain(capitals) {
+                insert(&mut entries, &name.to_lowercase(), value);
+            }
+            Ok(entries)
         }
         _ => Err(anyhow!("it is not a list of `key: value` lines")).with_context(place),
+    }
+}
+
+/// Adds a value under its name. Dots in names and mappings are levels, and levels of one name are one; a level that is a
+/// value already stays one.
+fn insert(entries: &mut Mapping, name: &str, value: Yaml) {
+    let (name, inner) = match (name.split_once('.'), value) {
+        (Some((outer, rest)), value) => (outer, Mapping::from_iter([(Yaml::from(rest), value)])),
+        (None, Yaml::Mapping(inner)) => (name, inner),
+        (None, value) => {
+            entries.insert(Yaml::from(name), value);
+            return;
+        }
+    };
+    let level = entries.entry(Yaml::from(name)).or_insert_with(|| Yaml::Mapping(Mapping::new()));
+    if let Yaml::Mapping(level) = level {
+        for (name, value) in inner {
+            if let Some(name) = super::scalar(&name) {
+                insert(level, &name.to_lowercase(), value);
+            }
+        }
     }
 }
 

@@ -6,6 +6,10 @@ use serde_norway::Value as Yaml;
 
 const MEMORY: &str = "writing to memory cannot fail";
 
+/// Columns of a level; the content of a list's item stands behind its `- `.
+const LEVEL: usize = 4;
+const ITEM: usize = 2;
+
 /// A mapping, sorted by name.
 pub(super) fn mapping(mut entries: Vec<(String, Yaml)>) -> String {
     if entries.is_empty() {
@@ -26,7 +30,7 @@ pub(crate) fn to_text(value: &Yaml) -> String {
             write_items(&mut out, items, 0);
             out
         }
-        value => format!("{}\n", scalar(value, 0)),
+        value => format!("{}\n", scalar(value, LEVEL)),
     }
 }
 
@@ -53,47 +57,79 @@ fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     a.len().cmp(&b.len())
 }
 
-fn write_mapping(out: &mut String, entries: &[(String, Yaml)], depth: usize) {
-    for (name, value) in entries {
-        write!(out, "{:width$}{}:", "", text(name, depth + 1), width = depth * 4).expect(MEMORY);
+/// Entries of a mapping in this column, where the first one begins: the writer stands there.
+fn write_mapping(out: &mut String, entries: &[(String, Yaml)], column: usize) {
+    // Levels below a list's item are where they would be without it.
+    let below = (column + LEVEL) / LEVEL * LEVEL;
+    for (at, (name, value)) in entries.iter().enumerate() {
+        let indent = if at == 0 { 0 } else { column };
+        write!(out, "{:indent$}{}:", "", text(name, below)).expect(MEMORY);
         match value {
-            Yaml::Mapping(below) if !below.is_empty() => {
-                out.push('\n');
-                write_mapping(out, &named(below), depth + 1);
+            Yaml::Mapping(inner) if !inner.is_empty() => {
+                write!(out, "\n{:below$}", "").expect(MEMORY);
+                write_mapping(out, &named(inner), below);
             }
             Yaml::Sequence(items) if !items.is_empty() => {
-                out.push('\n');
-                write_items(out, items, depth + 1);
+                write!(out, "\n{:below$}", "").expect(MEMORY);
+                write_items(out, items, below);
             }
-            value => writeln!(out, " {}", scalar(value, depth + 1)).expect(MEMORY),
+            value => writeln!(out, " {}", scalar(value, below)).expect(MEMORY),
         }
     }
 }
 
-fn write_items(out: &mut String, items: &[Yaml], depth: usize) {
-    for item in items {
-        writeln!(out, "{:width$}- {}", "", scalar(item, depth + 1), width = depth * 4).expect(MEMORY);
+/// Items of a list in this column, where the first one begins.
+fn write_items(out: &mut String, items: &[Yaml], column: usize) {
+    let below = column + ITEM;
+    for (at, item) in items.iter().enumerate() {
+        let indent = if at == 0 { 0 } else { column };
+        write!(out, "{:indent$}- ", "").expect(MEMORY);
+        match item {
+            Yaml::Mapping(inner) if !inner.is_empty() => write_mapping(out, &named(inner), below),
+            Yaml::Sequence(items) if !items.is_empty() => write_items(out, items, below),
+            item => writeln!(out, "{}", scalar(item, below)).expect(MEMORY),
+        }
     }
 }
 
-fn scalar(value: &Yaml, depth: usize) -> String {
+/// A value on one line, but for texts of several, whose lines begin in this column.
+fn scalar(value: &Yaml, column: usize) -> String {
     match value {
         Yaml::Null => "null".to_owned(),
         Yaml::Bool(value) => value.to_string(),
+        Yaml::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, float),
         Yaml::Number(number) => number.to_string(),
-        Yaml::String(value) => text(value, depth),
-        Yaml::Sequence(items) => {
-            format!("[{}]", items.iter().map(|item| scalar(item, depth)).collect::<Vec<_>>().join(", "))
-        }
+        Yaml::String(value) => text(value, column),
+        Yaml::Sequence(_) => "[]".to_owned(),
         _ => "{}".to_owned(),
     }
 }
 
+/// A number as Go's `%g` has it: an exponent from a million on, and below a ten-thousandth.
+fn float(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() {
+            ".nan"
+        } else if value > 0.0 {
+            ".inf"
+        } else {
+            "-.inf"
+        }
+        .to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').expect("the format has an exponent");
+    match exponent.parse::<i32>().expect("it is a number") {
+        -4..=5 => value.to_string(),
+        exponent => format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()),
+    }
+}
+
 /// A text: bare, else in single quotes, else as a block of lines, else in double quotes.
-pub(crate) fn text(value: &str, depth: usize) -> String {
+fn text(value: &str, column: usize) -> String {
     let form = Form::of(value);
     if value.contains('\n') {
-        return if form.block { literal(value, depth) } else { double_quoted(value) };
+        return if form.block { literal(value, column) } else { double_quoted(value) };
     }
     if means_something_else(value) {
         return double_quoted(value);
@@ -159,9 +195,9 @@ const fn is_printable(c: char) -> bool {
 
 /// Whether a bare text would be read as a number, a truth value, a time or nothing.
 fn means_something_else(value: &str) -> bool {
-    const WORDS: [&str; 27] = [
+    const WORDS: [&str; 26] = [
         "", "~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE", ".nan", ".NaN", ".NAN",
-        ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", "<<", "y", "Y", "n",
+        ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", "y", "Y", "n",
     ];
     const OLD_BOOLS: [&str; 13] = ["N", "yes", "Yes", "YES", "on", "On", "ON", "no", "No", "NO", "off", "Off", "OFF"];
     if WORDS.contains(&value) || OLD_BOOLS.contains(&value) {
@@ -192,7 +228,9 @@ fn is_float(text: &str) -> bool {
         let e = e.strip_prefix(['+', '-']).unwrap_or(e);
         !e.is_empty() && digits(e)
     });
-    digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && good_exponent
+    let well_formed = digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && good_exponent;
+    // What is too large for a number is a text.
+    well_formed && text.parse().is_ok_and(f64::is_finite)
 }
 
 /// `190:20:30` was a number once.
@@ -213,7 +251,7 @@ fn is_date(text: &str) -> bool {
     (0..4).all(digit) && bytes.get(4) == Some(&b'-') && crate::moments::is_yaml_time(text)
 }
 
-fn literal(value: &str, depth: usize) -> String {
+fn literal(value: &str, column: usize) -> String {
     let trimmed = value.trim_end_matches('\n');
     let chomp = match value.len() - trimmed.len() {
         0 => "-",
@@ -226,7 +264,7 @@ fn literal(value: &str, depth: usize) -> String {
     for line in body.split('\n') {
         out.push('\n');
         if !line.is_empty() {
-            write!(out, "{:width$}{line}", "", width = depth * 4).expect(MEMORY);
+            write!(out, "{:column$}{line}", "").expect(MEMORY);
         }
     }
     out
@@ -274,6 +312,8 @@ mod tests {
             ("yes", "\"yes\""),
             ("4245", "\"4245\""),
             ("1e3", "\"1e3\""),
+            ("1e400", "1e400"),
+            ("<<", "<<"),
             ("1.2.3", "1.2.3"),
             ("5s", "5s"),
             ("a: b", "'a: b'"),
@@ -298,5 +338,30 @@ mod tests {
         ];
         assert_eq!(mapping(entries), "a: false\nb:\n    - x\n    - \"1\"\nc: []\n");
         assert_eq!(mapping(Vec::new()), "{}\n");
+    }
+
+    #[test]
+    fn lists_and_mappings_stand_in_each_other_as_hubble_writes_them() {
+        let lists: Yaml = serde_norway::from_str("[[a, [b]], {x: 1, k: [2, {z: \"p\\nq\"}]}, \"m\\nn\", []]").unwrap();
+        let written = "l:\n    - - a\n      - - b\n    - k:\n        - 2\n        - z: |-\n            p\n            q\n      x: 1\n    - |-\n      m\n      n\n    - []\n";
+        assert_eq!(mapping(vec![("l".to_owned(), lists)]), written);
+        assert_eq!(to_text(&Yaml::from("a\nb")), "|-\n    a\n    b\n");
+    }
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        for (value, expected) in [
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (999_999.5, "999999.5"),
+            (1e6, "1e+06"),
+            (1.25e300, "1.25e+300"),
+            (f64::NAN, ".nan"),
+            (f64::INFINITY, ".inf"),
+        ] {
+            assert_eq!(float(value), expected);
+        }
     }
 }

@@ -67,6 +67,55 @@ fn the_file_of_hubble_counts_unless_there_is_our_own() {
 }
 
 #[test]
+fn a_file_is_written_in_the_language_of_its_name() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let set = |file: &str, more: &[&str]| {
+        let path = home.join(file);
+        let outcome = config(home, &[&["set", "--config", path.to_str().unwrap()], more].concat());
+        (fs::read_to_string(path).unwrap_or_default(), outcome)
+    };
+    assert_eq!(set(".yaml", &["tls", "true"]).0, "tls: true\n");
+    assert_eq!(set("c.json", &["timeout", "5s"]).0, "{\n  \"timeout\": 5000000000\n}");
+    let more = set("c.json", &["tls-ca-cert-files", "a,<b>"]).0;
+    assert!(more.contains("\"a\",\n    \"\\u003cb\\u003e\"\n"), "{more}");
+    let outcome = config(home, &["get", "timeout", "--config", home.join("c.json").to_str().unwrap()]);
+    assert_eq!(outcome.stdout, "5s\n");
+    let (text, outcome) = set("c.toml", &["tls", "true"]);
+    assert_eq!((text.as_str(), outcome.code), ("", Some(1)), "{}", outcome.stderr);
+}
+
+#[test]
+fn dots_in_names_open_levels() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::create_dir(home.join("hubble")).unwrap();
+    let path = home.join("hubble/config.yaml");
+    fs::write(&path, "a.b: 1\nA:\n  c: [[x, y]]\n<<: {server: merged:1}\n1: number\n").unwrap();
+    ok(home, &["set", "tls", "true"]);
+    let written =
+        "\"1\": number\na:\n    b: 1\n    c:\n        - - x\n          - \"y\"\nserver: merged:1\ntls: true\n";
+    assert_eq!(fs::read_to_string(path).unwrap(), written);
+    assert!(config(home, &["get", "a.c"]).stderr.contains("key=a.c not bound to a flag"));
+    assert!(config(home, &["get", "a"]).stderr.contains("unknown key: a"));
+}
+
+#[test]
+fn an_empty_name_has_the_file_looked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let server = |arguments: &[&str]| {
+        let mut command = flowctl(&[&["config", "get", "server"], arguments].concat());
+        run(command.env("XDG_CONFIG_HOME", home).env("HOME", home).current_dir(home)).stdout
+    };
+    fs::create_dir(home.join(".hubble")).unwrap();
+    fs::write(home.join(".hubble/config.yml"), "server: fallback:1\n").unwrap();
+    assert_eq!((server(&[]).as_str(), server(&["--config="]).as_str()), ("localhost:4245\n", "fallback:1\n"));
+    fs::write(home.join("config.json"), "{\"server\": \"local:2\"}").unwrap();
+    assert_eq!(server(&["--config="]), "local:2\n");
+}
+
+#[test]
 fn filters_that_were_printed_can_be_configured() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("filters.yaml");

@@ -119,6 +119,14 @@ fn complaints_name_the_file_where_there_are_several() {
     assert!(outcome.stderr.starts_with("open none.jsonl: "), "{outcome:?}");
 }
 
+#[test]
+fn what_complaints_quote_cannot_steer_a_terminal() {
+    let flow = "{\"flow\":{\"verdict\":\"a\\n\\u001b[31mb\"}}\n";
+    let outcome = run_with_input_raw(&mut flowctl(&["observe", "--input-file", "-"]), flow.as_bytes());
+    let complaint = "flowctl: unknown field detected at line 1: a\\n^[[31mb is newer than this client and left out\n";
+    assert_eq!(String::from_utf8_lossy(&outcome.stderr), complaint);
+}
+
 /// As many lines as are read by several threads: what they print is what one thread prints.
 #[test]
 fn large_files_are_read_like_small_ones() {

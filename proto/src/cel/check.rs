@@ -12,12 +12,14 @@ use super::{VARIABLE, function, message};
 /// # Errors
 /// A name is unknown or types do not go together; the message says which.
 pub(super) fn check(tree: &IdedExpr, patterns: &mut Vec<String>) -> Result<Type, String> {
-    Checker { scope: Vec::new(), patterns }.kind(tree)
+    Checker { scope: Vec::new(), numbers_mix: false, patterns }.kind(tree)
 }
 
 struct Checker<'a> {
     /// Variables of comprehensions, the innermost last.
     scope: Vec<(String, Type)>,
+    /// Whether numbers of different types have an order. Hubble's checker forbids it only up to the first comprehension.
+    numbers_mix: bool,
     patterns: &'a mut Vec<String>,
 }
 
@@ -40,7 +42,8 @@ impl Checker<'_> {
                     self.patterns.push(text.inner().to_owned());
                 }
                 let all: Vec<Type> = target.into_iter().chain(arguments).collect();
-                function::result(name, member, &all).ok_or_else(|| {
+                let mixed = || (self.numbers_mix && function::orders_numbers(name, &all)).then_some(Type::Bool);
+                function::result(name, member, &all).or_else(mixed).ok_or_else(|| {
                     let types = all.iter().map(Type::to_string).collect::<Vec<_>>().join(", ");
                     if function::exists(name) {
                         format!("found no matching overload for '{name}' applied to '({types})'")
@@ -139,6 +142,7 @@ impl Checker<'_> {
         };
         let depth = self.scope.len();
         let start = self.kind(&comprehension.accu_init)?;
+        self.numbers_mix = true;
         self.scope.push((comprehension.accu_var.clone(), start.clone()));
         match &comprehension.iter_var2 {
             Some(second) => {

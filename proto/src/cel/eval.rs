@@ -56,11 +56,16 @@ impl<'a> Evaluator<'a> {
                 for entry in &map.entries {
                     let EntryExpr::MapEntry(entry) = &entry.expr else { return Err(Failure) };
                     let (key, value) = (self.value(&entry.key)?, self.value(&entry.value)?);
-                    let is_key = matches!(key, Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Text(_));
-                    if !is_key || entries.iter().any(|(known, _)| known.equals(&key)) {
+                    // Whatever Go can hash is a key: not bytes, and each list and message for itself.
+                    let is_itself_alone = matches!(key, Value::List(_) | Value::Map(_) | Value::Message(_));
+                    if matches!(key, Value::Bytes(_)) {
                         return Err(Failure);
                     }
-                    entries.push((key, value));
+                    let same = |known: &Value| known.type_name() == key.type_name() && known.equals(&key);
+                    match entries.iter_mut().find(|(known, _)| !is_itself_alone && same(known)) {
+                        Some((_, earlier)) => *earlier = value,
+                        None => entries.push((key, value)),
+                    }
                 }
                 Ok(Value::Map(Rc::new(entries)))
             }

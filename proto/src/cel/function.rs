@@ -84,7 +84,7 @@ pub(super) fn result(name: &str, member: bool, arguments: &[Type]) -> Option<Typ
         (op::LOGICAL_NOT | op::NOT_STRICTLY_FALSE, [kind]) => kind.fits(&Type::Bool).then_some(Type::Bool),
         (op::EQUALS | op::NOT_EQUALS, [_, _]) => arguments[0].fits(&arguments[1]).then_some(Type::Bool),
         (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [a, b]) => {
-            a.join(b).filter(is_ordered).map(|_| Type::Bool)
+            (a.fits(b) && is_ordered(a) && is_ordered(b)).then_some(Type::Bool)
         }
         (op::IN, [element, holder]) => match holder {
             Type::List(inner) | Type::Map(inner, _) => element.fits(inner).then_some(Type::Bool),
@@ -97,6 +97,7 @@ pub(super) fn result(name: &str, member: bool, arguments: &[Type]) -> Option<Typ
             Type::Dyn | Type::Free => Some(Type::Dyn),
             _ => None,
         },
+        (op::NEGATE, [Type::Free]) => Some(Type::Double),
         (op::NEGATE, [kind]) => matches!(kind, Type::Int | Type::Double | Type::Dyn).then(|| (*kind).clone()),
         (op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [a, b]) => arithmetic(name, a, b),
         ("size", [kind]) => {
@@ -119,33 +120,64 @@ pub(super) fn result(name: &str, member: bool, arguments: &[Type]) -> Option<Typ
     }
 }
 
+/// Whether this compares two numbers, of whatever types.
+pub(super) fn orders_numbers(name: &str, arguments: &[Type]) -> bool {
+    let number = |kind: &Type| matches!(kind.unwrapped(), Type::Int | Type::Uint | Type::Double);
+    matches!(name, op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS) && arguments.iter().all(number)
+}
+
 fn is_ordered(kind: &Type) -> bool {
     // Null passes for a time, but has no order once it is worked out.
     !matches!(kind, Type::List(_) | Type::Map(..) | Type::Message(_) | Type::Type | Type::Wrapper(_))
 }
 
+/// Type of a sum, a product and the like. What may be anything takes part in all the operations that it fits into: if
+/// they agree on the result that is it, else the result may be anything too.
 fn arithmetic(name: &str, a: &Type, b: &Type) -> Option<Type> {
-    use Type::{Bytes, Double, Duration, Dyn, Int, List, Text, Timestamp, Uint};
-    Some(match (name, a, b) {
-        (_, Dyn, _) | (_, _, Dyn) => Dyn,
-        (op::MODULO, Int, Int) => Int,
-        (op::MODULO, Uint, Uint) => Uint,
-        (op::MODULO, ..) => return None,
-        (_, Int, Int) => Int,
-        (_, Uint, Uint) => Uint,
-        (_, Double, Double) => Double,
-        (op::ADD, Text, Text) => Text,
-        (op::ADD, Bytes, Bytes) => Bytes,
-        (op::ADD, List(_), List(_)) => return a.join(b),
-        (op::ADD | op::SUBSTRACT, Timestamp, Duration) | (op::ADD, Duration, Timestamp) => Timestamp,
-        (op::SUBSTRACT, Timestamp, Timestamp) | (op::ADD | op::SUBSTRACT, Duration, Duration) => Duration,
-        _ => return None,
-    })
+    use Type::{Bytes, Double, Duration, Dyn, Free, Int, List, Text, Timestamp, Uint};
+    let list = List(Box::new(Dyn));
+    // In the order in which they are tried.
+    let operations = match name {
+        op::ADD => vec![
+            (Bytes, Bytes, Bytes),
+            (Double, Double, Double),
+            (Duration, Duration, Duration),
+            (Duration, Timestamp, Timestamp),
+            (Timestamp, Duration, Timestamp),
+            (Int, Int, Int),
+            (list.clone(), list.clone(), list),
+            (Text, Text, Text),
+            (Uint, Uint, Uint),
+        ],
+        op::SUBSTRACT => vec![
+            (Double, Double, Double),
+            (Duration, Duration, Duration),
+            (Int, Int, Int),
+            (Timestamp, Duration, Timestamp),
+            (Timestamp, Timestamp, Duration),
+            (Uint, Uint, Uint),
+        ],
+        op::MODULO => vec![(Int, Int, Int), (Uint, Uint, Uint)],
+        _ => vec![(Double, Double, Double), (Int, Int, Int), (Uint, Uint, Uint)],
+    };
+    let mut results = operations.into_iter().filter(|(x, y, _)| a.fits(x) && b.fits(y)).map(|(.., result)| result);
+    let first = results.next()?;
+    match (a, b) {
+        (List(_), List(_)) => a.join(b),
+        (Dyn, list @ List(_)) | (list @ List(_), Dyn) => Some(list.clone()),
+        // What nothing is known of becomes what the first operation wants.
+        (Free, _) | (_, Free) => Some(first),
+        _ => Some(if results.all(|result| result == first) { first } else { Dyn }),
+    }
 }
 
 fn conversion(name: &str, kind: &Type) -> Option<Type> {
     use Type::{Bool, Bytes, Double, Duration, Dyn, Int, Text, Timestamp, Uint};
-    let from = |kinds: &[Type], to: Type| (*kind == Dyn || kinds.contains(kind)).then_some(to);
+    // Null passes for a time, and comes to nothing once it is worked out.
+    let null = |kinds: &[Type]| *kind == Type::Null && kinds.iter().any(|k| matches!(k, Timestamp | Duration));
+    let from = |kinds: &[Type], to: Type| {
+        (matches!(kind, Dyn | Type::Free) || kinds.contains(kind) || null(kinds)).then_some(to)
+    };
     match name {
         "int" => from(&[Int, Uint, Double, Text, Timestamp, Duration], Int),
         "uint" => from(&[Int, Uint, Double, Text], Uint),

@@ -53,7 +53,7 @@ impl Type {
         }
     }
 
-    /// The type that both can be taken for; `None` where they have nothing in common.
+    /// The type that both can be taken for, the first one where either would do; `None` where they have nothing in common.
     pub(super) fn join(&self, other: &Self) -> Option<Self> {
         Some(match (self, other) {
             (Self::Dyn, _) | (_, Self::Dyn) => Self::Dyn,
@@ -61,10 +61,12 @@ impl Type {
             (Self::List(a), Self::List(b)) => Self::List(Box::new(a.join(b)?)),
             (Self::Map(k, v), Self::Map(l, w)) => Self::Map(Box::new(k.join(l)?), Box::new(v.join(w)?)),
             (Self::Wrapper(a), Self::Wrapper(b)) => Self::Wrapper(Box::new(a.join(b)?)),
-            (Self::Wrapper(inner), known) | (known, Self::Wrapper(inner)) if known.is_null() || **inner == *known => {
-                Self::Wrapper(inner.clone())
+            (first @ Self::Wrapper(inner), known) | (first @ known, Self::Wrapper(inner))
+                if known.is_null() || **inner == *known =>
+            {
+                first.clone()
             }
-            (Self::Null, known) | (known, Self::Null) if known.may_be_null() => known.clone(),
+            (first @ Self::Null, known) | (first @ known, Self::Null) if known.may_be_null() => first.clone(),
             (a, b) if a == b => a.clone(),
             _ => return None,
         })

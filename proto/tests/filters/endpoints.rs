@@ -41,7 +41,8 @@ fn services_workloads_and_clusters() {
     made(r#"{"source_service":["kube-system/kube"]}"#, &[7]);
     made(r#"{"source_service":["kube"]}"#, &[]);
     made(r#"{"destination_service":["/"]}"#, &[]);
-    refused(r#"{"destination_service":[""]}"#, "invalid filter, name must not be empty");
+    let empty = "invalid destination service filter: invalid filter, name must not be empty";
+    refused(r#"{"destination_service":[""]}"#, empty);
     made(r#"{"source_workload":[{"name":"web"}]}"#, &[11]);
     made(r#"{"source_workload":[{"kind":"ReplicaSet"}]}"#, &[11]);
     made(r#"{"source_workload":[{"name":"web","kind":"ReplicaSet"}]}"#, &[]);
@@ -90,6 +91,7 @@ fn labels_follow_kubernetes() {
     made(r#"{"node_labels":["zone>2"]}"#, &[10]);
     made(r#"{"node_labels":["zone<3"]}"#, &[]);
     refused(r#"{"source_label":["!app=x"]}"#, "invalid source label filter: unable to parse requirement \"!app=x\"");
+    refused(r#"{"source_label":[" "]}"#, r#"invalid source label filter: unable to parse requirement " ""#);
     refused(r#"{"source_label":["a b"]}"#, r#"invalid source label filter: unable to parse requirement "a b""#);
     refused(
         r#"{"destination_label":["a in b"]}"#,

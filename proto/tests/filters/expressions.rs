@@ -44,11 +44,29 @@ fn expressions_are_true_of_flows_or_refused() {
         "double('1_0') == 10.0 && double('0x1.8p1') == 3.0 && double('+Inf') > 1.0",
         "{0: 1}.all(k, k == 0) && {0: 1, 5: 2}.exists(k, k == 5)",
         "timestamp(0).getHours('-02:30') == 21",
+        "{null: 1}.size() == 1 && null in {null: 1} && {1.5: 1, [1]: 2, [1]: 3, _flow: 4}.size() == 4",
+        "{1: 1, 1u: 2, 1.0: 3, 1: 4}.size() == 3 && {1: 1, 1: 2}[1] == 2",
+        "int(null) == 0 || true",
+        "[1].exists(n, n < 2u) && 1 < 1.5 && 3u >= 2",
+        "true ? true : _flow.is_reply",
+        "bool([][0]) || true",
+        "[][0] + 1 == 2 || true",
+        "-[][0] == 1.5 || true",
+        "dyn(1) + 1 < 3",
+        "([true] + [_flow.is_reply])[0] && {'a': true, 'b': _flow.is_reply}['a']",
     ] {
         assert_eq!(count(text), flows.len(), "{text}");
     }
     // They have types, but no values.
-    for text in ["null < null", "duration(1) < duration('1h')", "double('1e309') > 1.0", "double('1__0') > 1.0"] {
+    for text in [
+        "{b'x': 1}.size() == 1",
+        "int(null) == 0",
+        "string(null) == ''",
+        "null < null",
+        "duration(1) < duration('1h')",
+        "double('1e309') > 1.0",
+        "double('1__0') > 1.0",
+    ] {
         assert_eq!(count(text), 0, "{text}");
     }
     for text in [
@@ -62,6 +80,15 @@ fn expressions_are_true_of_flows_or_refused() {
         "_flow.verdict == 'DROPPED'",
         "nope",
         "size(1) == 1",
+        "1 < 2u && [1].exists(n, n < 2)",
+        "[1].exists(n, n == 2u)",
+        "true ? _flow.is_reply : true",
+        "dyn(1) + 1 < 3.0",
+        "-[][0] == 1",
+        "(dyn([1]) + [1])[0] == 1u",
+        "[_flow.is_reply, true][1]",
+        "true ? null : _flow.is_reply",
+        "null < _flow.source",
     ] {
         let error = compile(text).expect_err(text).to_string();
         assert!(error.starts_with("error compiling CEL expression: "), "{text}: {error}");

@@ -60,7 +60,7 @@ impl<'a> Lexer<'a> {
 pub(super) fn selector(text: &str) -> Result<Selector, LabelError> {
     let mut lexer = Lexer { rest: text };
     let mut requirements = Vec::new();
-    if lexer.peek() == Token::End {
+    if text.is_empty() {
         return Ok(Selector { requirements });
     }
     loop {

@@ -4,6 +4,11 @@
 //! what `\d` and `\w` mean (RE2: ASCII alone), and not inside of brackets (`[a--b]`, `[a&&b]`). So the expression is read
 //! by RE2's rules and written anew. Source: <https://github.com/google/re2/wiki/Syntax>.
 
+mod classes;
+mod escapes;
+
+use self::escapes::{char_escape, class_escape};
+
 /// Most repetitions, those of repeated groups multiplied.
 const REPEAT_MAX: u32 = 1000;
 
@@ -16,6 +21,7 @@ pub(super) fn translate(expression: &str) -> Result<String, String> {
         rest: expression,
         out: String::with_capacity(expression.len() * 2),
         levels: vec![Level::default()],
+        begin: 0,
     };
     translator.run()?;
     if translator.levels.len() > 1 {
@@ -29,6 +35,8 @@ struct Translator<'a> {
     out: String,
     /// Open groups, the whole expression first.
     levels: Vec<Level>,
+    /// Where what is being written begins.
+    begin: usize,
 }
 
 #[derive(Default)]
@@ -38,6 +46,11 @@ struct Level {
     /// The largest of those in the group.
     largest: u32,
     after_repeat: bool,
+    /// Where the group begins.
+    begin: usize,
+    /// Where the thing before begins, and the flags that were written since: they stand between it and its repetition.
+    last_begin: usize,
+    flags: String,
 }
 
 impl<'a> Translator<'a> {
@@ -45,6 +58,7 @@ impl<'a> Translator<'a> {
         while let Some(c) = self.rest.chars().next() {
             let before = self.rest;
             self.rest = &self.rest[c.len_utf8()..];
+            self.begin = self.out.len();
             match c {
                 '(' => self.open(before)?,
                 ')' => self.close()?,
@@ -78,13 +92,26 @@ impl<'a> Translator<'a> {
     }
 
     fn done(&mut self, repetitions: u32) {
+        self.began(self.begin);
+        self.repeated(repetitions);
+    }
+
+    fn repeated(&mut self, repetitions: u32) {
         let level = self.level();
         level.last = Some(repetitions);
         level.largest = level.largest.max(repetitions);
         level.after_repeat = false;
     }
 
+    /// The thing that ends here began there.
+    fn began(&mut self, begin: usize) {
+        let level = self.level();
+        level.last_begin = begin;
+        level.flags.clear();
+    }
+
     fn literal(&mut self, c: char) {
+        self.begin = self.out.len();
         push_char(&mut self.out, c);
         self.done(1);
     }
@@ -92,7 +119,7 @@ impl<'a> Translator<'a> {
     fn open(&mut self, before: &'a str) -> Result<(), String> {
         let Some(flags) = self.rest.strip_prefix('?') else {
             self.out.push_str("(?:");
-            self.levels.push(Level::default());
+            self.levels.push(Level { begin: self.begin, ..Level::default() });
             return Ok(());
         };
         if let Some(named) = flags.strip_prefix("P<").or_else(|| flags.strip_prefix('<')) {
@@ -103,7 +130,7 @@ impl<'a> Translator<'a> {
             }
             self.rest = &named[end + 1..];
             self.out.push_str("(?:");
-            self.levels.push(Level::default());
+            self.levels.push(Level { begin: self.begin, ..Level::default() });
             return Ok(());
         }
         self.flags(flags, before)
@@ -129,10 +156,12 @@ impl<'a> Translator<'a> {
         self.rest = &text[end + 1..];
         if group {
             self.out.push_str(&format!("(?{on}{minus}{off}:"));
-            self.levels.push(Level::default());
+            self.levels.push(Level { begin: self.begin, ..Level::default() });
         } else {
             if !on.is_empty() || !off.is_empty() {
-                self.out.push_str(&format!("(?{on}{minus}{off})"));
+                let flags = format!("(?{on}{minus}{off})");
+                self.out.push_str(&flags);
+                self.level().flags.push_str(&flags);
             }
             self.level().after_repeat = false;
         }
@@ -143,9 +172,10 @@ impl<'a> Translator<'a> {
         if self.levels.len() == 1 {
             return Err("unexpected )".to_owned());
         }
-        let inner = self.levels.pop().map_or(0, |level| level.largest);
+        let group = self.levels.pop().unwrap_or_default();
         self.out.push(')');
-        self.done(inner.max(1));
+        self.begin = group.begin;
+        self.done(group.largest.max(1));
         Ok(())
     }
 
@@ -166,12 +196,21 @@ impl<'a> Translator<'a> {
         if most >= 2 && repetitions > REPEAT_MAX {
             return Err(format!("invalid repeat count: {operator:?}"));
         }
+        // Flags do not keep a repetition from what stands before them: `a(?i)*` repeats the `a`.
+        let (begin, flags) = (level.last_begin, std::mem::take(&mut level.flags));
+        if !flags.is_empty() {
+            self.out.truncate(self.out.len() - flags.len());
+            self.out.insert_str(begin, "(?:");
+            self.out.push(')');
+        }
         self.out.push_str(operator);
         if lazy {
             self.out.push('?');
         }
-        self.done(repetitions);
-        self.level().after_repeat = true;
+        self.out.push_str(&flags);
+        self.repeated(repetitions);
+        let level = self.level();
+        (level.after_repeat, level.flags) = (true, flags);
         Ok(())
     }
 
@@ -334,89 +373,6 @@ fn named_class(text: &str) -> Result<Option<(&str, &str)>, String> {
     Ok(Some((whole, &text[end + 4..])))
 }
 
-/// `\d`, `\pL` and the like, as what stands inside of brackets.
-fn class_escape(text: &str) -> Result<Option<(String, &str)>, String> {
-    let Some(escape) = text.strip_prefix('\\') else { return Ok(None) };
-    let Some(c) = escape.chars().next() else { return Ok(None) };
-    let after = &escape[c.len_utf8()..];
-    let plain = match c {
-        'd' => "0-9",
-        'D' => "^0-9",
-        's' => r"\t\n\x0C\r\x20",
-        'S' => r"^\t\n\x0C\r\x20",
-        'w' => "0-9A-Za-z_",
-        'W' => "^0-9A-Za-z_",
-        'p' | 'P' => return unicode_class(c == 'P', text, after).map(Some),
-        _ => return Ok(None),
-    };
-    Ok(Some((plain.to_owned(), after)))
-}
-
-fn unicode_class<'a>(negated: bool, text: &'a str, after: &'a str) -> Result<(String, &'a str), String> {
-    let refused = |what: &str| format!("invalid character class range: {what:?}");
-    let (name, rest) = match after.strip_prefix('{') {
-        Some(inner) => {
-            let end = inner.find('}').ok_or_else(|| refused(text))?;
-            (&inner[..end], &inner[end + 1..])
-        }
-        None => {
-            let c = after.chars().next().ok_or_else(|| refused(text))?;
-            after.split_at(c.len_utf8())
-        }
-    };
-    let (negated, name) = name.strip_prefix('^').map_or((negated, name), |name| (!negated, name));
-    // Categories and scripts alone, by their names.
-    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ')) {
-        return Err(refused(name));
-    }
-    Ok((format!("\\{}{{{name}}}", if negated { 'P' } else { 'p' }), rest))
-}
-
-/// An escape that stands for one character; `None` for half a surrogate pair.
-fn char_escape(text: &str) -> Result<(Option<char>, &str), String> {
-    escaped_number(text).map(|(number, rest)| (char::from_u32(number), rest))
-}
-
-fn escaped_number(text: &str) -> Result<(u32, &str), String> {
-    let refused = || format!("invalid escape sequence: {:?}", text.chars().take(2).collect::<String>());
-    let mut chars = text[1..].chars();
-    let c = chars.next().ok_or_else(|| "trailing backslash at end of expression".to_owned())?;
-    let rest = chars.as_str();
-    let plain = match c {
-        'a' => 7,
-        'f' => 12,
-        'n' => 10,
-        'r' => 13,
-        't' => 9,
-        'v' => 11,
-        'x' => return hexadecimal(rest).ok_or_else(refused),
-        '0'..='7' => {
-            // One digit that is not zero would refer back, which RE2 does not.
-            let digits = 1 + rest.bytes().take(2).take_while(|b| matches!(b, b'0'..=b'7')).count();
-            if digits == 1 && c != '0' {
-                return Err(refused());
-            }
-            let number = u32::from_str_radix(&text[1..=digits], 8).map_err(|_| refused())?;
-            return Ok((number, &text[1 + digits..]));
-        }
-        c if c.is_ascii() && !c.is_ascii_alphanumeric() => u32::from(c),
-        _ => return Err(refused()),
-    };
-    Ok((plain, rest))
-}
-
-/// `41` or `{1F600}` behind `\x`.
-fn hexadecimal(text: &str) -> Option<(u32, &str)> {
-    let (digits, rest) = match text.strip_prefix('{') {
-        Some(inner) => inner.split_once('}')?,
-        None => text.split_at_checked(2)?,
-    };
-    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    let digits = digits.trim_start_matches('0');
-    let number = if digits.is_empty() { 0 } else { u32::from_str_radix(digits, 16).ok()? };
-    (plain && number <= u32::from(char::MAX)).then_some((number, rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -454,6 +410,13 @@ mod tests {
             (r"{}", "{}", true),
             (r"#x y", "#x y", true),
             (r"\x{D800}", "x", false),
+            (r"^a+(?i)?(?s)?B.$", "b\n", true),
+            (r"^(a|bc)(?i){2}X$", "bcax", true),
+            (r"^\Qab\E(?i)*X$", "abbx", true),
+            (r"\p{Cs}", "x", false),
+            (r"^\P{Cs}$", "x", true),
+            (r"^[\pL\p{gre_ek}]$", "\u{3b1}", true),
+            (r"^\p{ decimal-number}$", "\u{663}", true),
         ] {
             assert_eq!(matches(expression, text), expected, "{expression} on {text:?}");
         }
@@ -499,6 +462,13 @@ mod tests {
             r"\x{}",
             r"\x{110000}",
             r"\E",
+            r"\p{Old_Italic}",
+            r"\p{SignWriting}",
+            r"\p{Garay}",
+            r"\p{Script=Greek}",
+            r"\p{Alphabetic}",
+            r"\p{X}",
+            r"\p{}",
         ] {
             assert!(translate(expression).is_err(), "{expression} became {:?}", translate(expression));
         }

@@ -140,16 +140,21 @@ impl Sides {
     fn check_namespaces(&self) -> Result<(), SelectionError> {
         let [either, from, to] = &self.namespaces;
         for f in [&self.left, &self.right] {
-            for names in [&f.source_pod, &f.source_service] {
-                conflict::check_namespaces(either, names)?;
-                conflict::check_namespaces(from, names)?;
+            let sources = [&f.source_pod, &f.source_service];
+            let destinations = [&f.destination_pod, &f.destination_service];
+            let named = [(either, sources), (either, destinations), (from, sources), (to, destinations)];
+            // All that is wrong with a filter is told at once.
+            let problems = named
+                .into_iter()
+                .flat_map(|(namespaces, names)| names.map(|names| conflict::check_namespaces(namespaces, names)))
+                .chain(
+                    [sources, destinations].map(|[pods, services]| conflict::check_pods_and_services(pods, services)),
+                )
+                .filter_map(Result::err);
+            let all = problems.reduce(|first, more| SelectionError::Several { first: first.into(), more: more.into() });
+            if let Some(problem) = all {
+                return Err(problem);
             }
-            for names in [&f.destination_pod, &f.destination_service] {
-                conflict::check_namespaces(either, names)?;
-                conflict::check_namespaces(to, names)?;
-            }
-            conflict::check_pods_and_services(&f.source_pod, &f.source_service)?;
-            conflict::check_pods_and_services(&f.destination_pod, &f.destination_service)?;
         }
         Ok(())
     }

@@ -189,6 +189,7 @@ fn selector(random: &mut Random) -> Vec<String> {
         "5",
         "1us1\u{b5}s1\u{3bc}s",
         "9223372036854775807ns",
+        "-9223372036854775808ns",
         "tomorrow",
         "2026-02-30",
         "0000-01-01",

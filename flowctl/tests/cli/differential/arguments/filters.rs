@@ -316,6 +316,7 @@ fn selector_of_labels(random: &mut Random) -> String {
             "app,",
             ",",
             "",
+            " ",
             "!",
             "app in (in)",
             "in in (in)",

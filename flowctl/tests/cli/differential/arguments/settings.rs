@@ -57,6 +57,8 @@ fn setting(random: &mut Random) -> String {
             "t",
             "[]",
             "on",
+            "<<",
+            "1e400",
         ])
         .to_owned()
 }
@@ -96,6 +98,9 @@ pub(super) fn config(random: &mut Random, case: &mut Case) {
             "--port-forward-port 0x10",
             "--tls-ca-cert-files=",
             "--timeout=0",
+            "--config=",
+            "--config .yaml",
+            "--config c.json",
         ])));
     }
 }
@@ -126,6 +131,14 @@ pub(super) fn config_file(random: &mut Random) -> String {
             "tls-server-name: 'x'\n",
             "tls-client-key-file: k\n",
             "port-forward-port: 9\n",
+            "nested.key: 1\n",
+            "nested.list: [[a, [b]], {c: 1}]\n",
+            "kube-context: 1e21\n",
+            "kubeconfig: -0.0\n",
+            "kube-context: <<\n",
+            "<<: {server: merged:4}\n",
+            "true: x\n",
+            "tls-server-name: \"a\\nb\"\n",
         ]);
         // Which one counts of keys that differ in their letters' case hubble decides anew each time.
         let key = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
