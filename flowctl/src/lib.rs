@@ -60,7 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // What came before the failure is the reader's all the same.
             let flushed = out.flush();
-            let told = writeln!(err, "{error:#}");
+            let told = writeln!(err, "{}", told(&error));
             // Without standard error only the exit code is left to tell.
             drop((flushed, told));
             ExitCode::FAILURE
@@ -144,6 +144,19 @@ fn warn(text: &str) -> Result<()> {
 /// One thread: a client waits for one server.
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the event loop")
+}
+
+/// The error with its causes. What the system says is written as Go writes it, without a capital and the number:
+/// scripts look for `no such file or directory`.
+fn told(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let cause = error.root_cause().downcast_ref::<io::Error>().map(io::Error::to_string);
+    let split =
+        cause.as_deref().and_then(|cause| Some((text.strip_suffix(cause)?, cause.split_once(" (os error ")?.0)));
+    let Some((before, cause)) = split else { return text };
+    let mut letters = cause.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.map_or(text.clone(), |first| format!("{before}{first}{}", letters.as_str()))
 }
 
 /// Whether the reader of our output went away, as `head` does.

@@ -7,7 +7,7 @@
 mod classes;
 mod escapes;
 
-use self::escapes::{char_escape, class_escape};
+use self::escapes::{char_escape, class_escape, escaped_number};
 
 /// Most repetitions, those of repeated groups multiplied.
 const REPEAT_MAX: u32 = 1000;

@@ -132,6 +132,8 @@ const FAILURES: &[(&[&str], &str)] = &[
     (&["failed to parse the since time", "failed to parse the until time", "timestamp to proto"], "bad time"),
     (&["invalid --allowlist flag", "invalid --denylist flag"], "bad raw filter"),
     (&["cannot use --input-file and"], "file and port forward"),
+    (&["failed to port forward", "failed to create k8s"], "no cluster"),
+    (&["config file undefined"], "no file of settings"),
     (
         &[
             "connection refused",
@@ -165,7 +167,7 @@ const FAILURES: &[(&[&str], &str)] = &[
     (&["unhandeld type", "unhandled type"], "setting that cannot be set"),
     (&["transport level security"], "needs TLS"),
     (&["parsing config", "cannot understand the configuration", "not a list of"], "bad configuration"),
-    (&["port forward", "kube", "k8s"], "no cluster"),
+    (&["kube", "k8s"], "no cluster"),
 ];
 
 /// A report of a difference for people.

@@ -44,7 +44,7 @@ pub(super) fn char_escape(text: &str) -> Result<(Option<char>, &str), String> {
     escaped_number(text).map(|(number, rest)| (char::from_u32(number), rest))
 }
 
-fn escaped_number(text: &str) -> Result<(u32, &str), String> {
+pub(super) fn escaped_number(text: &str) -> Result<(u32, &str), String> {
     let refused = || format!("invalid escape sequence: {:?}", text.chars().take(2).collect::<String>());
     let mut chars = text[1..].chars();
     let c = chars.next().ok_or_else(|| "trailing backslash at end of expression".to_owned())?;
