@@ -143,7 +143,7 @@ impl Settings {
             .filter_map(|flag| Some((flag.name.to_owned(), self.get(flag.name)?)))
             .collect();
         for (name, value) in self.file.entries() {
-            if !all.iter().any(|(known, _)| *known == name) && !value.is_null() {
+            if !all.iter().any(|(known, _)| *known == name) {
                 all.push((name.clone(), self.given(&name).unwrap_or(value)));
             }
         }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize as _;
 use serde_norway::{Mapping, Value as Yaml};
 
 use super::{Environment, yaml};
@@ -124,9 +125,9 @@ impl SettingsFile {
         value.is_some_and(|value| !value.is_null() && !value.is_mapping())
     }
 
-    /// Everything it holds, known or not.
+    /// Everything it holds, known or not, but for levels and values with nothing in them.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (String, Yaml)> {
-        self.entries.iter().filter_map(|(name, value)| Some((name.as_str()?.to_owned(), value.clone())))
+        self.entries.iter().filter_map(|(name, value)| Some((name.as_str()?.to_owned(), filled(value)?)))
     }
 
     /// Sets a value.
@@ -150,7 +151,7 @@ impl SettingsFile {
         fs::create_dir_all(folder).with_context(|| {
             format!("configuration directory does not exist and cannot be created: {}", folder.display())
         })?;
-        let entries: Vec<(String, Yaml)> = self.entries().filter(|(_, value)| !value.is_null()).collect();
+        let entries: Vec<(String, Yaml)> = self.entries().collect();
         let text = match format {
             Format::Yaml => yaml::mapping(entries),
             Format::Json => json(entries)?,
@@ -160,6 +161,19 @@ impl SettingsFile {
         let mut file = private(&partial).with_context(place)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(place)?;
         fs::rename(&partial, path).with_context(place)
+    }
+}
+
+/// A value without the levels that hold nothing; `None` where nothing is left.
+fn filled(value: &Yaml) -> Option<Yaml> {
+    match value {
+        Yaml::Null => None,
+        Yaml::Mapping(level) => {
+            let level: Mapping =
+                level.iter().filter_map(|(name, value)| Some((name.clone(), filled(value)?))).collect();
+            (!level.is_empty()).then_some(Yaml::Mapping(level))
+        }
+        value => Some(value.clone()),
     }
 }
 
@@ -181,7 +195,9 @@ fn read_entries(path: &Path) -> Result<Mapping> {
         Err(e) => return Err(e).with_context(|| format!("cannot read the configuration {}", path.display())),
     };
     let place = || format!("cannot understand the configuration {}", path.display());
-    let mut file: Yaml = serde_norway::from_str(&text).with_context(place)?;
+    // Of several documents the first counts.
+    let mut documents = serde_norway::Deserializer::from_str(&text);
+    let mut file = documents.next().map_or(Ok(Yaml::Null), Yaml::deserialize).with_context(place)?;
     file.apply_merge().with_context(place)?;
     match file {
         Yaml::Null => Ok(Mapping::new()),

@@ -138,6 +138,8 @@ pub(super) fn config_file(random: &mut Random) -> String {
             "kube-context: <<\n",
             "<<: {server: merged:4}\n",
             "true: x\n",
+            "hollow: {a: {}, b: null}\n",
+            "---\nserver: second:5\n",
             "tls-server-name: \"a\\nb\"\n",
         ]);
         // Which one counts of keys that differ in their letters' case hubble decides anew each time.
