@@ -11,10 +11,14 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int1
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Int16Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 
 use crate::column::{downcast, untyped};
 use crate::schema::{COLUMNS, Col, GROUPS, SchemaError, schema};
+
+mod messages;
+
+pub use messages::{FLIGHT_PATH, batch_messages, schema_message};
 
 /// Key of the schema's metadata that tells the form.
 const FORM_KEY: &str = "weir.form";
@@ -86,7 +90,7 @@ fn pack_groups(batch: &RecordBatch) -> Result<Option<RecordBatch>, SchemaError> 
         let Some(column) = pack_group(batch, group, members)? else { return Ok(None) };
         columns.push(column);
     }
-    rows_of(packed_schema(), columns, batch.num_rows()).map(Some)
+    RecordBatch::try_new(packed_schema(), columns).map(Some).map_err(SchemaError::Arrow)
 }
 
 /// The columns of a group as one; `None` where their keys or the numbers of their entries differ.
@@ -176,8 +180,7 @@ impl Unpacker {
             Source::Plain(at) => batch.columns().get(at).cloned().ok_or_else(|| not_so("a column is missing")),
             Source::Member { group, member, valid } => member_of(batch, group, member, valid),
         });
-        let columns = columns.collect::<Result<_, _>>()?;
-        rows_of(Arc::clone(&self.schema), columns, batch.num_rows())
+        RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_, _>>()?).map_err(SchemaError::Arrow)
     }
 }
 
@@ -210,11 +213,6 @@ fn members_of(kind: &DataType) -> Option<&Fields> {
 /// Type of the values of a dictionary.
 fn values_of(kind: &DataType) -> DataType {
     if let DataType::Dictionary(_, values) = kind { values.as_ref().clone() } else { kind.clone() }
-}
-
-fn rows_of(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, SchemaError> {
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema, columns, &options).map_err(SchemaError::Arrow)
 }
 
 fn not_so(what: &str) -> SchemaError {

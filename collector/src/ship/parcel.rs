@@ -1,8 +1,6 @@
 //! One record batch, encoded once for however often it is sent.
 
-use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::{FlightData, FlightDescriptor};
@@ -13,13 +11,11 @@ use prost::Message as _;
 use proto::convert::{time_from_wire, time_to_wire};
 use proto::weir::{BatchHeader, Loss};
 use table::SchemaError;
-use table::wire::{pack, packed_schema};
+use table::wire::{FLIGHT_PATH, batch_messages, pack, packed_schema, schema_message};
 
 use super::Sender;
 use super::disk::Number;
 
-/// Path of the descriptor under which flows are pushed.
-const FLOWS_PATH: &str = "flows";
 /// First bytes of a batch in a file.
 const FILE_MARK: &[u8] = b"WEIRSPL2";
 /// The same of one that was not packed, as earlier versions left them.
@@ -50,13 +46,7 @@ impl Parcel {
     /// Encodes a batch in the form for the wire.
     pub(super) fn encode(batch: &RecordBatch, losses: Vec<LossRecord>) -> Result<Self, EncodeError> {
         let batch = pack(batch)?;
-        let options = IpcWriteOptions::default();
-        let mut tracker = DictionaryTracker::new(false);
-        // The tracker numbers the dictionaries while it reads the schema, always in the same order.
-        let encoder = IpcDataGenerator::default();
-        encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
-        let (dictionaries, rows) = encoder.encode(&batch, &mut tracker, &options, &mut IpcWriteContext::default())?;
-        let messages: Vec<FlightData> = dictionaries.into_iter().chain([rows]).map(FlightData::from).collect();
+        let messages: Vec<FlightData> = batch_messages(&batch)?.into_iter().map(FlightData::from).collect();
         let bytes = messages.iter().map(|m| m.data_header.len() + m.data_body.len()).sum();
         Ok(Self { messages, losses, rows: batch.num_rows() as u64, bytes })
     }
@@ -143,18 +133,13 @@ impl Parcel {
 
 /// The message that opens a stream: what is pushed, and its schema.
 pub(super) fn opening() -> FlightData {
-    schema_message(&packed_schema()).with_descriptor(FlightDescriptor::new_path(vec![FLOWS_PATH.to_owned()]))
-}
-
-fn schema_message(schema: &Schema) -> FlightData {
-    let mut tracker = DictionaryTracker::new(false);
-    let encoder = IpcDataGenerator::default();
-    encoder.schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &IpcWriteOptions::default()).into()
+    let path = FlightDescriptor::new_path(vec![FLIGHT_PATH.to_owned()]);
+    FlightData::from(schema_message(&packed_schema())).with_descriptor(path)
 }
 
 /// The batch of messages that were written before batches were packed.
 fn plain_batch(messages: Vec<FlightData>) -> Option<RecordBatch> {
-    let messages = std::iter::once(schema_message(&table::schema())).chain(messages);
+    let messages = std::iter::once(schema_message(&table::schema()).into()).chain(messages);
     let mut batches = FlightRecordBatchStream::new_from_flight_data(stream::iter(messages.map(Ok)));
     batches.next().now_or_never()??.ok()
 }
@@ -221,13 +206,7 @@ mod tests {
     /// A collector that is replaced by a later version leaves a spool.
     #[test]
     fn a_file_of_an_earlier_version_is_sent_too() {
-        let batch = batch();
-        let mut tracker = DictionaryTracker::new(false);
-        let (encoder, options) = (IpcDataGenerator::default(), IpcWriteOptions::default());
-        encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
-        let (dictionaries, rows) =
-            encoder.encode(&batch, &mut tracker, &options, &mut IpcWriteContext::default()).unwrap();
-        let messages: Vec<FlightData> = dictionaries.into_iter().chain([rows]).map(FlightData::from).collect();
+        let messages = batch_messages(&batch()).unwrap().into_iter().map(FlightData::from).collect();
         let plain = Parcel { messages, losses: Vec::new(), rows: 20, bytes: 0 };
         let mut bytes = plain.to_bytes();
         bytes[..FILE_MARK.len()].copy_from_slice(PLAIN_FILE_MARK);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, DictionaryArray, Int16Array, Int64Array, StringArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::Int16Type;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 
 use super::group::Keys;
 use crate::schema::{COLUMNS, Col, schema};
@@ -100,8 +100,7 @@ impl Output {
     /// The finished batch.
     pub(crate) fn finish(self) -> RecordBatch {
         let columns: Option<Vec<ArrayRef>> = self.columns.into_iter().collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        RecordBatch::try_new_with_options(schema(), columns.expect("every column is set"), &options)
+        RecordBatch::try_new(schema(), columns.expect("every column is set"))
             .expect("the columns are those of the schema")
     }
 }

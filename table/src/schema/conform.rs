@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 
 use super::{COLUMNS, Col, Column, ColumnKind, MAX_BATCH_ROWS, VERSION_KEY, schema};
 
@@ -104,8 +104,7 @@ pub fn conform(batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
             None => Ok(nothing(column, rows)),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema(), columns, &options).map_err(SchemaError::Arrow)
+    RecordBatch::try_new(schema(), columns).map_err(SchemaError::Arrow)
 }
 
 fn check_type(column: &Column, found: &DataType) -> Result<(), SchemaError> {

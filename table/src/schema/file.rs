@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 
 use super::{COLUMNS, Column, ColumnKind};
 
@@ -33,6 +33,5 @@ pub fn for_file(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         _ => Ok(Arc::clone(array)),
     };
     let columns = COLUMNS.iter().zip(batch.columns()).map(convert).collect::<Result<Vec<_>, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(file_schema(), columns, &options)
+    RecordBatch::try_new(file_schema(), columns)
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use arrow::error::ArrowError;
-use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor};
@@ -15,7 +14,7 @@ use prost::Message as _;
 use proto::observer::ServerStatusRequest;
 use proto::observer::observer_client::ObserverClient;
 use proto::weir::{BatchAck, BatchHeader};
-use table::wire::{pack, packed_schema};
+use table::wire::{FLIGHT_PATH, batch_messages, pack, packed_schema, schema_message};
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
@@ -218,22 +217,13 @@ fn make(node: &str, boot_id: u64, batches: Batches, made: &mpsc::Sender<Made>) -
 
 /// The message that opens a stream: what is pushed, and its schema.
 fn opening() -> FlightData {
-    let mut tracker = DictionaryTracker::new(false);
-    let options = IpcWriteOptions::default();
-    let encoder = IpcDataGenerator::default();
-    let schema = encoder.schema_to_bytes_with_dictionary_tracker(&packed_schema(), &mut tracker, &options);
-    FlightData::from(schema).with_descriptor(FlightDescriptor::new_path(vec!["flows".to_owned()]))
+    let path = FlightDescriptor::new_path(vec![FLIGHT_PATH.to_owned()]);
+    FlightData::from(schema_message(&packed_schema())).with_descriptor(path)
 }
 
 /// Dictionaries, then the rows with their header.
 fn encode(batch: &RecordBatch, header: &BatchHeader) -> Result<Vec<FlightData>, ArrowError> {
-    let mut tracker = DictionaryTracker::new(false);
-    let options = IpcWriteOptions::default();
-    let encoder = IpcDataGenerator::default();
-    // The tracker numbers the dictionaries while it reads the schema, always in the same order.
-    encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
-    let (dictionaries, rows) = encoder.encode(batch, &mut tracker, &options, &mut IpcWriteContext::default())?;
-    let mut messages: Vec<FlightData> = dictionaries.into_iter().chain([rows]).map(FlightData::from).collect();
+    let mut messages: Vec<FlightData> = batch_messages(batch)?.into_iter().map(FlightData::from).collect();
     if let Some(last) = messages.last_mut() {
         last.app_metadata = Bytes::from(header.encode_to_vec());
     }

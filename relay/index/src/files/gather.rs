@@ -8,7 +8,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute;
 use arrow::datatypes::Int16Type;
 use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use table::schema::{COLUMNS, GROUPS};
 use table::{SchemaError, merge};
 
@@ -66,8 +66,7 @@ fn take(batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, SchemaError> {
             *array = take_keys(array, &rows, &mut shared).map_err(SchemaError::Arrow)?;
         }
     }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    RecordBatch::try_new_with_options(batch.schema(), taken, &options).map_err(SchemaError::Arrow)
+    RecordBatch::try_new(batch.schema(), taken).map_err(SchemaError::Arrow)
 }
 
 /// Rows of a dictionary column. Columns of a group share their keys afterwards as they did before.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use bytes::{Buf as _, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -344,8 +344,7 @@ fn shape(mut columns: Vec<Option<ArrayRef>>, wanted: &[Col], rows: usize) -> Res
     let nothing = nothing().slice(0, rows);
     let whole =
         columns.into_iter().zip(nothing.columns()).map(|(column, nothing)| column.unwrap_or_else(|| nothing.clone()));
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(table::schema(), whole.collect(), &options).map_err(SchemaError::Arrow)
+    RecordBatch::try_new(table::schema(), whole.collect()).map_err(SchemaError::Arrow)
 }
 
 /// Rows that carry nothing, as many as a batch may have.

@@ -107,11 +107,10 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
     use arrow_flight::FlightData;
     use flow::Flow;
     use table::FlowBatchBuilder;
-    use table::wire::pack;
+    use table::wire::{batch_messages, pack, schema_message};
 
     use super::*;
 
@@ -125,12 +124,7 @@ mod tests {
 
     /// Schema, dictionaries, and rows last.
     fn messages(batch: &RecordBatch) -> Vec<Message> {
-        let (encoder, options) = (IpcDataGenerator::default(), IpcWriteOptions::default());
-        let mut tracker = DictionaryTracker::new(false);
-        let schema = encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
-        let (dictionaries, rows) =
-            encoder.encode(batch, &mut tracker, &options, &mut IpcWriteContext::default()).unwrap();
-        let messages = std::iter::once(schema).chain(dictionaries).chain([rows]);
+        let messages = std::iter::once(schema_message(&batch.schema())).chain(batch_messages(batch).unwrap());
         messages.map(|message| Message::from(FlightData::from(message))).collect()
     }
 

@@ -14,6 +14,7 @@ use arrow_flight::{
 use futures::stream::Peekable;
 use futures::{Stream, StreamExt as _};
 use relay_index::Appended;
+use table::wire::FLIGHT_PATH;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -28,8 +29,6 @@ use crate::causes::with_causes;
 use crate::metrics::{CauseLabels, Counted, FromLabels};
 use crate::relay::Relay;
 
-/// Path of the descriptor under which flows are pushed.
-const FLOWS_PATH: &str = "flows";
 /// Acknowledgments that wait for a collector that does not read them; then the relay stops reading its batches.
 const ACKS_MAX: usize = 16;
 
@@ -148,7 +147,7 @@ impl Push {
             Some(Err(_)) | None => return Ok(()),
         };
         match path {
-            Some([path]) if path == FLOWS_PATH => Ok(()),
+            Some([path]) if path == FLIGHT_PATH => Ok(()),
             other => {
                 let found = format!("{:?}", other.unwrap_or_default());
                 let problem =

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor, PutResult};
 use flow::Flow;
 use prost::Message as _;
 use proto::weir::{BatchAck, BatchHeader, Loss};
+use table::wire::{FLIGHT_PATH, batch_messages, schema_message};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -98,18 +98,12 @@ pub(crate) fn batch(flows: &[Flow]) -> RecordBatch {
 
 /// Messages of a batch: the schema with its descriptor unless `begun`, dictionaries, then the rows with the header.
 pub(crate) fn encode(batch: &RecordBatch, header: Vec<u8>, begun: bool) -> Vec<FlightData> {
-    let options = IpcWriteOptions::default();
-    let mut tracker = DictionaryTracker::new(false);
-    let encoder = IpcDataGenerator::default();
-    let schema = encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
-    let encoded = encoder.encode(batch, &mut tracker, &options, &mut IpcWriteContext::default());
-    let (dictionaries, rows) = encoded.unwrap();
-    let opening = FlightDescriptor::new_path(vec!["flows".to_owned()]);
     let mut messages: Vec<FlightData> = Vec::new();
     if !begun {
-        messages.push(FlightData::from(schema).with_descriptor(opening));
+        let path = FlightDescriptor::new_path(vec![FLIGHT_PATH.to_owned()]);
+        messages.push(FlightData::from(schema_message(&batch.schema())).with_descriptor(path));
     }
-    messages.extend(dictionaries.into_iter().chain([rows]).map(FlightData::from));
+    messages.extend(batch_messages(batch).unwrap().into_iter().map(FlightData::from));
     messages.last_mut().unwrap().app_metadata = header.into();
     messages
 }
