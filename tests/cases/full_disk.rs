@@ -29,6 +29,25 @@ impl Pushing {
         Ok(Self { pusher, runtime, orders, running })
     }
 
+    /// While batches are refused, queries go on, and see what was acknowledged and no half batch.
+    fn check_refused(&self, relay: &Relay) -> Result<()> {
+        let acknowledged = self.pusher.acknowledged();
+        let rows = relay.sql(COUNT)?;
+        let held = rows[0][0].as_u64().context("a number")?;
+        let is_whole = self.pusher.is_end_of_batch(held);
+        assert!(held >= acknowledged && is_whole && held > 0, "{held}, {acknowledged} acknowledged");
+        assert_eq!(rows[0][0], rows[0][1]);
+        assert!(relay.metric("weir_relay_refused_batches_total{cause=\"store\"}")? > 0);
+        Ok(())
+    }
+
+    /// Waits until batches are taken again.
+    fn wait_until_taken(&self, relay: &Relay) -> Result<()> {
+        let enough = self.pusher.acknowledged() + 1_000;
+        let is_taken = || (self.pusher.acknowledged() > enough).then_some(());
+        wait_until("batches are taken again", SOON, is_taken).with_context(|| relay.log())
+    }
+
     /// Pushes the rest; then each flow is there once.
     fn finish(self, relay: &Relay) -> Result<()> {
         self.orders.send(Order::Finish)?;
@@ -55,21 +74,13 @@ fn a_full_disk_refuses_batches_until_there_is_room() -> Result<()> {
     ];
     let relay = Relay::start_on_small_disk(folder.path(), &settings, &store)?;
     let pushing = Pushing::to(&relay, 77)?;
-    let pusher = &pushing.pusher;
     wait_until("the disk is full", SOON, || {
         (relay.metric("weir_relay_store_log_failures_total").ok()? > 3).then_some(())
     })
-    .with_context(|| format!("{}\n{}", pusher.trouble(), relay.log()))?;
-    // Queries go on, and see what was acknowledged and no half batch.
-    let rows = relay.sql(COUNT)?;
-    let held = rows[0][0].as_u64().context("a number")?;
-    assert!(held >= pusher.acknowledged() && pusher.is_end_of_batch(held) && held > 0, "{held}");
-    assert_eq!(rows[0][0], rows[0][1]);
-    assert!(relay.metric("weir_relay_refused_batches_total{cause=\"store\"}")? > 0);
+    .with_context(|| format!("{}\n{}", pushing.pusher.trouble(), relay.log()))?;
+    pushing.check_refused(&relay)?;
     relay.free_small_disk(&store)?;
-    let before = pusher.acknowledged();
-    wait_until("batches are taken again", SOON, || (pusher.acknowledged() > before + 1_000).then_some(()))
-        .with_context(|| relay.log())?;
+    pushing.wait_until_taken(&relay)?;
     pushing.finish(&relay)
 }
 
@@ -90,9 +101,8 @@ fn a_disk_that_becomes_read_only_refuses_batches_until_it_can_be_written_again()
     ];
     let relay = Relay::start_on_own_disk(folder.path(), &settings, &store)?;
     let pushing = Pushing::to(&relay, 78)?;
-    let pusher = &pushing.pusher;
     wait_until("flows are in files", SOON, || (relay.metric("weir_relay_store_files").ok()? > 1).then_some(()))
-        .with_context(|| format!("{}\n{}", pusher.trouble(), relay.log()))?;
+        .with_context(|| format!("{}\n{}", pushing.pusher.trouble(), relay.log()))?;
     relay.make_disk_read_only(&store)?;
     wait_until("neither log nor files can be written", SOON, || {
         let failures = |what| relay.metric(&format!("weir_relay_store_{what}_failures_total")).ok();
@@ -100,15 +110,9 @@ fn a_disk_that_becomes_read_only_refuses_batches_until_it_can_be_written_again()
     })
     .with_context(|| relay.log())?;
     // The log ends a batch when it began a file, so nothing more is acknowledged now.
-    let acknowledged = pusher.acknowledged();
-    let rows = relay.sql(COUNT)?;
-    let held = rows[0][0].as_u64().context("a number")?;
-    assert!(held >= acknowledged && pusher.is_end_of_batch(held) && held > 0, "{held}, {acknowledged} acknowledged");
-    assert_eq!(rows[0][0], rows[0][1]);
-    assert!(relay.metric("weir_relay_refused_batches_total{cause=\"store\"}")? > 0);
+    pushing.check_refused(&relay)?;
     assert!(relay.log().contains("Read-only file system"), "{}", relay.log());
     relay.make_disk_writable(&store)?;
-    wait_until("batches are taken again", SOON, || (pusher.acknowledged() > acknowledged + 1_000).then_some(()))
-        .with_context(|| relay.log())?;
+    pushing.wait_until_taken(&relay)?;
     pushing.finish(&relay)
 }

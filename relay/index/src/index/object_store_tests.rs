@@ -173,6 +173,15 @@ fn upkeep(index: &Index) -> io::Result<()> {
     Ok(())
 }
 
+/// An index that has nothing in memory and the flows of twenty batches in two files.
+fn open_with_files(store: &Moody, folder: &Path) -> Index {
+    let index = open(store, folder);
+    (1..=20).for_each(|n| push(&index, n).unwrap());
+    index.seal_all(at(1)).unwrap();
+    drop(index);
+    open(store, folder)
+}
+
 /// Objects in the store.
 fn objects(store: &Moody) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -278,11 +287,7 @@ fn what_a_store_took_though_it_said_otherwise_is_there_once() {
 #[test]
 fn files_that_cannot_be_read_now_are_named_and_come_back() {
     let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
-    let index = open(&store, folder.path());
-    (1..=20).for_each(|n| push(&index, n).unwrap());
-    index.seal_all(at(1)).unwrap();
-    drop(index);
-    let index = open(&store, folder.path());
+    let index = open_with_files(&store, folder.path());
     store.set(Mood::Fails);
     let failed = held(&index);
     assert!(failed.iter().all(|cookie| *cookie == 0), "nothing is made up: {failed:?}");
@@ -299,11 +304,7 @@ fn files_that_cannot_be_read_now_are_named_and_come_back() {
 #[test]
 fn an_answer_tells_of_files_that_could_not_be_read_for_a_moment() {
     let (store, folder) = (Moody::new(), tempfile::tempdir().unwrap());
-    let index = open(&store, folder.path());
-    (1..=20).for_each(|n| push(&index, n).unwrap());
-    index.seal_all(at(1)).unwrap();
-    drop(index);
-    let index = open(&store, folder.path());
+    let index = open_with_files(&store, folder.path());
     let (before, snapshot) = (index.read_mark(), index.snapshot());
     let mut walk = snapshot.scan(Search::default(), crate::Order::OldestFirst);
     assert_eq!(walk.next().unwrap().flow().socket_cookie, 0);
@@ -324,10 +325,7 @@ fn an_answer_tells_of_files_that_could_not_be_read_for_a_moment() {
 
 /// Two files without counts, in an index that has nothing in memory.
 fn without_counts(store: &Moody, folder: &Path) -> Index {
-    let index = open(store, folder);
-    (1..=20).for_each(|n| push(&index, n).unwrap());
-    index.seal_all(at(1)).unwrap();
-    drop(index);
+    drop(open_with_files(store, folder));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let counts = store.inner.list(Some(&Key::from("a/b/rollups"))).map(|found| found.map(|meta| meta.location));

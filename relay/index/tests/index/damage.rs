@@ -3,17 +3,12 @@
 use relay_index::{DamageKind, Search};
 
 use crate::shop::{second, tick};
-use crate::store::{flows, held, log_files, open, parquet_files, push};
+use crate::store::{Batches, damage, fill, flows, held, log_files, open, parquet_files, push};
 
 #[test]
 fn a_torn_end_of_the_log_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        for n in 0..5 {
-            push(&index, n + 1, &flows(n * 10, 10));
-        }
-    }
+    fill(folder.path(), &Batches { in_files: 0, in_log: 5 });
     let whole = log_files(folder.path()).pop().unwrap();
     let bytes = std::fs::read(&whole).unwrap();
     for cut in [1, 10, 19, 40, 300] {
@@ -35,12 +30,7 @@ fn a_torn_end_of_the_log_is_cut_off() {
 #[test]
 fn bits_that_flipped_in_the_log_cost_their_batch_only() {
     let folder = tempfile::tempdir().unwrap();
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        for n in 0..9 {
-            push(&index, n + 1, &flows(n * 10, 10));
-        }
-    }
+    fill(folder.path(), &Batches { in_files: 0, in_log: 9 });
     let file = log_files(folder.path()).pop().unwrap();
     let bytes = std::fs::read(&file).unwrap();
     let marks: Vec<usize> = (0..bytes.len() - 4).filter(|at| &bytes[*at..*at + 4] == b"\xf7WRF").collect();
@@ -74,19 +64,10 @@ fn bits_that_flipped_in_the_log_cost_their_batch_only() {
 #[test]
 fn a_damaged_file_is_set_aside_and_named_and_the_rest_is_served() {
     let folder = tempfile::tempdir().unwrap();
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        for n in 0..3 {
-            push(&index, n + 1, &flows(n * 10, 10));
-            index.seal_all(second(1)).unwrap();
-        }
-    }
+    fill(folder.path(), &Batches { in_files: 3, in_log: 0 });
     let files = parquet_files(folder.path());
     assert_eq!(files.len(), 3);
-    let mut bytes = std::fs::read(&files[1]).unwrap();
-    let middle = bytes.len() / 4;
-    bytes[middle] ^= 1;
-    std::fs::write(&files[1], &bytes).unwrap();
+    damage(&files[1]);
     let (index, _) = open(folder.path(), 10_000);
     let kept: Vec<u64> = (0..10).chain(20..30).collect();
     let found: Vec<u64> =
@@ -106,15 +87,7 @@ fn a_damaged_file_is_set_aside_and_named_and_the_rest_is_served() {
 #[test]
 fn the_catalogue_is_made_again_from_the_files() {
     let folder = tempfile::tempdir().unwrap();
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        for n in 0..6 {
-            push(&index, n + 1, &flows(n * 10, 10));
-            if n < 4 {
-                index.seal_all(second(1)).unwrap();
-            }
-        }
-    }
+    fill(folder.path(), &Batches { in_files: 4, in_log: 2 });
     let catalog = folder.path().join("catalog.jsonl");
     let text = std::fs::read_to_string(&catalog).unwrap();
     for damage in [String::new(), text.replacen("rows", "rosw", 1), text[..text.len() - 9].to_owned() + "\n"] {

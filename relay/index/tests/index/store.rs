@@ -30,6 +30,33 @@ pub(crate) fn push(index: &Index, sequence: u64, flows: &[Flow]) -> relay_index:
     index.append(&origin, &batch(flows)).unwrap()
 }
 
+/// Batches of ten flows in a store.
+pub(crate) struct Batches {
+    /// The first ones, each in a file.
+    pub(crate) in_files: u64,
+    /// Those after them.
+    pub(crate) in_log: u64,
+}
+
+/// Fills the store in this folder and closes it. The flows are numbered from 0, the batches from 1.
+pub(crate) fn fill(folder: &Path, batches: &Batches) {
+    let (index, _) = open(folder, 10_000);
+    for n in 0..batches.in_files + batches.in_log {
+        push(&index, n + 1, &flows(n * 10, 10));
+        if n < batches.in_files {
+            index.seal_all(second(1)).unwrap();
+        }
+    }
+}
+
+/// Flips a bit of the columns of a file.
+pub(crate) fn damage(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let at = bytes.len() / 4;
+    bytes[at] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+}
+
 /// Numbers of all flows, oldest first; every way to read must give the same.
 pub(crate) fn held(index: &Index) -> Vec<u64> {
     let snapshot = index.snapshot();
@@ -69,12 +96,7 @@ pub(crate) fn parquet_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn what_was_appended_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        for n in 0..20 {
-            push(&index, n + 1, &flows(n * 10, 10));
-        }
-    }
+    fill(folder.path(), &Batches { in_files: 0, in_log: 20 });
     let (index, recovery) = open(folder.path(), 10_000);
     assert_eq!((recovery.rows, recovery.damages.len()), (200, 0), "{recovery:?}");
     assert_eq!(held(&index), (0..200).collect::<Vec<_>>());

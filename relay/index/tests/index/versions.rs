@@ -7,7 +7,7 @@ use relay_index::{Config, Index, MapBy, OpenError, Search, StoreConfig};
 use serde_json::{Value, json};
 
 use crate::shop::{second, tick};
-use crate::store::{flows, held, log_files, open, parquet_files, push};
+use crate::store::{Batches, fill, flows, held, log_files, open, parquet_files, push};
 
 /// A file of the log that begins as this says and has nothing else.
 fn log_file(head: &Value) -> Vec<u8> {
@@ -21,10 +21,7 @@ fn log_file(head: &Value) -> Vec<u8> {
 #[test]
 fn a_log_of_a_later_version_is_refused_and_kept() {
     let folder = tempfile::tempdir().unwrap();
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        push(&index, 1, &flows(0, 10));
-    }
+    fill(folder.path(), &Batches { in_files: 0, in_log: 1 });
     let ours = log_files(folder.path()).pop().unwrap();
     let later = ours.with_file_name(ours.file_name().unwrap().to_str().unwrap().replace(".wal", "z.wal"));
     let columns = json!([["time", "time"], ["weight", "decimal"]]);
@@ -48,10 +45,7 @@ fn a_log_of_a_later_version_is_refused_and_kept() {
 #[test]
 fn a_file_that_is_no_log_is_left_where_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        push(&index, 1, &flows(0, 10));
-    }
+    fill(folder.path(), &Batches { in_files: 0, in_log: 1 });
     let ours = log_files(folder.path()).pop().unwrap();
     let foreign = ours.with_file_name(ours.file_name().unwrap().to_str().unwrap().replace(".wal", "z.wal"));
     std::fs::write(&foreign, "WEIRLOG9 and what that has").unwrap();
@@ -77,13 +71,7 @@ fn set_digit(path: &Path, key: &[u8], digit: u8) {
 #[test]
 fn a_file_of_a_later_format_is_left_named_and_served_by_who_knows_it() {
     let folder = tempfile::tempdir().unwrap();
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        for n in 0..3 {
-            push(&index, n + 1, &flows(n * 10, 10));
-            index.seal_all(second(1)).unwrap();
-        }
-    }
+    fill(folder.path(), &Batches { in_files: 3, in_log: 0 });
     let files = parquet_files(folder.path());
     set_digit(&files[1], br#"{"format":"#, b'7');
     let (index, _) = open(folder.path(), 10_000);
@@ -111,13 +99,7 @@ fn a_file_of_a_later_format_is_left_named_and_served_by_who_knows_it() {
 fn files_of_a_later_schema_are_read_and_never_written_anew() {
     let folder = tempfile::tempdir().unwrap();
     let all: Vec<Flow> = flows(0, 40);
-    {
-        let (index, _) = open(folder.path(), 10_000);
-        for (n, flows) in (1..).zip(all.chunks(10)) {
-            push(&index, n, flows);
-            index.seal_all(second(1)).unwrap();
-        }
-    }
+    fill(folder.path(), &Batches { in_files: 4, in_log: 0 });
     let files = parquet_files(folder.path());
     for file in &files[..2] {
         set_digit(file, br#""schema_version":"#, b'8');
@@ -140,13 +122,7 @@ fn counts_of_a_later_version_are_left_alone_and_counted_from_the_flows() {
     for (key, what) in [(&br#""rollup_version":"#[..], "rollup version 9"), (br#"{"format":"#, "format 9")] {
         let folder = tempfile::tempdir().unwrap();
         let store = StoreConfig::new(folder.path().to_owned());
-        {
-            let (index, _) = open(folder.path(), 10_000);
-            for n in 0..2 {
-                push(&index, n + 1, &flows(n * 10, 10));
-                index.seal_all(second(1)).unwrap();
-            }
-        }
+        fill(folder.path(), &Batches { in_files: 2, in_log: 0 });
         let beside =
             |path: &Path| folder.path().join("rollups").join(path.strip_prefix(folder.path().join("flows")).unwrap());
         let counts: Vec<_> = parquet_files(folder.path()).iter().map(|path| beside(path)).collect();

@@ -10,7 +10,7 @@ use crate::relay::{TestRelay, flows, now};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-async fn query(relay: &TestRelay, format: &str, query: &str) -> Answer {
+pub(crate) async fn query(relay: &TestRelay, format: &str, query: &str) -> Answer {
     let body = json!({ "query": query, "format": format }).to_string();
     ask(relay.http(), request("POST", "/api/v1/sql", &[JSON], &body)).await
 }
