@@ -4,6 +4,7 @@
 //! The figures are what the kernel says of this process: resident memory, now and at its highest.
 
 use collector::source::Captured;
+use traffic::measure::memory_of;
 use zerocopy::IntoBytes as _;
 
 mod records;
@@ -12,12 +13,10 @@ use records::{CONNECTIONS, record, socket, stages};
 
 const ROUNDS: u64 = 10;
 
-/// Mebibytes of a line of `/proc/self/status`.
-fn mebibytes(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("every Linux has this file");
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field is there");
-    let kibibytes = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<f64>();
-    kibibytes.expect("a number of kibibytes") / 1024.0
+/// Mebibytes of this process under a name of its status.
+fn mebibytes(name: &str) -> f64 {
+    let bytes = memory_of(std::process::id(), name).expect("every Linux tells");
+    bytes as f64 / f64::from(1 << 20)
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what a benchmark has to say")]

@@ -6,7 +6,6 @@ use std::hint::black_box;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use flow::pieces::DecodePieces;
 use flow::{Flow, FlowDetails, FlowId, Timestamp};
@@ -18,6 +17,7 @@ use proto::pieces::{PieceDecoder, Splitter};
 use proto::residue::{decode_response, with_unknown_fields};
 use table::FlowBatchBuilder;
 use traffic::Traffic;
+use traffic::measure::best;
 
 const FLOWS: usize = 4 * ROWS;
 /// Rows of a batch, as the relay makes them.
@@ -34,7 +34,7 @@ fn main() {
 
 fn measure(what: &str, responses: &[Vec<u8>]) {
     let bytes: usize = responses.iter().map(Vec::len).sum();
-    let whole = best(|| {
+    let whole = best(ROUNDS, || {
         let mut builder = FlowBatchBuilder::new();
         for responses in responses.chunks(ROWS) {
             responses.iter().for_each(|response| push_whole(&mut builder, response));
@@ -42,7 +42,7 @@ fn measure(what: &str, responses: &[Vec<u8>]) {
         }
     });
     let (mut in_pieces, mut decoded) = (0, 0);
-    let pieces = best(|| {
+    let pieces = best(ROUNDS, || {
         let (mut builder, mut splitter) = (FlowBatchBuilder::new(), Splitter::default());
         let mut decoder = Counting { decoder: PieceDecoder::new(Arc::from("peer")), pieces: 0 };
         in_pieces = 0;
@@ -58,7 +58,7 @@ fn measure(what: &str, responses: &[Vec<u8>]) {
         }
         decoded = decoder.pieces;
     });
-    let split = best(|| {
+    let split = best(ROUNDS, || {
         let mut splitter = Splitter::default();
         for response in responses {
             black_box(splitter.split(response));
@@ -133,21 +133,4 @@ fn encoded(flows: &[Flow], details: Details) -> Vec<Vec<u8>> {
         out
     };
     flows.iter().map(encode).collect()
-}
-
-/// Processor time of the best of some rounds, which is the one with the least noise.
-fn best(mut work: impl FnMut()) -> Duration {
-    let round = |_| {
-        let start = processor_time();
-        work();
-        processor_time() - start
-    };
-    (0..ROUNDS).map(round).min().expect("there are rounds")
-}
-
-/// Processor time of this thread so far.
-fn processor_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel keeps accounts");
-    let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds come first");
-    Duration::from_nanos(nanos)
 }

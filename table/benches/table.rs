@@ -10,8 +10,8 @@ use arrow::record_batch::RecordBatch;
 use flow::{Flow, FlowFilter, Identity, TrafficDirection, Verdict};
 use table::wire::{Unpacker, pack};
 use table::{BatchFilter, FlowBatchBuilder, MAX_BATCH_ROWS, RowReader, conform, memory_bytes, merge, tidy};
-
 use traffic::Traffic;
+use traffic::measure::best;
 
 const FLOWS: usize = 8 * MAX_BATCH_ROWS;
 const ROUNDS: usize = 5;
@@ -23,7 +23,7 @@ fn main() {
     let flows: Vec<Flow> = (0..FLOWS).map(|_| traffic.flow()).collect();
     for rows in [1_000, 8_192, MAX_BATCH_ROWS] {
         let mut builder = FlowBatchBuilder::new();
-        let time = best(|| {
+        let time = best(ROUNDS, || {
             for flows in flows.chunks(rows) {
                 black_box(fill(&mut builder, flows));
             }
@@ -33,7 +33,7 @@ fn main() {
     let mut builder = FlowBatchBuilder::new();
     let small: Vec<RecordBatch> = flows.chunks(1_000).map(|flows| fill(&mut builder, flows)).collect();
     let whole = MAX_BATCH_ROWS / 1_000;
-    let time = best(|| {
+    let time = best(ROUNDS, || {
         for batches in small.chunks(whole) {
             black_box(merge(batches).expect("they fit"));
         }
@@ -46,7 +46,7 @@ fn main() {
     let bytes: usize = small.iter().map(memory_bytes).sum();
     println!("memory of batches of 1000 rows: {:.1} bytes a row", ratio(bytes, rows));
 
-    let time = best(|| {
+    let time = best(ROUNDS, || {
         for batch in &merged {
             let reader = RowReader::new(batch).expect("it is ours");
             for row in 0..reader.len() {
@@ -80,13 +80,13 @@ fn on_the_wire(
     let streams: Vec<Vec<u8>> = batches.iter().map(write).collect();
     let bytes = streams.iter().map(Vec::len).sum();
     println!("{form} batches of {ROWS_SENT} rows on the wire: {:.1} bytes a row", ratio(bytes, FLOWS));
-    let time = best(|| {
+    let time = best(ROUNDS, || {
         for batch in batches {
             black_box(write(batch));
         }
     });
     per_row(&format!("write {form} batches"), time, FLOWS);
-    let time = best(|| {
+    let time = best(ROUNDS, || {
         for stream in &streams {
             let mut reader = StreamReader::try_new(stream.as_slice(), None).expect("it was written");
             let came = unpack(reader.next().expect("a batch was written").expect("it was written"));
@@ -133,7 +133,7 @@ fn filters(batches: &[RecordBatch], traffic: &Traffic, rows: usize) {
     for (name, whitelist) in cases {
         let filter = BatchFilter::compile(&whitelist, &[]).expect("it is valid");
         let mut matched = 0;
-        let time = best(|| {
+        let time = best(ROUNDS, || {
             matched = batches.iter().map(|batch| filter.mask(batch).expect("it is ours").true_count()).sum();
         });
         println!("filter by {name}: {:.2} ns a row ({matched} of {rows} match)", nanos(time, rows));
@@ -145,23 +145,6 @@ fn fill(builder: &mut FlowBatchBuilder, flows: &[Flow]) -> RecordBatch {
         builder.push(flow).expect("the batch has room");
     }
     builder.finish()
-}
-
-/// Processor time of the best of some rounds, which is the one with the least noise.
-fn best(mut work: impl FnMut()) -> Duration {
-    let round = |_| {
-        let start = processor_time();
-        work();
-        processor_time() - start
-    };
-    (0..ROUNDS).map(round).min().expect("there are rounds")
-}
-
-/// Processor time of this thread so far.
-fn processor_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel keeps accounts");
-    let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds come first");
-    Duration::from_nanos(nanos)
 }
 
 fn per_row(what: &str, time: Duration, rows: usize) {

@@ -5,7 +5,6 @@
 
 mod golden;
 mod lines;
-mod process;
 mod programs;
 pub mod pusher;
 mod relay;
@@ -14,10 +13,10 @@ mod weir;
 
 pub use golden::compare_golden;
 pub use lines::without_deprecated;
-pub use process::memory_of;
 pub use programs::{Collector, Program, StockAgent, relay, stock_relay};
 pub use relay::Relay;
 pub use require::{hubble, installed, python, root, stock_tool};
+pub use traffic::measure::memory_of;
 pub use weir::{Place, Weir, binary, fixture};
 
 use std::time::Duration;

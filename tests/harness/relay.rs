@@ -188,7 +188,7 @@ impl Relay {
     /// # Errors
     /// It is gone, or this system does not tell.
     pub fn memory_peak(&self) -> Result<u64> {
-        memory_of(self.process.pid(), "VmHWM")
+        Ok(memory_of(self.process.pid(), "VmHWM")?)
     }
 
     /// Value of a metric, with its labels as they are written; 0 where it is not there.

@@ -8,6 +8,7 @@
 mod cluster;
 mod connection;
 mod dice;
+pub mod measure;
 mod record;
 
 use std::sync::Arc;

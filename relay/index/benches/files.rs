@@ -21,6 +21,7 @@ use table::schema::{COLUMNS, ColumnKind, file_schema, for_file};
 use table::{Col, FlowBatchBuilder, MAX_BATCH_ROWS};
 use tempfile::TempDir;
 use traffic::Traffic;
+use traffic::measure::{best, taken};
 
 const BATCH_ROWS: usize = 1_000;
 const ROUNDS: usize = 3;
@@ -55,9 +56,9 @@ fn read(folder: &Path, flows: usize) -> Vec<RecordBatch> {
     let snapshot = index.snapshot();
     let chunks: Vec<Chunk> = snapshot.chunks().collect();
     let whole = |chunk: &Chunk| chunk.read(Col::ALL).expect("the file is whole");
-    let ours = best(|| chunks.iter().for_each(|chunk| drop(black_box(whole(chunk)))));
+    let ours = best(ROUNDS, || chunks.iter().for_each(|chunk| drop(black_box(whole(chunk)))));
     println!("read, all columns: {}", nanos(ours, flows));
-    let theirs = best(|| {
+    let theirs = best(ROUNDS, || {
         for file in files(folder) {
             let file = File::open(file).expect("the file is there");
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a file of Parquet");
@@ -72,7 +73,7 @@ fn read(folder: &Path, flows: usize) -> Vec<RecordBatch> {
 /// What parquet's own writer takes for the same rows, without sorting them, counts or anything else.
 fn write_with_parquet(batches: &[RecordBatch], flows: usize) {
     let mut bytes = 0;
-    let time = best(|| {
+    let time = best(ROUNDS, || {
         let zstd = Compression::ZSTD(ZstdLevel::try_new(1).expect("a level"));
         let mut properties = WriterProperties::builder()
             .set_compression(zstd)
@@ -134,24 +135,6 @@ fn store(folder: &Path) -> StoreConfig {
 fn files(folder: &Path) -> Vec<PathBuf> {
     let archive = Archive::open(&store(folder)).expect("the store is there");
     archive.files().into_iter().map(|file| folder.join(file.path)).collect()
-}
-
-/// The best of some rounds, which is the one with the least noise.
-fn best(mut work: impl FnMut()) -> Duration {
-    (0..ROUNDS).map(|_| taken(&mut work)).min().expect("there are rounds")
-}
-
-fn taken(work: impl FnOnce()) -> Duration {
-    let start = processor_time();
-    work();
-    processor_time() - start
-}
-
-/// Time this thread had a processor.
-fn processor_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("every Linux has this file");
-    let nanos = text.split_whitespace().next().and_then(|number| number.parse().ok());
-    Duration::from_nanos(nanos.expect("the first number is the time on a processor"))
 }
 
 fn nanos(time: Duration, flows: usize) -> String {

@@ -12,8 +12,8 @@ use arrow::record_batch::RecordBatch;
 use flow::{FlowFilter, Timestamp};
 use relay_index::{BatchOrigin, Config, Fsync, Incoming, Index, MapBy, Search, StoreConfig};
 use table::{BatchFilter, FlowBatchBuilder};
-
 use traffic::Traffic;
+use traffic::measure::memory_of;
 
 const BATCH_ROWS: usize = 1_000;
 const ROUNDS: usize = 5;
@@ -53,7 +53,7 @@ fn measure(flows: usize) {
     let stats = index.stats();
     let bytes = as_f64(usize::try_from(stats.bytes).expect("it fits"));
     println!(
-        "  memory: {:.1} bytes a flow, {} segments; {:.0} MiB of the process",
+        "  memory: {:.1} bytes a flow, {} segments; {} MiB of the process",
         bytes / as_f64(flows),
         stats.segments,
         resident_mib()
@@ -210,10 +210,8 @@ fn best(mut work: impl FnMut()) -> Duration {
 }
 
 /// Resident memory of this process in mebibytes.
-fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("every Linux has this file");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the field is there");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number of kibibytes") / 1024.0
+fn resident_mib() -> u64 {
+    memory_of(std::process::id(), "VmRSS").expect("every Linux tells") >> 20
 }
 
 fn millis(time: Duration) -> f64 {
