@@ -23,9 +23,9 @@ use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 use tracing::{debug, info, warn};
 
+use super::Pauses;
 use super::recent::Recent;
 use super::target::{Target, TargetError};
-use super::{RETRY_MAX, RETRY_MIN};
 use crate::causes::with_causes;
 use crate::ingest::{Job, Rejected, record_losses};
 use crate::losses::{WINDOW, stage_of};
@@ -99,16 +99,14 @@ pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Option<Recen
     let decoder = PieceDecoder::new(target.name.as_str().into());
     let splitter = Splitter::default();
     let mut pull = Pull { relay, target, version, builder, splitter, decoder, recent, position };
-    let mut pause = RETRY_MIN;
-    loop {
-        let Some(error) = stop.run_until_cancelled(pull.connect_and_read(&mut pause)).await else { break };
+    let mut pauses = Pauses::new();
+    while let Some(error) = stop.run_until_cancelled(pull.connect_and_read(&mut pauses)).await {
         let (name, text) = (&pull.target.name, with_causes(&error));
-        warn!(peer = name, retry_in = ?pause, error = text, "a peer gives no flows");
+        warn!(peer = name, retry_in = ?pauses.next(), error = text, "a peer gives no flows");
         pull.relay.presence.unreachable(name, &pull.target.address, &text, pull.relay.now());
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+        if !pauses.wait(&stop).await {
             break;
         }
-        pause = (pause * 2).min(RETRY_MAX);
     }
     if let Err(error) = pull.flush().await {
         warn!(peer = pull.target.name, error = with_causes(&error), "the last flows of a peer were not taken");
@@ -129,12 +127,12 @@ async fn of_store(relay: &Arc<Relay>, peer: &str, newest: Option<Timestamp>) -> 
 }
 
 impl Pull {
-    async fn connect_and_read(&mut self, pause: &mut Duration) -> PullError {
+    async fn connect_and_read(&mut self, pauses: &mut Pauses) -> PullError {
         let mut stream = match self.open().await {
             Ok(stream) => stream,
             Err(error) => return error,
         };
-        *pause = RETRY_MIN;
+        pauses.begin_again();
         info!(peer = self.target.name, version = self.version, "connected to a peer");
         let _connected = Connected::new(&self.relay, &self.target);
         let error = match self.read(&mut stream).await {
