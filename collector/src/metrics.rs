@@ -1,6 +1,5 @@
 //! `/metrics` of the collector: Hubble's metrics of flows, and what the collector says of itself.
 
-mod exposition;
 mod flows;
 mod own;
 mod series;
@@ -14,6 +13,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::registry::Registry;
+use proto::Exposition;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -36,9 +36,11 @@ impl Metrics {
         (Self { registry: Arc::new(registry) }, flows)
     }
 
-    /// Content type and text that a scraper with this `Accept` header gets.
-    pub(crate) fn text(&self, accept: &str) -> (&'static str, String) {
-        exposition::write(&self.registry, accept)
+    /// All metrics in this form.
+    pub(crate) fn write(&self, form: Exposition) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a String takes any text");
+        form.of_open_metrics(text)
     }
 }
 
@@ -53,6 +55,6 @@ pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, shutdown: Can
 
 async fn scrape(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (content_type, text) = metrics.text(accept);
-    ([(CONTENT_TYPE, content_type)], text)
+    let form = Exposition::negotiate(accept);
+    ([(CONTENT_TYPE, form.content_type())], metrics.write(form))
 }

@@ -1,8 +1,10 @@
-//! The wire: Hubble's API, Weir's own additions, and the only conversions between them and the vocabulary of `flow`.
+//! The wire: Hubble's API, Weir's own additions, and the only conversions between them and the vocabulary of `flow`; and
+//! the forms of metrics.
 
 pub mod cel;
 pub mod convert;
 pub mod encode;
+mod exposition;
 pub mod filter;
 pub mod json;
 pub mod mask;
@@ -12,6 +14,7 @@ pub mod raw;
 pub mod residue;
 
 pub use convert::Details;
+pub use exposition::Exposition;
 pub use options::wants_details;
 
 /// Declares a module of generated code, which our lints are not for.

@@ -5,3 +5,4 @@ pub(crate) mod flight_sql;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod metrics;
+mod question;

@@ -1,6 +1,5 @@
 //! What the relay says of itself, `weir_relay_*`, and of all flows, `hubble_*`. All names are here.
 
-mod exposition;
 mod hubble;
 mod rollups;
 mod store;
@@ -14,8 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use proto::Exposition;
 
-pub(crate) use exposition::Format;
 pub(crate) use hubble::{ExchangeLabels, FlowLabels, HubbleMetrics};
 pub(crate) use rollups::RollupGauges;
 
@@ -121,6 +120,33 @@ pub(crate) struct QueryLabels {
     pub(crate) outcome: &'static str,
 }
 
+/// How a query ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// With all of the answer.
+    Ok,
+    /// With an error.
+    Failed,
+    /// The client went.
+    Cancelled,
+    /// The client read nothing for too long.
+    Stalled,
+    /// The relay stopped.
+    Stopped,
+}
+
+impl Outcome {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Stalled => "stalled",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct KindLabels {
     pub(crate) kind: &'static str,
@@ -205,19 +231,17 @@ impl Metrics {
     }
 
     /// Counts a query that ended.
-    pub(crate) fn query_ended(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+    pub(crate) fn query_ended(&self, kind: &'static str, outcome: Outcome, took: Duration) {
+        let outcome = outcome.label();
         self.queries.get_or_create(&QueryLabels { kind, outcome }).inc();
         self.query_seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
     }
 
-    /// Writes all metrics for a scraper that understands `format`.
-    pub(crate) fn write(&self, format: Format) -> Result<String, fmt::Error> {
+    /// Writes all metrics in this form.
+    pub(crate) fn write(&self, form: Exposition) -> Result<String, fmt::Error> {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
-        Ok(match format {
-            Format::OpenMetrics => text,
-            Format::Text => exposition::to_text_format(&text),
-        })
+        Ok(form.of_open_metrics(text))
     }
 }
 
@@ -248,7 +272,7 @@ mod tests {
         for i in 0..hubble::SERIES_MAX + 10 {
             metrics.hubble.count_drops(&format!("R{i}"), "TCP", 1);
         }
-        let text = metrics.write(Format::Text).unwrap();
+        let text = metrics.write(Exposition::Text).unwrap();
         assert!(text.contains(r#"hubble_drop_total{reason="overflow",protocol="overflow"} 10"#), "{text}");
         assert!(text.contains(r#"hubble_drop_total{reason="R0",protocol="TCP"} 1"#));
     }

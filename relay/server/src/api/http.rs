@@ -19,6 +19,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tower_http::compression::CompressionLayer;
+use tracing::error;
 
 use self::problem::Refusal;
 use crate::assets::Assets;
@@ -41,6 +42,18 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Relay>>)> {
         ("/api/v1/drops", get(map::drops)),
         ("/api/v1/sql", post(sql::sql)),
     ]
+}
+
+/// Does the work of an answer on a thread that may block; `doing` says in the log what it was, should it panic.
+async fn work<T: Send + 'static>(
+    relay: &Relay,
+    doing: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    relay.work(work).await.map_err(|error| {
+        error!(doing, %error, "the work of an answer panicked");
+        Refusal::failed()
+    })
 }
 
 /// Answers everything on the HTTP port.

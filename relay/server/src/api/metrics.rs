@@ -7,9 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use proto::Exposition;
 use tracing::error;
 
-use crate::metrics::Format;
 use crate::relay::Relay;
 
 /// Answers `/metrics`.
@@ -19,10 +19,10 @@ pub(crate) fn router(relay: &Arc<Relay>) -> Router {
 
 async fn metrics(State(relay): State<Arc<Relay>>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let format = Format::negotiate(accept);
+    let form = Exposition::negotiate(accept);
     relay.refresh_gauges();
-    match relay.metrics.write(format) {
-        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
+    match relay.metrics.write(form) {
+        Ok(text) => ([(header::CONTENT_TYPE, form.content_type())], text).into_response(),
         Err(error) => {
             error!(%error, "cannot write metrics");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

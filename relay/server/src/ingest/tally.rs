@@ -190,10 +190,10 @@ impl Kind<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Format;
     use flow::{
         EventType, Flow, FlowDetails, Http, KernelDrop, L4, L7, L7FlowType, L7Record, TcpFlags, TrafficDirection,
     };
+    use proto::Exposition;
     use std::sync::Arc;
 
     fn check(flow: &Flow, expected: &[&str]) {
@@ -210,7 +210,7 @@ mod tests {
         }
         let metrics = Metrics::new();
         count(&metrics, &builder.finish());
-        metrics.write(Format::Text).unwrap()
+        metrics.write(Exposition::Text).unwrap()
     }
 
     fn tcp() -> Flow {

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -28,6 +27,8 @@ use tonic::{Request, Response, Status};
 use super::catalog;
 use super::prepared::{Statement, Statements};
 use crate::api::damage::{DAMAGED_FILES, Damage};
+use crate::api::question::Question;
+use crate::metrics::Outcome;
 use crate::relay::Relay;
 
 /// Label of these among the kinds of queries.
@@ -51,12 +52,12 @@ impl FlightSql {
     }
 
     async fn answer(&self, query: &str, parameters: Option<&RecordBatch>) -> Result<Response<Messages>, Status> {
-        let mut running = Running { relay: Arc::clone(&self.relay), begun: Instant::now(), outcome: "failed" };
+        let mut question = Question::begin(&self.relay, KIND, Outcome::Failed);
         let mut damage = Damage::watch(&self.relay.index);
         let answer = self.relay.engine.query_with(&self.relay.index, query, parameters).await.map_err(refuse)?;
-        running.outcome = "cancelled";
+        question.outcome = Outcome::Cancelled;
         let (schema, damaged) = (answer.schema(), damage.tell(&self.relay.index));
-        let batches = Rest { answer, running, damage }.into_stream();
+        let batches = Rest { answer, question, damage }.into_stream();
         let mut response = Response::new(encode(schema, batches));
         if damaged > 0 {
             response.metadata_mut().insert(DAMAGED_FILES, (damaged as u64).into());
@@ -72,21 +73,8 @@ impl FlightSql {
 /// What is still to be sent of an answer, and its place in the metrics.
 struct Rest {
     answer: Answer,
-    running: Running,
+    question: Question,
     damage: Damage,
-}
-
-/// Counts a query when it ends, however that happens.
-struct Running {
-    relay: Arc<Relay>,
-    begun: Instant,
-    outcome: &'static str,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.relay.metrics.query_ended(KIND, self.outcome, self.begun.elapsed());
-    }
 }
 
 impl Rest {
@@ -94,7 +82,7 @@ impl Rest {
         futures::stream::unfold(Some(self), |rest| async {
             let mut rest = rest?;
             let failed = |rest: &mut Self, status: Status| {
-                rest.running.outcome = "failed";
+                rest.question.outcome = Outcome::Failed;
                 Some((Err(FlightError::Tonic(Box::new(status))), None))
             };
             match rest.answer.next().await {
@@ -104,10 +92,10 @@ impl Rest {
                 None if rest.answer.truncated() => {
                     failed(&mut rest, Status::out_of_range("the answer has more rows than relay.sql.rows_max allows"))
                 }
-                None => match rest.damage.untold(&rest.running.relay.index) {
+                None => match rest.damage.untold(&rest.question.relay().index) {
                     Some(untold) => failed(&mut rest, Status::data_loss(untold)),
                     None => {
-                        rest.running.outcome = "ok";
+                        rest.question.outcome = Outcome::Ok;
                         None
                     }
                 },

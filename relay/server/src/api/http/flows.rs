@@ -7,10 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use flow::view::{FlowRow, FlowsAnswer, Problem};
 use relay_index::{Hit, Order, Search, Snapshot};
-use tracing::error;
 
 use super::params::Params;
 use super::problem::Refusal;
+use super::work;
+use crate::metrics::Outcome;
 use crate::relay::Relay;
 
 /// Flows of an answer to a request that names neither a count nor a range.
@@ -44,11 +45,8 @@ pub(super) async fn flows(State(relay): State<Arc<Relay>>, params: Params) -> Re
         (None, None) => (LAST_DEFAULT.min(max), Order::NewestFirst),
     };
     let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
-    let rows = relay.work(move || rows(&snapshot, search, count, order)).await.map_err(|error| {
-        error!(%error, "reading flows panicked");
-        Refusal::failed()
-    })?;
-    relay.metrics.query_ended("http_flows", "ok", begun.elapsed());
+    let rows = work(&relay, "reading flows", move || rows(&snapshot, search, count, order)).await?;
+    relay.metrics.query_ended("http_flows", Outcome::Ok, begun.elapsed());
     Ok(Json(FlowsAnswer { flows: rows, completeness: relay.index.completeness_since(mark, since, until) }))
 }
 

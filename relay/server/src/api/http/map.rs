@@ -7,10 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use flow::view::{DropSummary, Problem, ServiceMap};
 use relay_index::{MapBy, MapShape};
-use tracing::error;
 
 use super::params::Params;
 use super::problem::Refusal;
+use super::work;
+use crate::metrics::Outcome;
 use crate::relay::Relay;
 
 /// Groups of drops that are listed.
@@ -46,12 +47,9 @@ pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Resu
     let search = params.search(now)?;
     let (since, until) = (search.since, search.until);
     let (mark, asked) = (relay.index.read_mark(), Arc::clone(&relay));
-    let mut map =
-        relay.work(move || asked.index.service_map(&search, MapShape { by, edges_max })).await.map_err(|error| {
-            error!(%error, "drawing the map panicked");
-            Refusal::failed()
-        })?;
-    relay.metrics.query_ended("map", "ok", begun.elapsed());
+    let shape = MapShape { by, edges_max };
+    let mut map = work(&relay, "drawing the map", move || asked.index.service_map(&search, shape)).await?;
+    relay.metrics.query_ended("map", Outcome::Ok, begun.elapsed());
     if map.since.is_empty() {
         map.since = now.to_string();
     }
@@ -76,11 +74,8 @@ pub(super) async fn drops(State(relay): State<Arc<Relay>>, params: Params) -> Re
     let search = params.search(relay.now())?;
     let (since, until) = (search.since, search.until);
     let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
-    let mut drops = relay.work(move || snapshot.drop_summary(&search, DROP_GROUPS_MAX)).await.map_err(|error| {
-        error!(%error, "summing up drops panicked");
-        Refusal::failed()
-    })?;
-    relay.metrics.query_ended("drops", "ok", begun.elapsed());
+    let mut drops = work(&relay, "summing up drops", move || snapshot.drop_summary(&search, DROP_GROUPS_MAX)).await?;
+    relay.metrics.query_ended("drops", Outcome::Ok, begun.elapsed());
     drops.completeness = relay.index.completeness_since(mark, since, until);
     Ok(Json(drops))
 }

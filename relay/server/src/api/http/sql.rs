@@ -5,7 +5,7 @@ mod json;
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -21,6 +21,8 @@ use serde::Deserialize;
 use self::form::Writer;
 use super::problem::Refusal;
 use crate::api::damage::{DAMAGED_FILES, Damage};
+use crate::api::question::Question;
+use crate::metrics::Outcome;
 use crate::relay::Relay;
 
 /// Label of SQL among the kinds of queries.
@@ -75,26 +77,13 @@ pub(super) async fn sql(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let request = read(&relay, &headers, body)?;
-    let mut running = Running { relay: Arc::clone(&relay), begun: Instant::now(), outcome: "cancelled" };
+    let question = Question::begin(&relay, KIND, Outcome::Cancelled);
     let answered = match request.format {
-        Format::Json => answer_json(&relay, &request.query, &mut running).await,
-        Format::Csv | Format::Arrow => return answer_stream(relay, request, running).await,
+        Format::Json => answer_json(&relay, &request.query, &question).await,
+        Format::Csv | Format::Arrow => return answer_stream(relay, request, question).await,
     };
-    running.outcome = if answered.is_ok() { "ok" } else { "failed" };
+    question.end(if answered.is_ok() { Outcome::Ok } else { Outcome::Failed });
     answered
-}
-
-/// Counts a query when it ends, however that happens.
-struct Running {
-    relay: Arc<Relay>,
-    begun: Instant,
-    outcome: &'static str,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.relay.metrics.query_ended(KIND, self.outcome, self.begun.elapsed());
-    }
 }
 
 fn read(relay: &Relay, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<SqlRequest, Refusal> {
@@ -118,7 +107,7 @@ fn read(relay: &Relay, headers: &HeaderMap, body: Result<Bytes, BytesRejection>)
     })
 }
 
-async fn answer_json(relay: &Relay, query: &str, running: &mut Running) -> Result<Response, Refusal> {
+async fn answer_json(relay: &Relay, query: &str, question: &Question) -> Result<Response, Refusal> {
     let mark = relay.index.read_mark();
     let mut answer = relay.engine.query(&relay.index, query).await.map_err(refusal)?;
     let schema = answer.schema();
@@ -137,22 +126,22 @@ async fn answer_json(relay: &Relay, query: &str, running: &mut Running) -> Resul
     Ok(Json(SqlAnswer {
         columns: json::columns(&schema),
         rows,
-        elapsed_ms: milliseconds(running.begun.elapsed()),
+        elapsed_ms: milliseconds(question.elapsed()),
         truncated,
         damaged: relay.index.damaged_since(mark, None, None),
     })
     .into_response())
 }
 
-async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut running: Running) -> Result<Response, Refusal> {
-    let refuse = |error, running: &mut Running| {
-        running.outcome = "failed";
+async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut question: Question) -> Result<Response, Refusal> {
+    let refuse = |error, question: &mut Question| {
+        question.outcome = Outcome::Failed;
         refusal(error)
     };
     let mut damage = Damage::watch(&relay.index);
-    let mut answer = relay.engine.query(&relay.index, &request.query).await.map_err(|e| refuse(e, &mut running))?;
+    let mut answer = relay.engine.query(&relay.index, &request.query).await.map_err(|e| refuse(e, &mut question))?;
     // The first rows decide whether this is an answer: after them the status has been sent.
-    let first = answer.next().await.transpose().map_err(|e| refuse(e, &mut running))?;
+    let first = answer.next().await.transpose().map_err(|e| refuse(e, &mut question))?;
     let schema = answer.schema();
     let (writer, kind) = match request.format {
         Format::Arrow => (Writer::arrow(&schema), "application/vnd.apache.arrow.stream"),
@@ -166,7 +155,7 @@ async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut running: Runn
     let head = head.map_err(|_| Refusal::failed())?;
     // Rows have no room for it.
     let damaged = damage.tell(&relay.index);
-    let rest = Rest { answer, writer, running, damage };
+    let rest = Rest { answer, writer, question, damage };
     let body = futures::stream::once(async { Ok(Bytes::from(head)) }).chain(rest.into_stream());
     let mut response = ([(header::CONTENT_TYPE, kind)], Body::from_stream(body)).into_response();
     if damaged > 0 {
@@ -179,7 +168,7 @@ async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut running: Runn
 struct Rest {
     answer: Answer,
     writer: Writer,
-    running: Running,
+    question: Question,
     damage: Damage,
 }
 
@@ -190,12 +179,12 @@ impl Rest {
             match rest.next().await {
                 Ok(Some(bytes)) => Some((Ok(bytes), Some(rest))),
                 Ok(None) => {
-                    rest.running.outcome = "ok";
+                    rest.question.outcome = Outcome::Ok;
                     let end = rest.writer.finish().map_err(io::Error::other);
                     Some((end.map(Bytes::from), None))
                 }
                 Err(error) => {
-                    rest.running.outcome = "failed";
+                    rest.question.outcome = Outcome::Failed;
                     Some((Err(error), None))
                 }
             }
@@ -210,7 +199,7 @@ impl Rest {
             }
             // A part that looks like the whole would be a lie, and this form has no place to say so: break off.
             None if self.answer.truncated() => Err(io::Error::other("the answer has more rows than are allowed")),
-            None => match self.damage.untold(&self.running.relay.index) {
+            None => match self.damage.untold(&self.question.relay().index) {
                 Some(untold) => Err(io::Error::other(untold)),
                 None => Ok(None),
             },

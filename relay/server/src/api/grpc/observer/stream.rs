@@ -16,7 +16,7 @@ use super::ask::Ask;
 use super::respond::{self, Chunk, ChunkWriter};
 use super::trouble::{self, Troubles};
 use crate::losses::{LossWatch, NodeLoss, past_losses};
-use crate::metrics::{Counted, StageLabels};
+use crate::metrics::{Counted, Outcome, StageLabels};
 use crate::relay::Relay;
 
 /// Chunks of flows that wait for one client.
@@ -82,25 +82,25 @@ impl FlowStream {
             () = relay.stages.streams.stop.cancelled() => {
                 // Where the client is so slow that this does not fit, the end of the stream must say it.
                 drop(answers.try_send(Err(Status::unavailable("the relay is stopping"))));
-                relay.metrics.query_ended(kind, "stopped", begun.elapsed());
+                relay.metrics.query_ended(kind, Outcome::Stopped, begun.elapsed());
                 return;
             }
         };
         let (outcome, status) = match ended {
-            Ok(()) => ("ok", None),
-            Err(End::Gone) => ("cancelled", None),
+            Ok(()) => (Outcome::Ok, None),
+            Err(End::Gone) => (Outcome::Cancelled, None),
             Err(End::Stalled) => {
                 let problem = format!("the client read nothing for {:?}, the rest of the past was let go", self.stall);
-                ("stalled", Some(Status::new(Code::ResourceExhausted, problem)))
+                (Outcome::Stalled, Some(Status::new(Code::ResourceExhausted, problem)))
             }
-            Err(End::Failed) => ("failed", Some(Status::internal("reading the index failed"))),
+            Err(End::Failed) => (Outcome::Failed, Some(Status::internal("reading the index failed"))),
         };
         relay.metrics.query_ended(kind, outcome, begun.elapsed());
         if let Some(status) = status {
             // Nothing of the index is held any more, so waiting for the client costs only the place it has.
             drop(self);
             let sent = relay.stages.streams.stop.run_until_cancelled(answers.send(Err(status))).await;
-            debug!(told = matches!(sent, Some(Ok(()))), outcome, "a stream of flows ended early");
+            debug!(told = matches!(sent, Some(Ok(()))), ?outcome, "a stream of flows ended early");
         }
     }
 
