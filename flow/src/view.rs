@@ -253,6 +253,12 @@ pub struct Status {
     pub flows_per_second: f64,
     /// Bytes the index occupies in memory.
     pub index_bytes: u64,
+    /// Bytes of memory the process occupies; `null` where its system does not tell.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Bytes of memory the process may occupy; 0 where not known.
+    #[serde(default)]
+    pub memory_bytes_max: u64,
     /// Nodes and their state.
     pub nodes: Vec<NodeRow>,
     /// Losses since the start.

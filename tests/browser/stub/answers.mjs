@@ -183,7 +183,7 @@ export function status(world, started, rate) {
   })).slice(0, world.nodes.length > 10 ? 3 : 1);
   return {
     version: '0.1.0', uptime_seconds: Math.round(up) + 8123, flows: 1_482_113, flows_max: 4_000_000, flows_seen: 3_920_551, flows_per_second: rate * 1.03,
-    index_bytes: 148_000_000, nodes, losses: world.nodes.length > 10 ? [
+    index_bytes: 148_000_000, memory_bytes: 412_000_000, memory_bytes_max: 2_147_483_648, nodes, losses: world.nodes.length > 10 ? [
       { node: 'node-2', stage: 'kernel', cause: 'ring_full', seen: 1_204_551, lost: 202 },
       { node: 'node-2', stage: 'l7', cause: 'connection_too_long', seen: 88_120, lost: 12 },
     ] : [],

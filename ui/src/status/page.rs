@@ -39,6 +39,10 @@ fn Body(status: Arc<Status>) -> impl IntoView {
     };
     let lost: u64 = status.losses.iter().map(|loss| loss.lost).sum();
     let tone = if lost > 0 { "warn" } else { "" }.to_owned();
+    let memory = status.memory_bytes.map(|bytes| match status.memory_bytes_max {
+        0 => units::bytes(bytes as f64),
+        max => format!("{} ({})", units::bytes(bytes as f64), units::percent(bytes as f64 / max as f64)),
+    });
     let version = if status.version.is_empty() { "–".to_owned() } else { status.version.clone() };
     view! {
         <div class="status">
@@ -48,6 +52,7 @@ fn Body(status: Arc<Status>) -> impl IntoView {
                 <Tile name="flows held" value=units::grouped(status.flows)/>
                 <Tile name="flows lost" value=units::grouped(lost) tone=tone/>
                 <Tile name="index in memory" value=units::bytes(status.index_bytes as f64)/>
+                {memory.map(|memory| view! { <Tile name="memory (of budget)" value=memory/> })}
                 <Tile name="running for" value=units::seconds(status.uptime_seconds as f64)/>
                 <Tile name="relay version" value=version/>
             </div>

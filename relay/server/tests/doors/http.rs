@@ -155,6 +155,8 @@ async fn status_nodes_map_and_drops() {
     let status = get(relay.http(), "/api/v1/status").await.json();
     assert_eq!((status["flows"].as_u64(), status["flows_seen"].as_u64()), (Some(10), Some(10)));
     assert_eq!(status["nodes"][0]["name"], "node-1");
+    let [memory, budget] = ["memory_bytes", "memory_bytes_max"].map(|name| status[name].as_u64().unwrap());
+    assert!(memory > 1_000_000 && budget >= 128 << 20, "{memory} of {budget}");
     let nodes = get(relay.http(), "/api/v1/nodes").await.json();
     assert_eq!((nodes[0]["state"].as_str(), nodes[0]["flows_seen"].as_u64()), (Some("connected"), Some(10)));
 

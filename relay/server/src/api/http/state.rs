@@ -7,6 +7,7 @@ use axum::extract::State;
 use flow::view::{NodeRow, Problem, Status};
 
 use super::problem::Refusal;
+use crate::memory;
 use crate::nodes::Node;
 use crate::relay::{NODE_STATES, Relay, VERSION};
 
@@ -52,6 +53,8 @@ pub(super) fn status_of(relay: &Relay) -> Status {
         flows_seen: stats.rows_seen,
         flows_per_second: relay.flows_per_second(),
         index_bytes: stats.bytes,
+        memory_bytes: memory::resident().map(|bytes| bytes as u64),
+        memory_bytes_max: relay.budget.total as u64,
         nodes: node_rows(relay),
         losses: relay.index.completeness(None, None).losses,
     }
