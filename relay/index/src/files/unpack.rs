@@ -75,61 +75,69 @@ impl Unpacker {
         column: &Column,
         (rows, total): (Option<&[u16]>, usize),
     ) -> Result<Option<ArrayRef>, Damage> {
-        let level = metadata.column_descr().max_def_level();
-        let codec = metadata.compression_codec();
-        let is_packed = codec != CompressionCodec::UNCOMPRESSED;
-        let is_zstd = matches!(codec, CompressionCodec::ZSTD);
-        let is_ours = metadata.column_type() == physical(column.kind)
-            && metadata.column_descr().max_rep_level() == 0
-            && (level == 0 || (level == 1 && column.nullable))
-            && total <= MAX_BATCH_ROWS
-            && (is_zstd || !is_packed);
-        if !is_ours {
+        if !is_ours(metadata, column) || total > MAX_BATCH_ROWS {
             return Ok(None);
         }
+        let is_packed = metadata.compression_codec() != CompressionCodec::UNCOMPRESSED;
         let zstd = is_packed.then_some(&mut self.zstd);
-        let Some(pages) = Pages::read(bytes, zstd, (metadata.column_type(), level > 0), total)? else {
+        let has_nulls = metadata.column_descr().max_def_level() > 0;
+        let Some(pages) = Pages::read(bytes, zstd, (metadata.column_type(), has_nulls), total)? else {
             return Ok(None);
         };
         let nulls = pages.present.map(NullBuffer::from);
-        let picked = Picked { rows, nulls, total };
-        match (pages.content, column.kind) {
-            (Content::Dictionary { values, ids }, ColumnKind::Text | ColumnKind::List | ColumnKind::Json) => {
-                picked.dictionary(&ids, |used| values::texts(&values, used)).map(Some)
-            }
-            (Content::Dictionary { values, ids }, ColumnKind::Number) => {
-                picked.dictionary(&ids, |used| values::numbers(&values, used)).map(Some)
-            }
-            (content, ColumnKind::Number) => {
-                let numbers = content.numbers()?;
-                let array = Int64Array::new(picked.pick(&numbers).into(), picked.nulls());
-                pack(&array).map(|array| Some(Arc::new(array) as ArrayRef)).map_err(Damage::Values)
-            }
-            (content, ColumnKind::Small) if picked.nulls.is_none() => {
-                let Some(numbers) = content.integers()? else { return Ok(None) };
-                let numbers: Result<Vec<i16>, _> = picked.pick(&numbers).into_iter().map(i16::try_from).collect();
-                Ok(numbers.ok().map(|numbers| Arc::new(Int16Array::from(numbers)) as ArrayRef))
-            }
-            (content, ColumnKind::Integer) if picked.nulls.is_none() => {
-                let Some(numbers) = content.integers()? else { return Ok(None) };
-                Ok(Some(Arc::new(Int32Array::from(picked.pick(&numbers)))))
-            }
-            (content, ColumnKind::Time) if picked.nulls.is_none() => {
-                let times = TimestampMicrosecondArray::from(picked.pick(&content.numbers()?));
-                Ok(Some(Arc::new(times.with_timezone("UTC"))))
-            }
-            (Content::Plain { bytes, count }, ColumnKind::Flag) => {
-                let flags = values::flags(&bytes, count).ok_or(Damage::Short)?;
-                Ok(Some(Arc::new(BooleanArray::new(picked.pick(&flags).into(), picked.nulls()))))
-            }
-            (Content::Plain { bytes, count }, ColumnKind::Uuid) if metadata.column_descr().type_length() == 16 => {
-                let ids = bytes.as_chunks::<16>().0.get(..count).ok_or(Damage::Short)?;
-                let ids = picked.pick(ids).into_flattened();
-                let array = FixedSizeBinaryArray::try_new(16, ids.into(), picked.nulls()).map_err(Damage::Values)?;
-                Ok(Some(Arc::new(array)))
-            }
-            _ => Ok(None),
+        array(pages.content, column.kind, &Picked { rows, nulls, total })
+    }
+}
+
+/// Whether a column is stored as ours are.
+fn is_ours(metadata: &ColumnChunkMetaData, column: &Column) -> bool {
+    let stored = metadata.column_descr();
+    let level = stored.max_def_level();
+    metadata.column_type() == physical(column.kind)
+        && stored.max_rep_level() == 0
+        && (level == 0 || (level == 1 && column.nullable))
+        && (column.kind != ColumnKind::Uuid || stored.type_length() == 16)
+        && matches!(metadata.compression_codec(), CompressionCodec::ZSTD | CompressionCodec::UNCOMPRESSED)
+}
+
+/// What the pages have as a column of this kind; `None` where kind and encoding do not go together in our files.
+fn array(content: Content, kind: ColumnKind, picked: &Picked<'_>) -> Result<Option<ArrayRef>, Damage> {
+    match (content, kind) {
+        (Content::Dictionary { values, ids }, ColumnKind::Text | ColumnKind::List | ColumnKind::Json) => {
+            picked.dictionary(&ids, |used| values::texts(&values, used)).map(Some)
         }
+        (Content::Dictionary { values, ids }, ColumnKind::Number) => {
+            picked.dictionary(&ids, |used| values::numbers(&values, used)).map(Some)
+        }
+        (content, ColumnKind::Number) => {
+            let numbers = content.numbers()?;
+            let array = Int64Array::new(picked.pick(&numbers).into(), picked.nulls());
+            pack(&array).map(|array| Some(Arc::new(array) as ArrayRef)).map_err(Damage::Values)
+        }
+        (content, ColumnKind::Small) if picked.nulls.is_none() => {
+            let Some(numbers) = content.integers()? else { return Ok(None) };
+            let numbers: Result<Vec<i16>, _> = picked.pick(&numbers).into_iter().map(i16::try_from).collect();
+            Ok(numbers.ok().map(|numbers| Arc::new(Int16Array::from(numbers)) as ArrayRef))
+        }
+        (content, ColumnKind::Integer) if picked.nulls.is_none() => {
+            let Some(numbers) = content.integers()? else { return Ok(None) };
+            Ok(Some(Arc::new(Int32Array::from(picked.pick(&numbers)))))
+        }
+        (content, ColumnKind::Time) if picked.nulls.is_none() => {
+            let times = TimestampMicrosecondArray::from(picked.pick(&content.numbers()?));
+            Ok(Some(Arc::new(times.with_timezone("UTC"))))
+        }
+        (Content::Plain { bytes, count }, ColumnKind::Flag) => {
+            let flags = values::flags(&bytes, count).ok_or(Damage::Short)?;
+            Ok(Some(Arc::new(BooleanArray::new(picked.pick(&flags).into(), picked.nulls()))))
+        }
+        (Content::Plain { bytes, count }, ColumnKind::Uuid) => {
+            let ids = bytes.as_chunks::<16>().0.get(..count).ok_or(Damage::Short)?;
+            let ids = picked.pick(ids).into_flattened();
+            let array = FixedSizeBinaryArray::try_new(16, ids.into(), picked.nulls()).map_err(Damage::Values)?;
+            Ok(Some(Arc::new(array)))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -1,25 +1,28 @@
 //! The tables of counts as one Parquet file.
 
 use std::io;
+use std::num::TryFromIntError;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, StringArray, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
 
 use crate::files::FileEntry;
 use crate::files::read::{self, Chunks};
-use crate::rollup::{Counted, MINUTES_MAX};
+use crate::rollup::{Counted, MINUTES_MAX, RollupError};
 use crate::{Period, ROLLUP_VERSION, RollupKind};
 
 /// Key of the footer that holds [`About`].
@@ -176,42 +179,57 @@ fn widen(period: Period, kind: RollupKind, batch: &RecordBatch) -> io::Result<Re
     RecordBatch::try_new(SCHEMA.clone(), columns).map_err(io::Error::other)
 }
 
-/// Reads the footer of a file, which is `bytes` long, from the bytes it ends with.
-pub(super) fn metadata_of(bytes: u64, footer: Bytes) -> Result<ParquetMetaData, String> {
-    let chunks = Chunks::end_of(bytes, footer);
-    ParquetMetaDataReader::new().parse_and_finish(&chunks).map_err(|error| error.to_string())
+/// Why a file is none of counts; the caller knows which file it is.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error(transparent)]
+    Parquet(#[from] ParquetError),
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    #[error(transparent)]
+    Table(#[from] RollupError),
+    #[error("its number of rows is negative")]
+    Rows(#[from] TryFromIntError),
+    #[error("it has counts of more than {MINUTES_MAX} slices of time")]
+    TooManySlices,
+    #[error("the rows of {} are not in order of time", .0.name())]
+    Disorder(RollupKind),
 }
 
-/// Reads a row group as a batch in the table's own shape; what is wrong otherwise.
+/// Reads the footer of a file, which is `bytes` long, from the bytes it ends with.
+pub(super) fn metadata_of(bytes: u64, footer: Bytes) -> Result<ParquetMetaData, Malformed> {
+    Ok(ParquetMetaDataReader::new().parse_and_finish(&Chunks::end_of(bytes, footer))?)
+}
+
+/// Reads a row group as a batch in the table's own shape.
 pub(super) fn decode(
     metadata: &Arc<ParquetMetaData>,
     group: usize,
     kind: RollupKind,
     (range, bytes): (Range<u64>, Bytes),
-) -> Result<RecordBatch, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let inferred = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new()).map_err(|e| text(&e))?;
+) -> Result<RecordBatch, Malformed> {
+    let inferred = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new())?;
     let hint = |field: &Arc<Field>| match SCHEMA.field_with_name(field.name()) {
         Ok(ours) => Arc::new(field.as_ref().clone().with_data_type(ours.data_type().clone())),
         Err(_) => field.clone(),
     };
     let schema = Arc::new(Schema::new(inferred.schema().fields().iter().map(hint).collect::<Vec<_>>()));
     let options = ArrowReaderOptions::new().with_schema(schema);
-    let reading = ArrowReaderMetadata::try_new(metadata.clone(), options).map_err(|e| text(&e))?;
+    let reading = ArrowReaderMetadata::try_new(metadata.clone(), options)?;
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(Chunks::of(range, bytes), reading);
     let schema = kind.schema();
     let mask =
         ProjectionMask::columns(builder.parquet_schema(), schema.fields().iter().map(|field| field.name().as_str()));
-    let rows = usize::try_from(metadata.row_group(group).num_rows()).map_err(|e| text(&e))?;
+    let rows = usize::try_from(metadata.row_group(group).num_rows())?;
     let builder = builder.with_row_groups(vec![group]).with_projection(mask).with_batch_size(rows.max(1));
-    let reader = builder.build().map_err(|e| text(&e))?;
+    let reader = builder.build()?;
     let schema = arrow::array::RecordBatchReader::schema(&reader);
-    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(|e| text(&e))?;
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
     let batch = match batches.as_slice() {
         [batch] => batch.clone(),
-        batches => concat_batches(&schema, batches).map_err(|e| text(&e))?,
+        batches => concat_batches(&schema, batches)?,
     };
-    crate::rollup::conform(kind, &batch).map_err(|e| text(&e))
+    Ok(crate::rollup::conform(kind, &batch)?)
 }
 
 /// Parts the rows of a table by slice; they are in order of time.
@@ -219,7 +237,7 @@ pub(super) fn part_slices(
     kind: RollupKind,
     batch: &RecordBatch,
     slices: &mut Vec<(i64, RecordBatch)>,
-) -> Result<(), String> {
+) -> Result<(), Malformed> {
     let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
     let mut first = 0;
     while first < times.len() {
@@ -227,10 +245,10 @@ pub(super) fn part_slices(
         let rows = (first..times.len()).take_while(|row| times.value(*row) == start_us).count();
         // Each takes some KB, however few rows it has.
         if slices.len() >= MINUTES_MAX {
-            return Err(format!("it has counts of more than {MINUTES_MAX} slices of time"));
+            return Err(Malformed::TooManySlices);
         }
         if slices.last().is_some_and(|(last_us, _)| *last_us >= start_us) {
-            return Err(format!("the rows of {} are not in order of time", kind.name()));
+            return Err(Malformed::Disorder(kind));
         }
         slices.push((start_us, batch.slice(first, rows)));
         first += rows;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::beside;
-use super::codec::{self, ABOUT_KEY, About};
+use super::codec::{self, ABOUT_KEY, About, Malformed};
 use super::kept::Table;
 use crate::files::entry::{FileEntry, RollupEntry};
 use crate::files::read::{footer_text, read_metadata};
@@ -24,6 +24,7 @@ pub(super) fn read(
 ) -> Result<Vec<Table>, ReadError> {
     let path = beside(&entry.path);
     let damaged = |problem: String| ReadError::Damaged { path: path.clone(), problem };
+    let malformed = |problem: Malformed| damaged(problem.to_string());
     let fetch = |range: Range<u64>| -> Result<Bytes, ReadError> {
         let parts = place.read(&path, std::slice::from_ref(&range)).map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => damaged("it is shorter than it was".to_owned()),
@@ -37,7 +38,7 @@ pub(super) fn read(
     if crc32c::crc32c(&footer) != sum {
         return Err(damaged("the checksum of its footer is wrong".to_owned()));
     }
-    let metadata = Arc::new(codec::metadata_of(length, footer).map_err(&damaged)?);
+    let metadata = Arc::new(codec::metadata_of(length, footer).map_err(malformed)?);
     let about = about(&path, entry, &metadata)?;
     let table = |kind: &RollupKind| {
         let mut table = Table { overflowed: about.overflowed(period), ..Table::default() };
@@ -49,9 +50,9 @@ pub(super) fn read(
             if crc32c::crc32c(&part) != group.sum {
                 return Err(damaged(format!("the checksum of {} by the {} is wrong", group.counts, group.period)));
             }
-            let batch = codec::decode(&metadata, number, *kind, (range, part)).map_err(&damaged)?;
+            let batch = codec::decode(&metadata, number, *kind, (range, part)).map_err(malformed)?;
             table.bytes += table::memory_bytes(&batch);
-            codec::part_slices(*kind, &batch, &mut table.slices).map_err(&damaged)?;
+            codec::part_slices(*kind, &batch, &mut table.slices).map_err(malformed)?;
         }
         Ok(table)
     };

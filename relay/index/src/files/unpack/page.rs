@@ -68,60 +68,96 @@ impl Pages {
         (physical, has_levels): (Type, bool),
         total: usize,
     ) -> Result<Option<Self>, Damage> {
-        let (is_wide, is_flag) = (physical == Type::INT64, physical == Type::BOOLEAN);
-        let mut dictionary = None;
-        let mut present = Vec::new();
-        let (mut ids, mut plain, mut count): (Vec<u16>, Vec<u8>, usize) = Default::default();
-        let mut numbers = Vec::new();
-        let mut rows = 0;
-        while !bytes.is_empty() && rows < total {
+        let mut gathered = Gathered::default();
+        while !bytes.is_empty() && gathered.rows < total {
             let Some(header) = Header::read(&mut bytes) else { return Ok(None) };
             let packed = take(&mut bytes, header.packed_bytes).ok_or(Damage::Short)?;
             if header.kind == Kind::Other || header.bytes > PAGE_BYTES_MAX {
                 return Ok(None);
             }
             let page = unpacked(packed, header.bytes, zstd.as_deref_mut())?;
-            match header.kind {
-                Kind::Dictionary if dictionary.is_none() && rows == 0 && is_plain(header.encoding) => {
-                    if header.values > MAX_BATCH_ROWS {
-                        return Ok(None);
-                    }
-                    dictionary = Some(Entries { bytes: page, count: header.values });
+            let is_ours = match header.kind {
+                Kind::Dictionary => gathered.take_dictionary(&header, page),
+                Kind::Data { levels: RLE, .. } if header.values <= total - gathered.rows => {
+                    gathered.take_rows(&header, &page, (physical, has_levels))?
                 }
-                Kind::Data { levels: RLE, .. } if header.values <= total - rows => {
-                    let mut page = page.as_slice();
-                    let there =
-                        if has_levels { levels(&mut page, header.values, &mut present)? } else { header.values };
-                    match header.encoding {
-                        RLE_DICTIONARY | PLAIN_DICTIONARY if dictionary.is_some() && count == 0 => {
-                            let width = u32::from(*take(&mut page, 1).and_then(<[u8]>::first).ok_or(Damage::Short)?);
-                            ids.extend(decode(page, width, there).ok_or(Damage::Short)?);
-                        }
-                        DELTA_BINARY_PACKED if is_wide && dictionary.is_none() && count == 0 => {
-                            numbers.extend(delta::decode(page, there).ok_or(Damage::Short)?);
-                        }
-                        // Pages of truth values would have to end with a whole byte.
-                        PLAIN if dictionary.is_none() && numbers.is_empty() && (count == 0 || !is_flag) => {
-                            plain.extend_from_slice(page);
-                            count += there;
-                        }
-                        _ => return Ok(None),
-                    }
-                    rows += header.values;
-                }
-                Kind::Data { .. } | Kind::Dictionary | Kind::Other => return Ok(None),
+                Kind::Data { .. } | Kind::Other => false,
+            };
+            if !is_ours {
+                return Ok(None);
             }
         }
-        if rows != total {
-            return Err(Damage::Rows { found: rows, expected: total });
+        if gathered.rows != total {
+            return Err(Damage::Rows { found: gathered.rows, expected: total });
         }
-        let present = Some(present).filter(|present| present.contains(&false));
-        let content = match dictionary {
-            Some(values) => Content::Dictionary { values, ids },
-            None if !numbers.is_empty() => Content::Numbers(numbers),
-            None => Content::Plain { bytes: plain, count },
+        Ok(Some(gathered.finish()))
+    }
+}
+
+/// What was read of a chunk so far. Its data pages are all of one encoding.
+#[derive(Default)]
+struct Gathered {
+    dictionary: Option<Entries>,
+    /// Of each row whether it is there, where the column may be NULL.
+    present: Vec<bool>,
+    /// Values by the dictionary, in `PLAIN` and their count, or packed by their differences.
+    ids: Vec<u16>,
+    plain: Vec<u8>,
+    count: usize,
+    numbers: Vec<i64>,
+    /// Rows, with those that are NULL.
+    rows: usize,
+}
+
+impl Gathered {
+    /// Takes a page with a dictionary; whether it is one of ours: the first page, and not too large.
+    fn take_dictionary(&mut self, header: &Header, page: Vec<u8>) -> bool {
+        let is_ours =
+            self.dictionary.is_none() && self.rows == 0 && is_plain(header.encoding) && header.values <= MAX_BATCH_ROWS;
+        if is_ours {
+            self.dictionary = Some(Entries { bytes: page, count: header.values });
+        }
+        is_ours
+    }
+
+    /// Takes a page with rows; whether it is in one of our encodings.
+    fn take_rows(
+        &mut self,
+        header: &Header,
+        mut page: &[u8],
+        (physical, has_levels): (Type, bool),
+    ) -> Result<bool, Damage> {
+        let there = if has_levels { levels(&mut page, header.values, &mut self.present)? } else { header.values };
+        match header.encoding {
+            RLE_DICTIONARY | PLAIN_DICTIONARY if self.dictionary.is_some() && self.count == 0 => {
+                let width = u32::from(*take(&mut page, 1).and_then(<[u8]>::first).ok_or(Damage::Short)?);
+                self.ids.extend(decode(page, width, there).ok_or(Damage::Short)?);
+            }
+            DELTA_BINARY_PACKED if physical == Type::INT64 && self.dictionary.is_none() && self.count == 0 => {
+                self.numbers.extend(delta::decode(page, there).ok_or(Damage::Short)?);
+            }
+            // Pages of truth values would have to end with a whole byte.
+            PLAIN
+                if self.dictionary.is_none()
+                    && self.numbers.is_empty()
+                    && (self.count == 0 || physical != Type::BOOLEAN) =>
+            {
+                self.plain.extend_from_slice(page);
+                self.count += there;
+            }
+            _ => return Ok(false),
+        }
+        self.rows += header.values;
+        Ok(true)
+    }
+
+    fn finish(self) -> Pages {
+        let content = match self.dictionary {
+            Some(values) => Content::Dictionary { values, ids: self.ids },
+            None if !self.numbers.is_empty() => Content::Numbers(self.numbers),
+            None => Content::Plain { bytes: self.plain, count: self.count },
         };
-        Ok(Some(Self { present, content }))
+        Pages { present: Some(self.present).filter(|present| present.contains(&false)), content }
     }
 }
 
