@@ -1,6 +1,7 @@
 //! Running the parts until a signal asks them to stop, and stopping them in order.
 
 use anyhow::{Context, Result};
+use collector::config::SourceKind;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -41,12 +42,13 @@ async fn run_both(mut settings: Settings, shutdown: CancellationToken) -> Result
     let (grpc, http, metrics) = (relay.grpc_addr(), relay.http_addr(), relay.metrics_addr());
     let flight_sql = relay.flight_sql_addr();
     settings.collector.relay.address = Some(format!("http://{}", reachable(grpc)));
+    let source = settings.collector.source.kind;
     let collector = match collector::start(settings.collector, shutdown.clone()).await {
         Ok(collector) => collector,
         Err(error) => {
             relay_shutdown.cancel();
             relay.wait().await?;
-            return Err(offer_files(error));
+            return Err(offer_files(error, source));
         }
     };
     greet(&Greeting {
@@ -78,10 +80,10 @@ async fn run_both(mut settings: Settings, shutdown: CancellationToken) -> Result
 }
 
 /// Where the kernel cannot be observed, files still can.
-fn offer_files(error: collector::StartError) -> anyhow::Error {
-    let unprivileged = matches!(error, collector::StartError::Source(_) | collector::StartError::Names(_));
+fn offer_files(error: collector::StartError, source: SourceKind) -> anyhow::Error {
+    let is_refused = matches!(error, collector::StartError::Source(_) | collector::StartError::Names(_));
     let error = anyhow::Error::new(error);
-    if unprivileged {
+    if is_refused && source == SourceKind::Kernel {
         error.context(
             "the collector could not start; without privileges try `weir up --replay FILE` (Hubble JSON lines, - for \
              standard input) or `weir up --pcap FILE`, and `weir doctor` to see what is missing",

@@ -27,7 +27,7 @@ pub(crate) struct StoreArgs {
 enum Action {
     /// List the files, the oldest first; the relay may run meanwhile
     Ls,
-    /// Read files and log and check every checksum; the relay may run meanwhile
+    /// Read files, counts and log and check every checksum; the relay may run meanwhile
     ///
     /// Ends with 1 where something is damaged, and says what to do about it. Nothing is changed.
     Verify,

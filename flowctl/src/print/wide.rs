@@ -22,7 +22,7 @@ const COLUMNS: [(&str, usize, bool); 11] = [
     ("PACKETS", 7, true),
     ("RTT", 8, true),
     ("PROCESS", 24, false),
-    ("DROPPED BY", 10, false),
+    ("DROPPED BY", 30, false),
 ];
 /// A value longer than this shifts its line instead of widening all lines that follow.
 const WIDEST: usize = 60;
@@ -43,7 +43,7 @@ impl Wide {
     /// Writes a flow; the first line is preceded by the header.
     pub(super) fn write_flow(&mut self, out: &mut Vec<u8>, shown: &Shown<'_>, first: bool) {
         if first {
-            self.write_cells(out, COLUMNS.map(|(title, ..)| title.to_owned()));
+            self.write_cells(out, &COLUMNS.map(|(title, ..)| title.to_owned()));
             out.extend_from_slice(b"SUMMARY\n");
         }
         let flow = proto::convert::flow_from_wire(shown.flow.clone());
@@ -52,7 +52,7 @@ impl Wide {
         let number = |n: u64| if n == 0 { "-".to_owned() } else { n.to_string() };
         self.write_cells(
             out,
-            [
+            &[
                 shown.style.time.text(shown.flow.time),
                 cell(|out| put(out, &flow.node_name)),
                 cell(|out| shown.host(out, Side::Source)),
@@ -70,7 +70,7 @@ impl Wide {
         out.push(b'\n');
     }
 
-    fn write_cells(&mut self, out: &mut Vec<u8>, cells: [String; COLUMNS.len()]) {
+    fn write_cells(&mut self, out: &mut Vec<u8>, cells: &[String; COLUMNS.len()]) {
         for ((text, width), (_, _, numeric)) in cells.iter().zip(&mut self.widths).zip(COLUMNS) {
             let length = text.chars().count();
             *width = (*width).max(length.min(WIDEST));
