@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use flow::{Clock, NodeState, SystemClock, Timestamp};
-use relay_index::{DamageKind, Index};
+use relay_index::{DamageKind, Index, Recovery};
 use relay_query::{Engine, Limits};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
@@ -195,8 +195,13 @@ fn open_index(config: &Config, budget: Budget) -> Result<Index, StartError> {
         info!("flows are kept in memory only");
         return Ok(Index::new(limits)?);
     };
-    let place = config.store.place.as_str();
     let (index, found) = Index::open(limits, budget.fit(store))?;
+    tell_recovery(&config.store.place, &found);
+    Ok(index)
+}
+
+/// Says what was found in the store at this place, and what of it is damaged.
+fn tell_recovery(place: &str, found: &Recovery) {
     for damage in &found.damages {
         let (file, at, bytes) = (damage.path.display(), damage.at, damage.bytes);
         match damage.kind {
@@ -218,7 +223,6 @@ fn open_index(config: &Config, budget: Budget) -> Result<Index, StartError> {
         log_bytes = found.log_bytes,
         "opened the store"
     );
-    Ok(index)
 }
 
 /// What the settings give on this machine.
