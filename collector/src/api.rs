@@ -12,6 +12,7 @@ use flow::{Clock, Timestamp};
 use futures::Stream;
 use proto::peer::peer_server::PeerServer;
 use proto::raw::ObserverDoor;
+use proto::unknown::NameUnknownLayer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -30,6 +31,8 @@ pub(crate) use peers::{Peers, Source as PeerSource};
 const HUBBLE_API_VERSION: &str = "1.19.4";
 /// Header a stock client reads it from.
 const SERVER_VERSION_HEADER: http::HeaderName = http::HeaderName::from_static("hubble-server-version");
+/// Services of this node, apart from reflection.
+const SERVICES: [&str; 3] = ["grpc.health.v1.Health", "observer.Observer", "peer.Peer"];
 /// Silence after which a client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// Time it has to answer.
@@ -70,25 +73,21 @@ where
 {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status(proto::HEALTH_SERVICE, tonic_health::ServingStatus::Serving).await;
+    let (reflection, reflection_alpha) = proto::reflection::doors(&SERVICES, &[tonic_health::pb::FILE_DESCRIPTOR_SET]);
     let stop = node.stop.clone();
     Server::builder()
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .layer(NameUnknownLayer)
         .layer(SetResponseHeaderLayer::overriding(
             SERVER_VERSION_HEADER,
             http::HeaderValue::from_static(HUBBLE_API_VERSION),
         ))
         .add_service(health)
-        .add_service(reflection().build_v1().expect("the descriptors are generated and tested"))
-        .add_service(reflection().build_v1alpha().expect("the descriptors are generated and tested"))
+        .add_service(reflection)
+        .add_service(reflection_alpha)
         .add_service(ObserverDoor::new(NodeObserver::new(Arc::clone(&node))))
         .add_service(PeerServer::new(NodePeer::new(node)))
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
-}
-
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }

@@ -58,8 +58,11 @@ pub(crate) struct Export {
 impl Export {
     /// Opens the flow logs of the settings; `None` where there are none.
     ///
+    /// What is wrong with the file of logs is logged, and the file is read again soon: others write it, at their own
+    /// pace.
+    ///
     /// # Errors
-    /// The log of the settings, or the file of logs, cannot be used. Later the logs stay as they were then.
+    /// The log of the settings cannot be used.
     pub(crate) fn open(config: &ExportConfig, sources: Sources) -> Result<Option<Self>, ExportError> {
         if config.file_path.is_none() && config.flow_logs_file.is_none() {
             return Ok(None);
@@ -68,17 +71,9 @@ impl Export {
         let open = |log: &FlowLog| log.plan().and_then(|plan| Exporter::open(plan, sources.node.clone(), now));
         let own = config.own()?.map(|log| open(&log)).transpose()?;
         let file = config.flow_logs_file.clone();
-        let mut logs = Vec::new();
-        if let Some(file) = &file {
-            let (listed, checksum) = read(file)?;
-            for log in listed {
-                let exporter = open(&log)?;
-                logs.push((log, exporter));
-                sources.status.flow_logs.changed(Change::Add);
-            }
-            sources.status.flow_logs.applied(checksum, now);
-        }
-        let export = Self { sources, own, file, logs, failures_told: 0, next_read: now.after(READ_EVERY) };
+        let mut export =
+            Self { sources, own, file, logs: Vec::new(), failures_told: 0, next_read: now.after(READ_EVERY) };
+        export.reload(now);
         export.tell(now);
         Ok(Some(export))
     }

@@ -95,14 +95,18 @@ impl RedactConfig {
 
 /// A URL whose password, if it has one, is replaced.
 fn without_password(url: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = url.split_once("://") else { return Cow::Borrowed(url) };
+    // A URL that begins with the host has a user, too.
+    let Some((scheme, rest)) = url.strip_prefix("//").map(|rest| ("", rest)).or_else(|| url.split_once("://")) else {
+        return Cow::Borrowed(url);
+    };
     if scheme.contains(['/', '?', '#']) {
         return Cow::Borrowed(url);
     }
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let Some((user_info, _)) = authority.rsplit_once('@') else { return Cow::Borrowed(url) };
     let Some((user, _)) = user_info.split_once(':') else { return Cow::Borrowed(url) };
-    Cow::Owned(format!("{scheme}://{user}:{REDACTED}{}", &rest[user_info.len()..]))
+    let before = &url[..url.len() - rest.len()];
+    Cow::Owned(format!("{before}{user}:{REDACTED}{}", &rest[user_info.len()..]))
 }
 
 #[cfg(test)]
@@ -126,6 +130,8 @@ mod tests {
             (&off, "http://u:secret@h/p?q=1#f", "http://u:HUBBLE_REDACTED@h/p?q=1#f"),
             (&off, "http://u@h/p?q=a:b@c", "http://u@h/p?q=a:b@c"),
             (&off, "/p?x=y://a:b@c", "/p?x=y://a:b@c"),
+            (&off, "//u:secret@h/p", "//u:HUBBLE_REDACTED@h/p"),
+            (&off, "//h/u:p@q", "//h/u:p@q"),
             (&query, "http://u:se@cret@h/p?q=1#f", "http://u:HUBBLE_REDACTED@h/p"),
             (&query, "/p#f?q", "/p"),
             (&keep, "http://u:secret@h/p", "http://u:secret@h/p"),

@@ -15,6 +15,7 @@ mod value;
 mod zone;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::cel::common::ast::IdedExpr;
 use ::cel::parser::Parser;
@@ -30,6 +31,10 @@ use crate::flow::Flow;
 const VARIABLE: &str = "_flow";
 /// Levels of an expression: more than anyone writes, and few enough for the stack of any thread.
 const DEPTH_MAX: u16 = 48;
+/// Characters of an expression, as many as Hubble's parser takes.
+const CHARACTERS_MAX: usize = 100_000;
+/// Evaluations that may run out of steps; then the expression is given up, for the next ones would do so too.
+const EXHAUSTED_MAX: u32 = 100;
 
 /// A compiled expression.
 #[derive(Clone, Debug)]
@@ -42,6 +47,8 @@ struct Compiled {
     tree: IdedExpr,
     /// Regular expressions that stand in the text, compiled once.
     patterns: Vec<(String, Option<Regexes>)>,
+    /// Evaluations that ran out of steps.
+    exhausted: AtomicU32,
 }
 
 /// Compiles an expression.
@@ -50,6 +57,11 @@ struct Compiled {
 /// The text is no expression, names something that a flow does not have, or does not tell true from false.
 pub fn compile(text: &str) -> Result<Expression, FilterError> {
     let refused = |problem: String| FilterError::Cel { problem };
+    let characters = text.chars().count();
+    if characters > CHARACTERS_MAX {
+        let limit = format!("size: {characters}, limit {CHARACTERS_MAX}");
+        return Err(refused(format!("expression code point size exceeds limit: {limit}")));
+    }
     if depth::is_too_deep(text) {
         return Err(refused("max recursion depth exceeded".to_owned()));
     }
@@ -62,12 +74,16 @@ pub fn compile(text: &str) -> Result<Expression, FilterError> {
     if kind != types::Type::Bool {
         return Err(refused(format!("got {:?}, wanted \"bool\" result type", kind.to_string())));
     }
+    let together = patterns.iter().map(|text| Regexes::compiled_bytes(text)).fold(0, usize::saturating_add);
+    if together > Regexes::TOGETHER_BYTES_MAX {
+        return Err(FilterError::TooManyExpressions);
+    }
     let compile = |text: String| {
         let compiled = Regexes::parse(std::slice::from_ref(&text), "CEL").ok();
         (text, compiled)
     };
     let patterns = patterns.into_iter().map(compile).collect();
-    Ok(Expression { inner: Arc::new(Compiled { tree, patterns }) })
+    Ok(Expression { inner: Arc::new(Compiled { tree, patterns, exhausted: AtomicU32::new(0) }) })
 }
 
 /// Compiles an expression for [`flow::filter::FilterSet::compile_with`].
@@ -95,8 +111,16 @@ pub fn any_is_true(expressions: &[Expression], flow: Option<&Flow>) -> bool {
 impl Expression {
     /// Without a flow its fields have their defaults, but it is not equal to one whose fields have them.
     fn of_encoded(&self, flow: Option<&[u8]>) -> Option<bool> {
-        let mut evaluator = Evaluator::new(&self.inner.patterns, flow);
-        match evaluator.value(&self.inner.tree) {
+        let Compiled { tree, patterns, exhausted } = &*self.inner;
+        if exhausted.load(Ordering::Relaxed) >= EXHAUSTED_MAX {
+            return None;
+        }
+        let mut evaluator = Evaluator::new(patterns, flow);
+        let value = evaluator.value(tree);
+        if evaluator.is_exhausted() {
+            exhausted.fetch_add(1, Ordering::Relaxed);
+        }
+        match value {
             Ok(Value::Bool(value)) => Some(value),
             _ => None,
         }

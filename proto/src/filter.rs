@@ -4,7 +4,7 @@
 //! any text. Whether such a flow matches is decided here, as the stock client decides it.
 
 use ::flow::filter::{FilterError, FilterSet, Rule};
-use ::flow::{DropReason, FlowId, Identity, IpVersion, TrafficDirection, Verdict};
+use ::flow::{DropReason, FlowId, Identity, IpVersion, TrafficDirection, Verdict, event_type};
 
 use crate::cel::{self, Expression};
 use crate::convert::filter_from_wire;
@@ -48,6 +48,22 @@ impl WireFilterSet {
         };
         (self.whitelist.is_empty() || self.whitelist.iter().any(|filter| filter.matches(flow)))
             && !self.blacklist.iter().any(|filter| filter.matches(flow))
+    }
+
+    /// Whether an agent event is asked for. Rules on event types know its type; for all others it is no flow.
+    #[must_use]
+    pub fn matches_agent_event(&self, event: &wire::AgentEvent) -> bool {
+        let matches = |filter: &WireFilter| {
+            let meets = |rule: &Rule| match rule {
+                Rule::EventType(wanted) => wanted.iter().any(|&(kind, sub)| {
+                    (kind == 0 || kind == event_type::AGENT) && sub.is_none_or(|sub| sub == event.r#type)
+                }),
+                rule => matches_nothing(rule),
+            };
+            filter.rules.iter().all(meets)
+                && (filter.expressions.is_empty() || cel::any_is_true(&filter.expressions, None))
+        };
+        (self.whitelist.is_empty() || self.whitelist.iter().any(matches)) && !self.blacklist.iter().any(matches)
     }
 
     /// Fields of a flow that decide, for [`crate::json::FlowFields::of`]; `None` where any of them may.

@@ -11,7 +11,9 @@ pub mod mask;
 mod options;
 pub mod pieces;
 pub mod raw;
+pub mod reflection;
 pub mod residue;
+pub mod unknown;
 
 pub use convert::Details;
 pub use exposition::Exposition;

@@ -35,6 +35,13 @@ fn another_protocol_than_the_one_named_is_cleared() {
     check(&["l7.dns"], r#"{"l7":{}}"#);
 }
 
+/// As with Hubble: whether a flow had the message or not cannot be told, and both count as one kind when counted together.
+#[test]
+fn a_message_is_there_where_a_part_of_it_is_asked_for() {
+    check(&["tunnel.IP.source", "interface.name"], r#"{"interface":{},"tunnel":{"IP":{}}}"#);
+    check(&["ethernet"], "{}");
+}
+
 #[test]
 fn the_larger_of_two_paths_wins() {
     let whole = r#"{"source":{"ID":7,"identity":5,"namespace":"shop","labels":["a=b"],"pod_name":"web"}}"#;

@@ -143,7 +143,7 @@ impl Observer for NodeObserver {
         &self,
         _request: Request<GetNamespacesRequest>,
     ) -> Result<Response<GetNamespacesResponse>, Status> {
-        Ok(Response::new(namespaces::seen_lately(&self.node)))
+        Ok(Response::new(namespaces::seen_lately(&self.node).await))
     }
 
     async fn server_status(
@@ -213,8 +213,10 @@ fn filters(request: &GetFlowsRequest) -> Result<FilterSet, Status> {
         .map_err(|error| Status::unknown(with_causes(&error)))
 }
 
-/// Text of an error with all its causes.
+/// Text of an error with all its causes, shortened to what fits into a header.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    proto::raw::shorten(&mut text);
+    text
 }

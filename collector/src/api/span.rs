@@ -1,6 +1,6 @@
 //! Which part of a history a request asks for, as Hubble positions its readers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flow::Timestamp;
 
@@ -8,6 +8,9 @@ use crate::ring::{AgentEvent, Event, Ring};
 
 /// How much older a value may be than one before it: processors and parsers hand over what they have at their own pace.
 const DISORDER: Duration = Duration::from_secs(1);
+
+/// Time that looking at values may take before other tasks get a turn.
+const TURN: Duration = Duration::from_millis(1);
 
 /// A part of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,12 +59,14 @@ impl Span {
     ///
     /// `since` comes before `first` and `number`; following without either begins at the tip. With `since`, values
     /// from before it may follow the beginning: what [`Span::covers`] does not cover is to be left out.
-    pub(crate) fn start<T: Clone + Timed>(&self, ring: &Ring<T>, counts: impl Fn(&T) -> bool) -> u64 {
+    ///
+    /// Other tasks get their turn meanwhile: asking of a value whether it counts may take long.
+    pub(crate) async fn start<T: Clone + Timed>(&self, ring: &Ring<T>, mut counts: impl FnMut(&T) -> bool) -> u64 {
         let (oldest, head) = (ring.oldest(), ring.head());
         if let Some(since) = self.since {
             // Only a value that counts ends the walk: losses between it and the times asked for are told too.
             let too_old = since.before(DISORDER);
-            return walk_back(ring, |value| !counts(value) || value.when() >= too_old);
+            return walk_back(ring, |value| !counts(value) || value.when() >= too_old).await;
         }
         if self.first {
             return oldest;
@@ -78,6 +83,7 @@ impl Span {
                     left -= u64::from(counts(value));
                     true
                 })
+                .await
             }
         }
     }
@@ -99,15 +105,39 @@ impl Span {
 }
 
 /// Number of the oldest value of the newest run of values that `belongs` accepts, asked from the newest on.
-fn walk_back<T: Clone>(ring: &Ring<T>, mut belongs: impl FnMut(&T) -> bool) -> u64 {
+async fn walk_back<T: Clone>(ring: &Ring<T>, mut belongs: impl FnMut(&T) -> bool) -> u64 {
     let mut start = ring.head();
+    let mut turn = Turn::default();
     while start > ring.oldest() {
         match ring.get(start - 1) {
             Some(value) if belongs(&value) => start -= 1,
             _ => break,
         }
+        turn.take().await;
     }
     start
+}
+
+/// Gives other tasks their turn now and then, however long one value takes.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    began: Instant,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { began: Instant::now() }
+    }
+}
+
+impl Turn {
+    /// Call for every value.
+    pub(crate) async fn take(&mut self) {
+        if self.began.elapsed() >= TURN {
+            tokio::task::yield_now().await;
+            self.began = Instant::now();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +163,7 @@ mod tests {
             writer.push(At(n * 10 * SECOND));
         }
         writer.publish();
-        span.start(&ring, |at| at.0 % (20 * SECOND) == 0)
+        futures::executor::block_on(span.start(&ring, |at| at.0 % (20 * SECOND) == 0))
     }
 
     #[test]
@@ -166,8 +196,9 @@ mod tests {
         }
         writer.publish();
         let span = Span { since: Some(Timestamp(5 * second)), until: Some(Timestamp(5 * second)), ..Span::default() };
-        assert_eq!(span.start(&ring, |_| true), 1);
-        assert_eq!(span.start(&ring, |_| false), 0, "only what counts ends the walk");
+        let start = |counts: bool| futures::executor::block_on(span.start(&ring, |_| counts));
+        assert_eq!(start(true), 1);
+        assert_eq!(start(false), 0, "only what counts ends the walk");
         assert!(span.covers(Timestamp(5 * second)) && !span.covers(Timestamp(4 * second + 1)));
         assert!(!span.is_past(Timestamp(6 * second)) && span.is_past(Timestamp(6 * second + 1)));
     }

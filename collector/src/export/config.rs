@@ -8,6 +8,7 @@ use flow::Timestamp;
 use flow::filter::{FilterError, FilterSet};
 use proto::cel::compile_for_filter;
 use proto::convert::filter_from_wire;
+use proto::filter::WireFilterSet;
 use proto::json::{JsonError, filters_from_text};
 use proto::mask::{FieldMask, is_path};
 use serde::{Deserialize, Serialize};
@@ -179,6 +180,8 @@ pub(super) struct Plan {
     pub(super) path: Option<PathBuf>,
     pub(super) rotation: Rotation,
     pub(super) filters: FilterSet,
+    /// The same filters, for what is no flow.
+    pub(super) event_filters: WireFilterSet,
     pub(super) mask: FieldMask,
     /// Fields and time of counting together.
     pub(super) aggregate: Option<(FieldMask, Duration)>,
@@ -193,7 +196,8 @@ impl ExportConfig {
     pub(super) fn own(&self) -> Result<Option<FlowLog>, ExportError> {
         let Some(file_path) = self.file_path.clone() else { return Ok(None) };
         let filters = |list: &[String]| {
-            let parsed = list.iter().map(|text| serde_json::from_str(text));
+            // As Hubble's option has it, a text may hold several, one after the other.
+            let parsed = list.iter().flat_map(|text| serde_json::Deserializer::from_str(text).into_iter());
             parsed.collect::<Result<_, _>>().map_err(|cause| ExportError::FilterJson { name: STATIC.to_owned(), cause })
         };
         Ok(Some(FlowLog {
@@ -205,7 +209,8 @@ impl ExportConfig {
             include_filters: filters(&self.allow_list)?,
             exclude_filters: filters(&self.deny_list)?,
             file_max_size_mb: self.file_max_size_mb,
-            file_max_backups: self.file_max_backups,
+            // In the file of flow logs 0 is the default; here it keeps all.
+            file_max_backups: if self.file_max_backups == 0 { usize::MAX } else { self.file_max_backups },
             file_compress: self.file_compress,
             end: None,
         }))
@@ -225,8 +230,13 @@ pub(super) fn read(path: &Path) -> Result<(Vec<FlowLog>, u32), ExportError> {
     if text.trim().is_empty() {
         return Ok((Vec::new(), checksum));
     }
-    let logs: FlowLogs =
-        serde_norway::from_str(&text).map_err(|cause| ExportError::Syntax { path: path.to_owned(), cause })?;
+    let syntax = |cause| ExportError::Syntax { path: path.to_owned(), cause };
+    let mut document: serde_norway::Value = serde_norway::from_str(&text).map_err(syntax)?;
+    forget_nulls(&mut document);
+    let logs: FlowLogs = match document {
+        serde_norway::Value::Null => FlowLogs::default(),
+        document => serde_norway::from_value(document).map_err(syntax)?,
+    };
     let (mut names, mut paths) = (HashSet::new(), HashSet::new());
     for (at, log) in logs.flow_logs.iter().enumerate() {
         let wrong = |problem: String| Err(ExportError::Identity { at, problem });
@@ -246,6 +256,18 @@ pub(super) fn read(path: &Path) -> Result<(Vec<FlowLog>, u32), ExportError> {
     Ok((logs.flow_logs, checksum))
 }
 
+/// Leaves out keys without a value, which templates leave behind: they are as good as missing.
+fn forget_nulls(value: &mut serde_norway::Value) {
+    match value {
+        serde_norway::Value::Mapping(entries) => {
+            entries.retain(|_, value| !value.is_null());
+            entries.iter_mut().for_each(|(_, value)| forget_nulls(value));
+        }
+        serde_norway::Value::Sequence(values) => values.iter_mut().for_each(forget_nulls),
+        _ => {}
+    }
+}
+
 impl FlowLog {
     /// Checks the values.
     ///
@@ -253,9 +275,11 @@ impl FlowLog {
     /// One of them cannot be understood.
     pub(super) fn plan(&self) -> Result<Plan, ExportError> {
         let name = || self.name.clone();
-        let (whitelist, blacklist) = (self.filters(&self.include_filters)?, self.filters(&self.exclude_filters)?);
-        let filters = FilterSet::compile_with(&whitelist, &blacklist, compile_for_filter)
-            .map_err(|cause| ExportError::Filter { name: name(), cause })?;
+        let wrong = |cause| ExportError::Filter { name: name(), cause };
+        let (allow, deny) = (self.filters(&self.include_filters)?, self.filters(&self.exclude_filters)?);
+        let event_filters = WireFilterSet::compile(&allow, &deny).map_err(wrong)?;
+        let [allow, deny] = [allow, deny].map(|list| list.into_iter().map(filter_from_wire).collect::<Vec<_>>());
+        let filters = FilterSet::compile_with(&allow, &deny, compile_for_filter).map_err(wrong)?;
         let interval = match self.aggregation_interval.as_str() {
             "" => Duration::ZERO,
             text => parse_duration(text).ok_or_else(|| ExportError::Value {
@@ -280,18 +304,19 @@ impl FlowLog {
                 compress: self.file_compress,
             },
             filters,
+            event_filters,
             mask: self.mask(&self.field_mask)?,
             aggregate: aggregates.then_some((aggregate, interval)),
             end: end.transpose()?,
         })
     }
 
-    fn filters(&self, list: &[serde_json::Value]) -> Result<Vec<flow::FlowFilter>, ExportError> {
+    fn filters(&self, list: &[serde_json::Value]) -> Result<Vec<proto::flow::FlowFilter>, ExportError> {
         let mut filters = Vec::new();
         for value in list {
             let read = filters_from_text(&value.to_string())
                 .map_err(|cause| ExportError::FilterSyntax { name: self.name.clone(), cause })?;
-            filters.extend(read.into_iter().map(filter_from_wire));
+            filters.extend(read);
         }
         Ok(filters)
     }
@@ -373,7 +398,24 @@ mod tests {
         assert_eq!(plans[0].end, Some(Timestamp::parse_rfc3339("2023-10-10T06:59:59Z").unwrap()));
         assert!(plans[0].aggregate.is_none() && plans[1].path.is_none());
         assert_eq!(plans[1].aggregate.as_ref().unwrap().1, Duration::from_secs(30));
-        assert!(check("").unwrap().is_empty() && check("flowLogs: []").unwrap().is_empty());
+        for none in ["", "flowLogs: []", "flowLogs:", "# none\n", "null"] {
+            assert!(check(none).unwrap().is_empty(), "{none}");
+        }
+        let bare = "flowLogs: [{name: a, filePath: /a, fieldMask: , includeFilters: null, excludeFilters: ~, end: }]";
+        assert!(check(bare).unwrap()[0].end.is_none());
+    }
+
+    #[test]
+    fn the_log_of_the_settings_has_hubbles_options() {
+        let config = ExportConfig {
+            file_path: Some("stdout".to_owned()),
+            file_max_backups: 0,
+            allow_list: vec![r#"{"source_pod":["a/"]} {"source_pod":["b/"]}"#.to_owned(), "{}".to_owned()],
+            ..ExportConfig::default()
+        };
+        let plan = config.own().unwrap().unwrap().plan().unwrap();
+        assert_eq!(plan.rotation.backups_max, usize::MAX, "0 keeps all");
+        assert_eq!(plan.filters.whitelist().len(), 3);
     }
 
     #[test]

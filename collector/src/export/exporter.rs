@@ -108,9 +108,9 @@ impl Exporter {
         }
     }
 
-    /// Writes an event of the collector itself, where the filters let everything pass.
+    /// Writes an event of the collector itself, where the filters let it pass.
     pub(super) fn agent_event(&mut self, event: AgentEvent, time: Timestamp, now: Timestamp) {
-        if self.is_active(now) && self.plan.filters.passes_everything() {
+        if self.is_active(now) && self.plan.event_filters.matches_agent_event(&event) {
             let event = self.event(time, ResponseTypes::AgentEvent(event));
             self.write(&event, now);
         }

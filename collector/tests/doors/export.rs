@@ -63,6 +63,32 @@ async fn the_log_of_the_settings_is_hubbles() {
 }
 
 #[tokio::test]
+async fn agent_events_are_told_by_their_type_and_what_is_no_flow_is_denied_by_no_rule_on_flows() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let log = |name: &str, rest: &str| format!("- {{name: {name}, filePath: {}{rest}}}\n", place(name).display());
+    let logs = [
+        log("agent", ", includeFilters: [{event_type: [{type: 130}]}]"),
+        log("other", ", includeFilters: [{event_type: [{type: 130, match_sub_type: true, sub_type: 3}]}]"),
+        log("pods", ", includeFilters: [{source_pod: [shop/]}]"),
+        log("denied", ", excludeFilters: [{source_pod: [shop/]}]"),
+    ];
+    let file = place("flowlogs.yaml");
+    std::fs::write(&file, format!("flowLogs:\n{}", logs.concat())).unwrap();
+    let bed = Bed::start(&lines(1..=2), 2, |config| config.export.flow_logs_file = Some(file.clone())).await;
+    bed.stop().await;
+    let kinds = |name: &str| {
+        let lines = read(&place(name));
+        let count = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+        (count(r#"{"agent_event""#), count(r#"{"flow""#))
+    };
+    assert_eq!(kinds("agent"), (1, 0));
+    assert_eq!(kinds("other"), (0, 0));
+    assert_eq!(kinds("pods"), (0, 2));
+    assert_eq!(kinds("denied"), (1, 0));
+}
+
+#[tokio::test]
 async fn without_filters_all_is_written_and_replays_again() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("flows.log");
@@ -92,7 +118,9 @@ async fn logs_of_a_file_come_change_and_go_while_it_runs() {
 
     let aggregate = ", fieldAggregate: [source.namespace, destination.pod_name], aggregationInterval: 1h";
     let filter = ", includeFilters: [{source_pod: [shop/odd]}]";
-    std::fs::write(&logs, format!("flowLogs:\n{}{}", log("a", filter), log("sums", aggregate))).unwrap();
+    // One log that cannot be, and others that can.
+    let wrong = log("wrong", ", includeFilters: [{source_ip: [nowhere]}]");
+    std::fs::write(&logs, format!("flowLogs:\n{wrong}{}{}", log("a", filter), log("sums", aggregate))).unwrap();
     let bed = Bed::start("", 0, |config| {
         config.source.file = Some(pipe.clone());
         config.export.flow_logs_file = Some(logs.clone());

@@ -191,3 +191,46 @@ async fn agent_and_debug_events() {
     }
     bed.stop().await;
 }
+
+/// Expressions are worked out by those who serve all clients: one that takes long lets others have their turn.
+#[tokio::test]
+async fn a_costly_question_keeps_nobody_waiting() {
+    let flow = lines(1..=1);
+    let bed = Bed::start(&flow.repeat(4000), 4000, |_| {}).await;
+    let list = vec!["1"; 60].join(",");
+    let costly = cel(&format!("[{list}].all(a, [{list}].all(b, a + b == 2)) && false"));
+    let mut client = bed.client.clone();
+    let request = GetFlowsRequest { number: 1, whitelist: vec![costly], ..GetFlowsRequest::default() };
+    let begun = std::time::Instant::now();
+    let asked = tokio::spawn(async move {
+        let mut answers = client.get_flows(request).await.unwrap().into_inner();
+        assert!(answers.message().await.unwrap().is_none());
+        begun.elapsed()
+    });
+    let mut others = Vec::new();
+    while !asked.is_finished() {
+        let asked_at = std::time::Instant::now();
+        bed.client.clone().server_status(proto::observer::ServerStatusRequest {}).await.unwrap();
+        others.push(asked_at.elapsed());
+    }
+    let (took, longest) = (asked.await.unwrap(), others.iter().max().copied().unwrap_or_default());
+    assert!(others.len() > 10 && longest < took / 2, "{} answers, {longest:?} of {took:?}", others.len());
+    bed.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_named_and_long_reasons_are_cut() {
+    let mut bed = bed().await;
+    let mut unknown = tonic::client::Grpc::new(bed.channel.clone());
+    unknown.ready().await.unwrap();
+    let path = tonic::codegen::http::uri::PathAndQuery::from_static("/observer.Observer/Nothing");
+    let request = tonic::Request::new(bytes::Bytes::new());
+    let refused = unknown.unary(request, path, proto::raw::RawCodec).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    assert_eq!(refused.message(), "unknown method Nothing for service observer.Observer");
+    let long = FlowFilter { source_label: vec!["!".repeat(100_000)], ..FlowFilter::default() };
+    let request = GetFlowsRequest { whitelist: vec![long], ..GetFlowsRequest::default() };
+    let refused = bed.ask(request, 1).await.unwrap_err();
+    assert!(refused.code() == Code::Unknown && refused.message().len() < 3000, "{refused}");
+    bed.stop().await;
+}

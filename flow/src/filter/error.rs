@@ -88,6 +88,19 @@ pub enum FilterError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A regular expression is longer than anyone writes.
+    #[error("invalid {of} filter: an expression of {bytes} bytes, {bytes_max} are the most")]
+    LongExpression {
+        /// `DNS query`, `http path` or `http url`.
+        of: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The longest that is taken.
+        bytes_max: usize,
+    },
+    /// All expressions together would take too much memory.
+    #[error("the expressions of all filters are too large together; ask for fewer at once")]
+    TooManyExpressions,
     /// HTTP fields are asked for, but no event type that carries them.
     #[error("filtering by http {field} requires the event type filter to only match 'l7' events")]
     NeedsL7 {

@@ -8,6 +8,13 @@ use super::FilterError;
 
 /// Bytes one compiled expression may take: filters come from clients.
 const COMPILED_BYTES_MAX: usize = 8 << 20;
+/// Bytes of an expression; a longer one takes seconds to find out that it is too large.
+const EXPRESSION_BYTES_MAX: usize = 64 << 10;
+/// About what the smallest compiled expression takes.
+const LEAST_BYTES: usize = 16 << 10;
+/// About what one character of an expression takes, and a class of characters by its Unicode name.
+const CHARACTER_BYTES: usize = 16;
+const UNICODE_CLASS_BYTES: usize = 16 << 10;
 
 /// Expressions, any of which may match any part of the text.
 #[derive(Clone, Debug, Default)]
@@ -17,13 +24,19 @@ pub struct Regexes {
 }
 
 impl Regexes {
+    /// Bytes that all of one request may take, as [`Regexes::compiled_bytes`] guesses them before anything is compiled.
+    pub const TOGETHER_BYTES_MAX: usize = 16 << 20;
+
     /// Compiles the expressions; `of` names the field in the error.
     ///
     /// # Errors
     /// One is malformed or too large.
     pub fn parse(values: &[String], of: &'static str) -> Result<Self, FilterError> {
         let compile = |value: &String| {
-            let translated =
+            if value.len() > EXPRESSION_BYTES_MAX {
+                return Err(FilterError::LongExpression { of, bytes: value.len(), bytes_max: EXPRESSION_BYTES_MAX });
+            }
+            let (translated, _) =
                 re2::translate(value).map_err(|problem| FilterError::Re2 { of, expression: value.clone(), problem })?;
             RegexBuilder::new(&translated).size_limit(COMPILED_BYTES_MAX).build().map_err(|source| FilterError::Regex {
                 of,
@@ -39,11 +52,35 @@ impl Regexes {
     pub fn matches(&self, text: &str) -> bool {
         self.expressions.iter().any(|e| e.is_match(text.as_bytes()))
     }
+
+    /// About what an expression takes once it is compiled; one that cannot be takes nothing.
+    #[must_use]
+    pub fn compiled_bytes(expression: &str) -> usize {
+        if expression.len() > EXPRESSION_BYTES_MAX {
+            return 0;
+        }
+        let Ok((translated, repetitions)) = re2::translate(expression) else { return 0 };
+        let classes = translated.matches(r"\p").count() + translated.matches(r"\P").count();
+        let once = translated.len() * CHARACTER_BYTES + classes * UNICODE_CLASS_BYTES;
+        once.saturating_mul(repetitions as usize).clamp(LEAST_BYTES, COMPILED_BYTES_MAX)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_expression_is_told_before_it_is_compiled() {
+        assert_eq!(Regexes::compiled_bytes("^/api/"), LEAST_BYTES);
+        assert_eq!(Regexes::compiled_bytes("("), 0);
+        assert!(Regexes::compiled_bytes(r"\w{900}") > 100 << 10);
+        assert!(Regexes::compiled_bytes(r"\pL{100}") > 1 << 20);
+        assert_eq!(Regexes::compiled_bytes(r"(\pL\pN){900}"), COMPILED_BYTES_MAX);
+        let long = "a?".repeat(EXPRESSION_BYTES_MAX);
+        let error = Regexes::parse(&[long], "http url").unwrap_err().to_string();
+        assert_eq!(error, "invalid http url filter: an expression of 131072 bytes, 65536 are the most");
+    }
 
     #[test]
     fn words_are_made_of_ascii_and_have_no_edge_inside_of_a_character() {

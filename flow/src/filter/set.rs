@@ -4,8 +4,11 @@ use super::compile::compile;
 use std::sync::Arc;
 
 use super::expression::{CompileExpression, Expression, Expressions, refuse};
-use super::{FilterError, FlowFilter, Rule};
+use super::{FilterError, FlowFilter, Regexes, Rule};
 use crate::Flow;
+
+/// Bytes that all CEL expressions of one request may have: more than two of the longest that Hubble takes.
+const CEL_BYTES_MAX: usize = 256 << 10;
 
 /// A whitelist and a blacklist, checked and prepared: regular expressions compiled, addresses parsed.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +41,7 @@ impl FilterSet {
         blacklist: &[FlowFilter],
         expression: CompileExpression,
     ) -> Result<Self, FilterError> {
+        check_size(whitelist.iter().chain(blacklist))?;
         let all = |filters: &[FlowFilter]| {
             filters.iter().map(|filter| Filter::compile_with(filter, expression)).collect::<Result<Vec<_>, _>>()
         };
@@ -83,6 +87,22 @@ impl FilterSet {
     }
 }
 
+/// Refuses filters whose expressions would take more memory and time than one request may have.
+fn check_size<'a>(filters: impl Iterator<Item = &'a FlowFilter>) -> Result<(), FilterError> {
+    let (mut compiled, mut cel) = (0usize, 0usize);
+    for filter in filters {
+        let regexes = filter.dns_query.iter().chain(&filter.http_path).chain(&filter.http_url);
+        for expression in regexes {
+            compiled = compiled.saturating_add(Regexes::compiled_bytes(expression));
+            if compiled > Regexes::TOGETHER_BYTES_MAX {
+                return Err(FilterError::TooManyExpressions);
+            }
+        }
+        cel = cel.saturating_add(filter.cel_expression.iter().map(String::len).sum());
+    }
+    if cel > CEL_BYTES_MAX { Err(FilterError::TooManyExpressions) } else { Ok(()) }
+}
+
 impl Filter {
     /// Checks and prepares one filter.
     ///
@@ -110,5 +130,24 @@ impl Filter {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_that_are_too_many_for_one_request_are_refused() {
+        let filter = |count: usize| FlowFilter {
+            http_url: (0..count).map(|n| format!(r"\w{{900}}x{n}")).collect(),
+            ..FlowFilter::default()
+        };
+        let compile = |filters: &[FlowFilter]| FilterSet::compile(filters, &[]).map(drop);
+        assert!(compile(&[filter(20), filter(10)]).is_ok());
+        let error = compile(&vec![filter(10); 20]).unwrap_err();
+        assert!(matches!(error, FilterError::TooManyExpressions), "{error}");
+        let cel = FlowFilter { cel_expression: vec!["x".repeat(1000); 300], ..FlowFilter::default() };
+        assert!(matches!(compile(&[cel]).unwrap_err(), FilterError::TooManyExpressions));
     }
 }

@@ -15,9 +15,15 @@ use super::{VARIABLE, convert, function, message};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Failure;
 
-/// Values that one evaluation may look at: expressions come from clients, and a comprehension in a comprehension in a
-/// comprehension would otherwise run for hours.
-const STEPS_MAX: u32 = 100_000;
+/// Steps that one evaluation may take: expressions come from clients, and a comprehension in a comprehension in a
+/// comprehension would otherwise run for hours. A value that is looked at is one, a long text or list is several.
+const STEPS_MAX: usize = 20_000;
+/// Bytes of text that are a step.
+const BYTES_PER_STEP: usize = 16;
+/// Values of a list or a map that are a step.
+const VALUES_PER_STEP: usize = 8;
+/// Bytes of a regular expression, compiled while a flow is looked at, that are a step.
+const COMPILED_BYTES_PER_STEP: usize = 64;
 
 /// Works out values of expressions about one flow.
 pub(super) struct Evaluator<'a> {
@@ -25,7 +31,7 @@ pub(super) struct Evaluator<'a> {
     patterns: &'a [(String, Option<Regexes>)],
     /// Variables of comprehensions, the innermost last.
     scope: Vec<(&'a str, Value)>,
-    steps: u32,
+    steps: usize,
 }
 
 impl<'a> Evaluator<'a> {
@@ -36,14 +42,25 @@ impl<'a> Evaluator<'a> {
         Self { flow, patterns, scope: Vec::new(), steps: 0 }
     }
 
+    /// Whether the evaluation ended because it took too many steps.
+    pub(super) const fn is_exhausted(&self) -> bool {
+        self.steps > STEPS_MAX
+    }
+
+    fn take_steps(&mut self, steps: usize) -> Result<(), Failure> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.is_exhausted() { Err(Failure) } else { Ok(()) }
+    }
+
     pub(super) fn value(&mut self, tree: &'a IdedExpr) -> Result<Value, Failure> {
-        self.steps += 1;
-        if self.steps > STEPS_MAX {
-            return Err(Failure);
-        }
+        self.take_steps(1)?;
         match &tree.expr {
             Expr::Unspecified => Err(Failure),
-            Expr::Literal(literal) => Ok(of_literal(literal)),
+            Expr::Literal(literal) => {
+                let value = of_literal(literal);
+                self.take_steps(steps_of(&value))?;
+                Ok(value)
+            }
             Expr::Ident(name) => self.name(name).ok_or(Failure),
             Expr::Select(select) => self.select(tree, select),
             Expr::Call(call) => self.call(call),
@@ -127,7 +144,16 @@ impl<'a> Evaluator<'a> {
             _ => {
                 let all = call.target.as_deref().into_iter().chain(&call.args);
                 let values = all.map(|argument| self.value(argument)).collect::<Result<Vec<_>, _>>()?;
-                function::call(name, &values, self.patterns)
+                if let ("matches", [_, Value::Text(pattern)]) = (name, &*values)
+                    && !self.patterns.iter().any(|(known, _)| **known == **pattern)
+                {
+                    self.take_steps(Regexes::compiled_bytes(pattern) / COMPILED_BYTES_PER_STEP)?;
+                }
+                let result = function::call(name, &values, self.patterns)?;
+                if name != operators::INDEX {
+                    self.take_steps(values.iter().chain([&result]).map(steps_of).sum())?;
+                }
+                Ok(result)
             }
         }
     }
@@ -193,9 +219,7 @@ impl<'a> Evaluator<'a> {
                 Some(step) => accumulated = step,
                 None => break,
             }
-            if self.steps > STEPS_MAX {
-                return Err(Failure);
-            }
+            self.take_steps(0)?;
         }
         self.scope.push((&comprehension.accu_var, accumulated?));
         let result = self.value(&comprehension.result);
@@ -220,6 +244,18 @@ impl<'a> Evaluator<'a> {
             }
         }
         Err(Failure)
+    }
+}
+
+/// What making, copying or comparing a value costs.
+fn steps_of(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len() / BYTES_PER_STEP,
+        Value::Bytes(bytes) => bytes.len() / BYTES_PER_STEP,
+        Value::Message(message) => message.bytes.len() / BYTES_PER_STEP,
+        Value::List(list) => list.len() / VALUES_PER_STEP,
+        Value::Map(map) => map.len() / VALUES_PER_STEP,
+        _ => 0,
     }
 }
 

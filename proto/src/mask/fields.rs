@@ -35,10 +35,11 @@ macro_rules! masked {
         }
     };
     (@keep $message:ident $field:ident $keep:ident $nested:ty) => {
-        match ($keep, &mut $message.$field) {
-            (Keep::All, _) | (_, None) => {}
-            (Keep::Nothing, field) => *field = None,
-            (Keep::Part(parts), Some(inner)) => inner.keep(parts),
+        match $keep {
+            Keep::All => {}
+            Keep::Nothing => $message.$field = None,
+            // As with Hubble, a message of which a part is asked for is there, though the flow lacks it.
+            Keep::Part(parts) => $message.$field.get_or_insert_default().keep(parts),
         }
     };
     ($message:ident { $($name:literal => $field:ident $(: $nested:ty)?,)+ }) => {

@@ -85,6 +85,7 @@ fn labels_follow_kubernetes() {
     made(r#"{"source_label":["app=nginx"]}"#, &[]);
     made(r#"{"source_label":["container:app=nginx"]}"#, &[11]);
     made(r#"{"source_label":["any:app=web,k8s:tier"]}"#, &[11]);
+    made(r#"{"source_label":["unspec:app=web,k8s:tier"]}"#, &[11]);
     made(r#"{"source_label":["cidr:10.1.0.0/16"]}"#, &[11]);
     made(r#"{"source_label":["cidr:10.0.0.0/8"]}"#, &[11]);
     made(r#"{"source_label":["cidr:10.1.2.0/24"]}"#, &[]);

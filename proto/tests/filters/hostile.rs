@@ -223,3 +223,30 @@ fn json_text() -> impl Strategy<Value = String> {
         ]
     })
 }
+
+/// What grows with every step is bounded as well as the steps.
+#[test]
+fn expressions_that_grow_come_to_nothing_at_once() {
+    let doubled = |first: &str, step: &str, times: usize| {
+        let grown = (0..times).fold(first.to_owned(), |list, _| format!("[{list}].map(x, {step})[0]"));
+        format!("size({grown}) > 0")
+    };
+    let flow = flow::Flow::default();
+    let begun = std::time::Instant::now();
+    for text in [
+        doubled("'aaaaaaaaaaaaaaaa'", "x + x", 15),
+        doubled("[0]", "x + x", 15),
+        format!("[{}].all(a, 'a'.matches('a{{900}}' + string(a)))", vec!["1"; 500].join(",")),
+    ] {
+        let filter = flow::filter::FlowFilter { cel_expression: vec![text.clone()], ..Default::default() };
+        let set = FilterSet::compile_with(&[filter], &[], proto::cel::compile_for_filter).unwrap();
+        for _ in 0..1000 {
+            assert!(!set.matches(&flow), "{text}");
+        }
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "an expression that is given up costs nothing");
+    let error = proto::cel::compile(&" ".repeat(100_001)).unwrap_err().to_string();
+    let expected =
+        "error compiling CEL expression: expression code point size exceeds limit: size: 100001, limit 100000";
+    assert_eq!(error, expected);
+}

@@ -1,6 +1,6 @@
 //! Errors as text for the other side of a wire.
 
-/// Text of an error with all its causes.
+/// Text of an error with all its causes, shortened to what fits into a header.
 #[must_use]
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -10,5 +10,6 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
+    proto::raw::shorten(&mut text);
     text
 }

@@ -100,6 +100,11 @@ impl Presence {
         self.change(name, now, |node| node.tls = Some(server_name.to_owned()));
     }
 
+    /// Notes since when a node is up, as it tells itself.
+    pub(crate) fn up_since(&self, name: &str, since: Timestamp, now: Timestamp) {
+        self.change(name, now, |node| node.known_since = since);
+    }
+
     /// News of nodes that break off.
     pub(crate) fn troubles(&self) -> broadcast::Receiver<Trouble> {
         self.troubles.subscribe()

@@ -13,10 +13,10 @@ use crate::ring::Event;
 const LATELY: Duration = Duration::from_secs(3600);
 
 /// Namespaces of both sides of the flows of the last hour, sorted.
-pub(super) fn seen_lately(node: &Node) -> GetNamespacesResponse {
+pub(super) async fn seen_lately(node: &Node) -> GetNamespacesResponse {
     let since = node.clock.now().before(LATELY);
     let flows = &node.flows;
-    let start = Span { since: Some(since), ..Span::default() }.start(flows, |_: &Event| true);
+    let start = Span { since: Some(since), ..Span::default() }.start(flows, |_: &Event| true).await;
     let mut names = BTreeSet::new();
     for number in start..flows.head() {
         if let Some(Event::Flow(flow)) = flows.get(number)

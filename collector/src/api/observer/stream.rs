@@ -9,12 +9,10 @@ use tonic::Status;
 
 use super::answer::Answer;
 use crate::api::Node;
-use crate::api::span::{Span, Timed};
+use crate::api::span::{Span, Timed, Turn};
 use crate::ledger::Cause;
 use crate::ring::{Read, Reader, Ring};
 
-/// Values looked at before other tasks get a turn.
-const VALUES_PER_TURN: u32 = 512;
 /// Time over which what a client missed is gathered into one event, as Hubble does.
 const MISSED_WINDOW: Duration = Duration::from_secs(1);
 
@@ -50,13 +48,29 @@ struct Over;
 /// Sends the `span` of a history until it ends, the client goes, or the node stops.
 ///
 /// A client that reads slowly holds up nobody: the history goes on, and what the client missed is told to it.
+/// Nor does one that is gone cost anything, though nothing that is looked at is for it.
 pub(super) async fn stream<T, A>(node: Arc<Node>, ring: Ring<T>, span: Span, answer: A, client: Client<A::Message>)
 where
     T: Clone + Timed + Send + 'static,
     A: Answer<T>,
 {
+    let (stop, answers) = (node.stop.clone(), client.answers.clone());
+    tokio::select! {
+        () = serve(node, ring, span, answer, client) => {}
+        () = answers.closed() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn serve<T, A>(node: Arc<Node>, ring: Ring<T>, span: Span, mut answer: A, client: Client<A::Message>)
+where
+    T: Clone + Timed + Send + 'static,
+    A: Answer<T>,
+{
     let end = ring.head();
-    let reader = ring.reader_at(span.start(&ring, |value| answer.counts(value)));
+    let asked = &mut answer;
+    let start = span.start(&ring, move |value| asked.counts(value)).await;
+    let reader = ring.reader_at(start);
     let mut sending = Sending { node, reader, span, answer, client, missed: None, left: span.limit() };
     if sending.send_values(end).await.is_ok() {
         // The stream ends either way.
@@ -71,7 +85,7 @@ where
 {
     /// Sends until the span, or without following the history, ends.
     async fn send_values(&mut self, end: u64) -> Result<(), Over> {
-        let mut turn = 0;
+        let mut turn = Turn::default();
         while self.left != Some(0) && (self.span.follow || self.reader.position() < end) {
             match self.reader.read() {
                 Read::Value(value) if !value.is_loss() && self.span.is_past(value.when()) => return Ok(()),
@@ -93,10 +107,7 @@ where
             if now.zip(self.missed).is_some_and(|(now, missed)| now.since(missed.first) >= MISSED_WINDOW) {
                 self.tell_missed().await?;
             }
-            turn += 1;
-            if turn % VALUES_PER_TURN == 0 {
-                tokio::task::yield_now().await;
-            }
+            turn.take().await;
         }
         Ok(())
     }

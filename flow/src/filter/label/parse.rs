@@ -145,7 +145,7 @@ fn values(lexer: &mut Lexer<'_>) -> Result<Vec<Box<str>>, LabelError> {
 }
 
 /// Hubble writes the key with a dot for its first colon and `any.` where there is none, and splits at the first dot:
-/// so `a.b:c` is the source `a` and the name `b.c`.
+/// so `a.b:c` is the source `a` and the name `b.c`. The source `unspec` is any, too.
 fn key(word: &str) -> Result<Key, LabelError> {
     let dotted = if word.contains(':') { word.replacen(':', ".", 1) } else { format!("any.{word}") };
     if !is_qualified_name(&dotted) {
@@ -153,7 +153,7 @@ fn key(word: &str) -> Result<Key, LabelError> {
     }
     let (source, name) = dotted.split_once('.').unwrap_or(("any", &dotted));
     let prefix = if source == CIDR_SOURCE { prefix_of(name) } else { None };
-    Ok(Key { source: (source != "any").then(|| source.into()), name: name.into(), prefix })
+    Ok(Key { source: (!matches!(source, "any" | "unspec")).then(|| source.into()), name: name.into(), prefix })
 }
 
 fn value(word: &str) -> Result<&str, LabelError> {

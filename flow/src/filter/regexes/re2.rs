@@ -12,11 +12,11 @@ use self::escapes::{char_escape, class_escape, escaped_number};
 /// Most repetitions, those of repeated groups multiplied.
 const REPEAT_MAX: u32 = 1000;
 
-/// Writes an expression of RE2 as one of the regex crate.
+/// Writes an expression of RE2 as one of the regex crate; with it comes how often a part of it is repeated at most.
 ///
 /// # Errors
 /// RE2 does not take it; the message says why.
-pub(super) fn translate(expression: &str) -> Result<String, String> {
+pub(super) fn translate(expression: &str) -> Result<(String, u32), String> {
     let mut translator = Translator {
         rest: expression,
         out: String::with_capacity(expression.len() * 2),
@@ -27,7 +27,8 @@ pub(super) fn translate(expression: &str) -> Result<String, String> {
     if translator.levels.len() > 1 {
         return Err(format!("missing closing ): {expression:?}"));
     }
-    Ok(translator.out)
+    let repetitions = translator.level().largest.max(1);
+    Ok((translator.out, repetitions))
 }
 
 struct Translator<'a> {
@@ -379,7 +380,7 @@ mod tests {
 
     #[track_caller]
     fn matches(expression: &str, text: &str) -> bool {
-        let translated = translate(expression).unwrap();
+        let (translated, _) = translate(expression).unwrap();
         regex::Regex::new(&translated).unwrap_or_else(|e| panic!("{expression} as {translated}: {e}")).is_match(text)
     }
 

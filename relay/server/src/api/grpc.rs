@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 use futures::StreamExt as _;
 use proto::raw::ObserverDoor;
+use proto::unknown::NameUnknownLayer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -18,6 +19,8 @@ use crate::connections::connections;
 use crate::ingest::{FlightDoor, FlightIngest};
 use crate::relay::{HUBBLE_API_VERSION, Relay};
 
+/// Services of Hubble that a relay has, apart from reflection.
+const SERVICES: [&str; 2] = ["grpc.health.v1.Health", "observer.Observer"];
 /// Silence after which a peer is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// Time it has to answer.
@@ -48,25 +51,21 @@ pub(crate) async fn serve(
     let message_bytes_max = relay.config.ingest.message_bytes_max;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status(proto::HEALTH_SERVICE, tonic_health::ServingStatus::Serving).await;
+    let (reflection, reflection_alpha) = proto::reflection::doors(&SERVICES, &[tonic_health::pb::FILE_DESCRIPTOR_SET]);
     Server::builder()
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .max_concurrent_streams(Some(STREAMS_PER_CONNECTION_MAX))
+        .layer(NameUnknownLayer)
         .layer(SetResponseHeaderLayer::overriding(RELAY_VERSION_HEADER, version.clone()))
         .layer(SetResponseHeaderLayer::overriding(SERVER_VERSION_HEADER, version))
         .initial_stream_window_size(Some(STREAM_WINDOW_BYTES))
         .initial_connection_window_size(Some(CONNECTION_WINDOW_BYTES))
         .add_service(health)
-        .add_service(reflection().build_v1().expect("the descriptors are generated and tested"))
-        .add_service(reflection().build_v1alpha().expect("the descriptors are generated and tested"))
+        .add_service(reflection)
+        .add_service(reflection_alpha)
         .add_service(ObserverDoor::new(RelayObserver::new(Arc::clone(&relay))))
         .add_service(FlightDoor::new(FlightIngest::new(relay), message_bytes_max))
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
-}
-
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }

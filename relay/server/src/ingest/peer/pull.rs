@@ -183,6 +183,11 @@ impl Pull {
             continues,
         };
         self.version = status.version;
+        if status.uptime_ns > 0 {
+            let now = self.relay.now();
+            let since = now.before(Duration::from_nanos(status.uptime_ns));
+            self.relay.presence.up_since(&self.target.name, since, now);
+        }
     }
 
     /// Flows of the past asked for when the peer is met for the first time.

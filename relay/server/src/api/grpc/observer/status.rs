@@ -29,12 +29,15 @@ pub(super) fn server(relay: &Relay) -> ServerStatusResponse {
     let mut unavailable = names_in(&nodes, NodeState::NODE_UNAVAILABLE);
     let num_unavailable = unavailable.len();
     unavailable.truncate(UNAVAILABLE_NAMES_MAX);
+    // That of the node that is up for the longest time, as with Hubble.
+    let now = relay.now();
+    let up_since = nodes.iter().map(|node| node.known_since).min().unwrap_or(relay.started);
     let count = |n: usize| Some(u32::try_from(n).unwrap_or(u32::MAX));
     ServerStatusResponse {
         num_flows: stats.rows,
         max_flows: relay.config.index.flows_max as u64,
         seen_flows: stats.rows_seen,
-        uptime_ns: nanos(relay.now().since(relay.started)),
+        uptime_ns: nanos(now.since(up_since)),
         num_connected_nodes: count(connected),
         num_unavailable_nodes: count(num_unavailable),
         unavailable_nodes: unavailable,
