@@ -250,6 +250,19 @@ mod tests {
     }
 
     #[test]
+    fn a_node_tells_since_when_it_is_up() {
+        let presence = Presence::new(10, Duration::from_secs(60));
+        let index = Index::new(relay_index::Config::default()).unwrap();
+        let since = || presence.list(&index, NOW)[0].known_since;
+        presence.unreachable("a", "", "not connected yet", NOW);
+        assert_eq!(since(), NOW);
+        let before = NOW.before(Duration::from_secs(3600));
+        presence.up_since("a", before, NOW);
+        presence.connected("a", "10.0.0.1:4244", NOW);
+        assert_eq!(since(), before);
+    }
+
+    #[test]
     fn a_node_that_breaks_off_is_told_once() {
         let presence = Presence::new(10, Duration::from_secs(60));
         let mut troubles = presence.troubles();

@@ -146,7 +146,8 @@ async fn a_peer_that_breaks_off_is_told_to_those_who_follow() {
     let told = within(stream.message()).await.unwrap().unwrap();
     assert_eq!(nodes_in(std::slice::from_ref(&told), NodeState::NodeError), ["peer-1"]);
     let Some(ResponseTypes::NodeStatus(event)) = told.response_types else { panic!() };
-    assert!(event.message.contains("the relay is stopping"), "{}", event.message);
+    let expected = "rpc error: code = Unavailable desc = the relay is stopping";
+    assert!(event.message.ends_with(expected), "{}", event.message);
     drop(stream);
     relay.stop().await.unwrap();
 }
@@ -173,5 +174,8 @@ async fn an_absent_peer_is_listed_with_the_reason() {
         })
     })
     .await;
+    let nodes = relay.observer().await.get_nodes(proto::observer::GetNodesRequest {}).await.unwrap().into_inner().nodes;
+    let [node] = nodes.as_slice() else { panic!("{nodes:?}") };
+    assert_eq!((node.uptime_ns, node.max_flows), (0, 0), "clients say N/A");
     relay.stop().await.unwrap();
 }

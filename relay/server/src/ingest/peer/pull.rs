@@ -46,18 +46,23 @@ const GAP: &str = "gap_after_break";
 enum PullError {
     #[error(transparent)]
     Connect(#[from] TargetError),
-    #[error("the peer refused")]
-    Call(#[source] Box<Status>),
+    #[error("the peer refused: {}", rpc_error(.0))]
+    Call(Box<Status>),
     #[error("the connection was lost at once")]
     Lost(#[source] tonic::transport::Error),
-    #[error("the stream broke")]
-    Stream(#[source] Box<Status>),
+    #[error("the stream broke: {}", rpc_error(.0))]
+    Stream(Box<Status>),
     #[error("the peer sent what is no response")]
     Response(#[source] prost::DecodeError),
     #[error("the stream ended")]
     Ended,
     #[error("the index did not take the flows")]
     Rejected(#[from] Rejected),
+}
+
+/// A status as Hubble's clients know it: what the library says of one has its inner parts in it, too.
+fn rpc_error(status: &Status) -> String {
+    format!("rpc error: code = {:?} desc = {}", status.code(), status.message())
 }
 
 /// One peer.

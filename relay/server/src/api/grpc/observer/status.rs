@@ -31,7 +31,8 @@ pub(super) fn server(relay: &Relay) -> ServerStatusResponse {
     unavailable.truncate(UNAVAILABLE_NAMES_MAX);
     // That of the node that is up for the longest time, as with Hubble.
     let now = relay.now();
-    let up_since = nodes.iter().map(|node| node.known_since).min().unwrap_or(relay.started);
+    let connected_nodes = nodes.iter().filter(|node| node.state == NodeState::NODE_CONNECTED);
+    let up_since = connected_nodes.map(|node| node.known_since).min().unwrap_or(relay.started);
     let count = |n: usize| Some(u32::try_from(n).unwrap_or(u32::MAX));
     ServerStatusResponse {
         num_flows: stats.rows,
@@ -50,16 +51,22 @@ pub(super) fn server(relay: &Relay) -> ServerStatusResponse {
 pub(super) fn nodes(relay: &Relay) -> GetNodesResponse {
     let now = relay.now();
     let held = held_by_node(relay);
-    let nodes = relay.nodes().into_iter().map(|node| Node {
-        num_flows: held.get(&node.name).copied().unwrap_or(0),
-        name: node.name,
-        version: node.version,
-        address: node.address,
-        state: node.state.0,
-        tls: Some(Tls { enabled: node.tls.is_some(), server_name: node.tls.unwrap_or_default() }),
-        uptime_ns: nanos(now.since(node.known_since)),
-        max_flows: relay.config.index.flows_max as u64,
-        seen_flows: node.flows_seen,
+    let nodes = relay.nodes().into_iter().map(|node| {
+        let num_flows = held.get(&node.name).copied().unwrap_or(0);
+        let is_connected = node.state == NodeState::NODE_CONNECTED;
+        let max_flows = relay.config.index.flows_max as u64;
+        Node {
+            num_flows,
+            name: node.name,
+            version: node.version,
+            address: node.address,
+            state: node.state.0,
+            tls: Some(Tls { enabled: node.tls.is_some(), server_name: node.tls.unwrap_or_default() }),
+            // Clients say "N/A" for what a node that cannot be asked does not tell.
+            uptime_ns: if is_connected { nanos(now.since(node.known_since)) } else { 0 },
+            max_flows: if is_connected || num_flows > 0 { max_flows } else { 0 },
+            seen_flows: node.flows_seen,
+        }
     });
     GetNodesResponse { nodes: nodes.collect() }
 }
