@@ -7,7 +7,7 @@ use flow::Timestamp;
 use crate::ring::{AgentEvent, Event, Ring};
 
 /// How much older a value may be than one before it: processors and parsers hand over what they have at their own pace.
-const DISORDER: Duration = Duration::from_secs(1);
+pub(crate) const DISORDER: Duration = Duration::from_secs(1);
 
 /// Time that looking at values may take before other tasks get a turn.
 const TURN: Duration = Duration::from_millis(1);
@@ -91,6 +91,11 @@ impl Span {
     /// Whether a value is within the times asked for.
     pub(crate) fn covers(&self, time: Timestamp) -> bool {
         self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time <= until)
+    }
+
+    /// Whether a value is newer than the times asked for.
+    pub(crate) fn is_beyond(&self, time: Timestamp) -> bool {
+        self.until.is_some_and(|until| time > until)
     }
 
     /// Whether a value is so new that none after it can be within the times asked for.

@@ -192,6 +192,16 @@ async fn agent_and_debug_events() {
     bed.stop().await;
 }
 
+/// What may come late is waited for, but not for ever: flow 20 is too new, and nothing comes after it.
+#[tokio::test]
+async fn who_follows_up_to_a_time_is_let_go_once_it_has_passed() {
+    let mut bed = bed().await;
+    let request = GetFlowsRequest { follow: true, since: at(15), until: at(18), ..GetFlowsRequest::default() };
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(30), bed.ask(request, usize::MAX));
+    assert_eq!(asked.await.expect("the answer ends").unwrap(), "16 17 18 19");
+    bed.stop().await;
+}
+
 /// Expressions are worked out by those who serve all clients: one that takes long lets others have their turn.
 #[tokio::test]
 async fn a_costly_question_keeps_nobody_waiting() {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use flow::{LostEvent, LostEventSource, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::answer::Answer;
 use crate::api::Node;
-use crate::api::span::{Span, Timed, Turn};
+use crate::api::span::{DISORDER, Span, Timed, Turn};
 use crate::ledger::Cause;
 use crate::ring::{Read, Reader, Ring};
 
@@ -40,9 +41,11 @@ struct Sending<T, A: Answer<T>> {
     missed: Option<Missed>,
     /// Matching values still to be told; `None` for no limit.
     left: Option<u64>,
+    /// When those who follow have waited long enough for what may come late; `None` before a value is too new for them.
+    over_at: Option<Instant>,
 }
 
-/// The client is gone, or the node stops.
+/// The client is gone, the node stops, or nothing more can come.
 struct Over;
 
 /// Sends the `span` of a history until it ends, the client goes, or the node stops.
@@ -71,7 +74,7 @@ where
     let asked = &mut answer;
     let start = span.start(&ring, move |value| asked.counts(value)).await;
     let reader = ring.reader_at(start);
-    let mut sending = Sending { node, reader, span, answer, client, missed: None, left: span.limit() };
+    let mut sending = Sending { node, reader, span, answer, client, missed: None, left: span.limit(), over_at: None };
     if sending.send_values(end).await.is_ok() {
         // The stream ends either way.
         let _told = sending.tell_missed().await;
@@ -89,7 +92,11 @@ where
         while self.left != Some(0) && (self.span.follow || self.reader.position() < end) {
             match self.reader.read() {
                 Read::Value(value) if !value.is_loss() && self.span.is_past(value.when()) => return Ok(()),
-                Read::Value(value) if !value.is_loss() && !self.span.covers(value.when()) => {}
+                Read::Value(value) if !value.is_loss() && !self.span.covers(value.when()) => {
+                    if self.span.is_beyond(value.when()) {
+                        self.over_at.get_or_insert_with(|| Instant::now() + DISORDER);
+                    }
+                }
                 Read::Value(value) => {
                     if let Some(made) = self.answer.make(&value) {
                         self.left = self.left.map(|n| n - u64::from(made.counts));
@@ -138,10 +145,19 @@ where
     }
 
     async fn wait(&mut self) -> Result<(), Over> {
+        let over_at = self.over_at;
         tokio::select! {
             waited = self.reader.wait() => waited.map_err(|_| Over),
             () = self.node.stop.cancelled() => Err(Over),
             () = self.client.answers.closed() => Err(Over),
+            () = sleep_until(over_at) => Err(Over),
         }
+    }
+}
+
+async fn sleep_until(end: Option<Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
     }
 }
