@@ -87,7 +87,7 @@ fn long_chains_of_an_expression_are_refused() {
     let work = || {
         let compile = |text: &str| proto::cel::compile(text);
         for link in ["+1", "-1", "*1", "==1", ".a", "[0]", " in [1]", "+(1)", "<1"] {
-            for times in [300, 30_000, 300_000] {
+            for times in [300, 14_000] {
                 let error = compile(&format!("1{}", link.repeat(times))).expect_err(link).to_string();
                 assert_eq!(error, "error compiling CEL expression: max recursion depth exceeded", "{link}");
             }
