@@ -12,6 +12,7 @@ mod enrich;
 mod export;
 mod feed;
 mod generations;
+mod history;
 #[cfg(test)]
 mod hostile;
 pub mod l7;

@@ -7,6 +7,7 @@ use flow::SystemClock;
 use crate::config::Config;
 use crate::decode::Decoder;
 use crate::enrich::{Enricher, Names};
+use crate::history;
 use crate::l7::Engine;
 use crate::metrics::{Metrics, OwnMetrics};
 use crate::pipeline::{Scratch, Stages};
@@ -64,6 +65,12 @@ impl Offline {
         self.stages.every_second(now, SourceStats::default());
         self.stages.publish();
         self.stages.end_connections(u64::MAX);
+    }
+
+    /// Makes rows of older flows while the stages are there, which the collector does beside its pipeline. To be called
+    /// once.
+    pub fn keep_history(&self) -> impl Future<Output = ()> + Send + use<> {
+        history::keep(self.flows.archivist())
     }
 
     /// The history.

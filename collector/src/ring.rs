@@ -3,77 +3,43 @@
 //! The writer never waits for a reader: when the history is full the oldest value makes room, and a reader that is
 //! overtaken learns exactly how many values it missed. So for each reader, at any time,
 //! values written since it began = values it got + values it was told it lost + values still waiting.
+//!
+//! Values may leave their slots for a smaller form while they are in the history; readers do not notice.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow::{AgentEventType, Flow, LostEvent, Timestamp};
+use flow::Timestamp;
+use table::BatchFilter;
 use tokio::sync::watch;
 
-use crate::policy::PolicyChange;
+mod archive;
+mod event;
 
-/// What the history of flows holds.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// An observed flow.
-    Flow(Arc<Flow>),
-    /// Events lost before they could become flows, and when that was noticed.
-    Lost(Arc<(Timestamp, LostEvent)>),
-}
-
-impl Event {
-    /// When it happened.
-    #[must_use]
-    pub fn time(&self) -> Timestamp {
-        match self {
-            Self::Flow(flow) => flow.time,
-            Self::Lost(lost) => lost.0,
-        }
-    }
-}
-
-/// Something that happened to the collector itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentEvent {
-    /// When it happened.
-    pub time: Timestamp,
-    /// What happened.
-    pub what: AgentNews,
-}
-
-/// What happened to the collector itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AgentNews {
-    /// The collector began to observe.
-    Started,
-    /// An endpoint appeared on or vanished from this node.
-    Endpoint {
-        /// Whether it appeared.
-        created: bool,
-        /// The endpoint.
-        endpoint: Arc<flow::Endpoint>,
-    },
-    /// The packet policy of this machine changed.
-    Policy(Arc<PolicyChange>),
-}
-
-impl AgentEvent {
-    /// Kind in the numbering of the API.
-    #[must_use]
-    pub const fn kind(&self) -> AgentEventType {
-        match self.what {
-            AgentNews::Started => AgentEventType::AGENT_STARTED,
-            AgentNews::Policy(_) => AgentEventType::POLICY_UPDATED,
-            AgentNews::Endpoint { created: true, .. } => AgentEventType::ENDPOINT_CREATED,
-            AgentNews::Endpoint { created: false, .. } => AgentEventType::ENDPOINT_DELETED,
-        }
-    }
-}
+use archive::{Archive, Opened};
+pub(crate) use archive::{Archivist, Packed, Unpack};
+pub(crate) use event::Timed;
+pub use event::{AgentEvent, AgentNews, Event};
 
 /// Share of a history that readers are made from.
 #[derive(Debug)]
 pub struct Ring<T> {
-    slots: Arc<[Mutex<Slot<T>>]>,
+    values: Values<T>,
     head: watch::Receiver<u64>,
+}
+
+/// Where the values are: in a slot each, or packed.
+#[derive(Debug)]
+struct Values<T> {
+    slots: Arc<[Mutex<Slot<T>>]>,
+    archive: Arc<Archive<T>>,
+}
+
+/// Looks values up by their numbers, one after the other: what had to be opened for one stays open for the next.
+#[derive(Debug)]
+pub(crate) struct Lookup<T> {
+    values: Values<T>,
+    wanted: Option<Arc<BatchFilter>>,
+    opened: Option<Opened<T>>,
 }
 
 /// The one writer of a history. Readers see what was pushed once it is published.
@@ -88,7 +54,7 @@ pub struct Writer<T> {
 /// Reads a history from some number on.
 #[derive(Debug)]
 pub struct Reader<T> {
-    slots: Arc<[Mutex<Slot<T>>]>,
+    lookup: Lookup<T>,
     head: watch::Receiver<u64>,
     next: u64,
 }
@@ -111,7 +77,21 @@ pub struct Ended;
 #[derive(Debug)]
 struct Slot<T> {
     number: u64,
+    /// `None` before the first value, and once the value was packed.
     value: Option<T>,
+}
+
+/// What is found under a number.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found<T> {
+    /// This value.
+    Value(T),
+    /// One that is not wanted.
+    Unwanted,
+    /// The slot has this later value.
+    Overwritten(u64),
+    /// Neither in a slot nor packed: not yet written, or not any more.
+    Nothing,
 }
 
 /// Makes an empty history of `capacity` values, at least one.
@@ -119,12 +99,19 @@ struct Slot<T> {
 pub fn ring<T: Clone>(capacity: usize) -> (Writer<T>, Ring<T>) {
     let slots: Arc<[_]> = (0..capacity.max(1)).map(|_| Mutex::new(Slot { number: 0, value: None })).collect();
     let (sender, head) = watch::channel(0);
-    (Writer { slots: slots.clone(), head: sender, next: 0, published: 0 }, Ring { slots, head })
+    let values = Values { slots: slots.clone(), archive: Arc::default() };
+    (Writer { slots, head: sender, next: 0, published: 0 }, Ring { values, head })
 }
 
 impl<T> Clone for Ring<T> {
     fn clone(&self) -> Self {
-        Self { slots: self.slots.clone(), head: self.head.clone() }
+        Self { values: self.values.clone(), head: self.head.clone() }
+    }
+}
+
+impl<T> Clone for Values<T> {
+    fn clone(&self) -> Self {
+        Self { slots: self.slots.clone(), archive: self.archive.clone() }
     }
 }
 
@@ -160,7 +147,7 @@ impl<T: Clone> Ring<T> {
     /// Values it can hold.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.slots.len()
+        self.values.slots.len()
     }
 
     /// Number the next value will get, which is also how many were written.
@@ -172,26 +159,35 @@ impl<T: Clone> Ring<T> {
     /// Number of the oldest value held.
     #[must_use]
     pub fn oldest(&self) -> u64 {
-        self.head().saturating_sub(self.slots.len() as u64)
+        self.head().saturating_sub(self.capacity() as u64)
     }
 
     /// Values held.
     #[must_use]
     pub fn held(&self) -> u64 {
-        self.head().min(self.slots.len() as u64)
+        self.head().min(self.capacity() as u64)
     }
 
-    /// The value with this number, `None` where it was overwritten or not yet written.
+    /// Values held that are packed.
     #[must_use]
-    pub fn get(&self, number: u64) -> Option<T> {
-        let slot = lock(slot_of(&self.slots, number));
-        if slot.number == number { slot.value.clone() } else { None }
+    pub fn packed(&self) -> u64 {
+        self.values.archive.len(self.oldest())
+    }
+
+    /// A way to look values up by their numbers.
+    pub(crate) fn lookup(&self) -> Lookup<T> {
+        Lookup { values: self.values.clone(), wanted: None, opened: None }
+    }
+
+    /// The one who packs values. There must not be two.
+    pub(crate) fn archivist(&self) -> Archivist<T> {
+        Archivist::new(self)
     }
 
     /// A reader whose first value will have this number.
     #[must_use]
     pub fn reader_at(&self, number: u64) -> Reader<T> {
-        Reader { slots: self.slots.clone(), head: self.head.clone(), next: number }
+        Reader { lookup: self.lookup(), head: self.head.clone(), next: number }
     }
 
     /// A reader that gets only what is written from now on.
@@ -201,30 +197,86 @@ impl<T: Clone> Ring<T> {
     }
 }
 
+impl<T: Clone> Lookup<T> {
+    /// Looks only for what a filter passes; it is asked of packed values before they are unpacked, and not of others.
+    pub(crate) fn wanting(self, filter: Arc<BatchFilter>) -> Self {
+        Self { wanted: Some(filter), opened: None, ..self }
+    }
+
+    /// What there is under a number.
+    pub(crate) fn find(&mut self, number: u64) -> Found<T> {
+        if let Some(place) = self.opened.as_ref().and_then(|opened| opened.place(number)) {
+            return self.unpack(place);
+        }
+        {
+            let slot = lock(slot_of(&self.values.slots, number));
+            if slot.number > number {
+                return Found::Overwritten(slot.number);
+            }
+            if slot.number == number
+                && let Some(value) = &slot.value
+            {
+                return Found::Value(value.clone());
+            }
+        }
+        // A value is packed before it leaves its slot.
+        self.opened = self.values.archive.open(number, self.wanted.as_deref());
+        match self.opened.as_ref().and_then(|opened| opened.place(number)) {
+            Some(place) => self.unpack(place),
+            None => Found::Nothing,
+        }
+    }
+
+    fn unpack(&self, place: usize) -> Found<T> {
+        let value = self.opened.as_ref().and_then(|opened| opened.values.value(place));
+        value.map_or(Found::Unwanted, Found::Value)
+    }
+}
+
+impl<T: Clone + Timed> Lookup<T> {
+    /// Time of the value with this number; `None` for a loss, and where there is none. Nothing is unpacked for it.
+    pub(crate) fn time(&mut self, number: u64) -> Option<Timestamp> {
+        if let Some(opened) = &self.opened
+            && let Some(place) = opened.place(number)
+        {
+            return opened.values.time(place);
+        }
+        match self.find(number) {
+            Found::Value(value) => (!value.is_loss()).then(|| value.when()),
+            Found::Unwanted | Found::Overwritten(_) | Found::Nothing => None,
+        }
+    }
+}
+
 impl<T: Clone> Reader<T> {
+    /// Leaves out what is packed and does not pass a filter.
+    pub(crate) fn wanting(self, filter: Arc<BatchFilter>) -> Self {
+        Self { lookup: self.lookup.wanting(filter), ..self }
+    }
+
     /// Takes the next value, or says how many were lost, or that there is none yet. Never waits for the writer.
     pub fn read(&mut self) -> Read<T> {
-        let head = *self.head.borrow();
-        if self.next >= head {
-            return Read::Empty;
-        }
-        let oldest = head.saturating_sub(self.slots.len() as u64);
-        if self.next < oldest {
-            return self.skip_to(oldest);
-        }
-        let slot = lock(slot_of(&self.slots, self.next));
-        if slot.number > self.next {
-            // Overwritten by values that are not published yet: what survives begins one turn before that value.
-            let oldest = slot.number + 1 - self.slots.len() as u64;
-            drop(slot);
-            return self.skip_to(oldest);
-        }
-        match &slot.value {
-            Some(value) => {
-                self.next += 1;
-                Read::Value(value.clone())
+        loop {
+            let head = *self.head.borrow();
+            if self.next >= head {
+                return Read::Empty;
             }
-            None => Read::Empty,
+            let capacity = self.lookup.values.slots.len() as u64;
+            let oldest = head.saturating_sub(capacity);
+            if self.next < oldest {
+                return self.skip_to(oldest);
+            }
+            match self.lookup.find(self.next) {
+                Found::Value(value) => {
+                    self.next += 1;
+                    return Read::Value(value);
+                }
+                Found::Unwanted => self.next += 1,
+                // By values that are not published yet: what survives begins one turn before that value.
+                Found::Overwritten(number) => return self.skip_to(number + 1 - capacity),
+                // It left the archive since, so the head has moved on.
+                Found::Nothing => {}
+            }
         }
     }
 
@@ -264,122 +316,4 @@ fn lock<T>(slot: &Mutex<Slot<T>>) -> std::sync::MutexGuard<'_, Slot<T>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Reads all there is: (values, lost).
-    fn drain(reader: &mut Reader<u64>) -> (Vec<u64>, u64) {
-        let (mut values, mut lost) = (Vec::new(), 0);
-        loop {
-            match reader.read() {
-                Read::Value(value) => values.push(value),
-                Read::Lost(n) => lost += n,
-                Read::Empty => return (values, lost),
-            }
-        }
-    }
-
-    #[test]
-    fn an_overtaken_reader_learns_the_exact_loss() {
-        let (mut writer, ring) = ring(4);
-        let mut reader = ring.reader_at(0);
-        for n in 0..10 {
-            writer.push(n);
-        }
-        writer.publish();
-        assert_eq!(drain(&mut reader), (vec![6, 7, 8, 9], 6));
-        assert_eq!((ring.held(), ring.oldest(), ring.head()), (4, 6, 10));
-        assert_eq!((ring.get(5), ring.get(6), ring.get(10)), (None, Some(6), None));
-    }
-
-    #[test]
-    fn pushed_values_show_once_published() {
-        let (mut writer, ring) = ring(8);
-        let mut reader = ring.reader_at_tip();
-        writer.push(1);
-        assert_eq!(reader.read(), Read::Empty);
-        writer.publish();
-        assert_eq!(reader.read(), Read::Value(1));
-    }
-
-    proptest! {
-        #[test]
-        fn written_is_got_plus_lost(capacity in 1usize..40, steps in prop::collection::vec((0usize..60, 0usize..60, any::<bool>()), 1..60)) {
-            let (mut writer, ring) = ring(capacity);
-            let mut reader = ring.reader_at(0);
-            let (mut written, mut got, mut lost, mut last) = (0u64, 0u64, 0u64, None);
-            for (pushes, reads, publish) in steps {
-                for _ in 0..pushes {
-                    writer.push(written);
-                    written += 1;
-                }
-                if publish {
-                    writer.publish();
-                }
-                for _ in 0..reads {
-                    match reader.read() {
-                        Read::Value(value) => {
-                            prop_assert!(last < Some(value));
-                            prop_assert_eq!(value, got + lost);
-                            last = Some(value);
-                            got += 1;
-                        }
-                        Read::Lost(n) => lost += n,
-                        Read::Empty => break,
-                    }
-                }
-            }
-            writer.publish();
-            let (rest, more) = drain(&mut reader);
-            prop_assert_eq!(written, got + rest.len() as u64 + lost + more);
-        }
-    }
-
-    #[test]
-    fn a_reader_in_another_thread_accounts_for_every_value() {
-        const TOTAL: u64 = 200_000;
-        let (mut writer, ring) = ring(64);
-        let mut reader = ring.reader_at(0);
-        let reading = std::thread::spawn(move || {
-            let (mut got, mut lost, mut next) = (0u64, 0u64, 0u64);
-            while got + lost < TOTAL {
-                match reader.read() {
-                    Read::Value(value) => {
-                        assert_eq!(value, next);
-                        next += 1;
-                        got += 1;
-                    }
-                    Read::Lost(n) => {
-                        next += n;
-                        lost += n;
-                    }
-                    Read::Empty => std::thread::yield_now(),
-                }
-            }
-            (got, lost)
-        });
-        for n in 0..TOTAL {
-            writer.push(n);
-            if n % 7 == 0 {
-                writer.publish();
-            }
-        }
-        writer.publish();
-        let (got, lost) = reading.join().unwrap();
-        assert_eq!(got + lost, TOTAL);
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_when_the_writer_is_gone_and_all_is_read() {
-        let (mut writer, ring) = ring(8);
-        let mut reader = ring.reader_at(0);
-        writer.push(1);
-        writer.publish();
-        drop(writer);
-        assert_eq!(reader.wait().await, Ok(()));
-        assert_eq!(reader.read(), Read::Value(1));
-        assert_eq!(reader.wait().await, Err(Ended));
-    }
-}
+mod tests;

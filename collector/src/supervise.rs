@@ -17,6 +17,7 @@ use crate::config::{Config, PeerEntry, SourceKind};
 use crate::decode::{Decoder, NodeFacts};
 use crate::enrich::{Discovery, Enricher, Names, Places, Watch};
 use crate::export::{self, Export};
+use crate::history;
 use crate::l7::Engine;
 use crate::live::Live;
 use crate::metrics::{FlowMetrics, Metrics, OwnMetrics};
@@ -55,6 +56,8 @@ struct Histories {
 /// Everything that runs.
 struct Supervisor {
     pipeline: JoinHandle<Result<(), RunError>>,
+    /// Makes rows of older flows.
+    history: JoinHandle<()>,
     ship: JoinHandle<()>,
     export: JoinHandle<()>,
     servers: JoinSet<Result<(), RunError>>,
@@ -76,7 +79,7 @@ pub(crate) async fn start(
 ) -> Result<JoinHandle<Result<(), RunError>>, StartError> {
     let (discovery, names) = discover(&parts)?;
     let histories = Histories::new(&parts.config);
-    let reader = histories.flows.reader_at_tip();
+    let (reader, archivist) = (histories.flows.reader_at_tip(), histories.flows.archivist());
     let status = histories.status.clone();
     let stop_servers = CancellationToken::new();
     let (api_node, metrics_page) = (api_node(&parts, &histories, &stop_servers)?, histories.metrics.clone());
@@ -92,6 +95,7 @@ pub(crate) async fn start(
     let deadline = deadline(&parts.config);
     let supervisor = Supervisor {
         pipeline,
+        history: tokio::spawn(history::keep(archivist)),
         ship: tokio::spawn(ship::ship(parts.config.relay.clone(), sender, reader, shipped, deadline)),
         export: start_export(export),
         servers: serve(parts.listeners, api_node, metrics_page, &stop_servers),
@@ -321,6 +325,11 @@ impl Supervisor {
             pending,
         };
         // The pipeline has ended the history, so its readers come to their end by themselves.
+        match timeout_at(until, &mut self.history).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => result = result.and(Err(RunError::Panicked("history"))),
+            Err(_) => self.history.abort(),
+        }
         match timeout_at(until, &mut self.ship).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => result = result.and(Err(RunError::Panicked("shipper"))),

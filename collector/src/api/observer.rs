@@ -24,6 +24,7 @@ use proto::observer::{
     ServerStatusRequest, ServerStatusResponse,
 };
 use proto::raw::{RawFlows, decoded};
+use table::BatchFilter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -32,8 +33,8 @@ pub(crate) use self::answer::agent_event_to_wire;
 use self::answer::{AgentAnswer, Answer, FlowAnswer};
 use self::stream::{Client, stream};
 use super::Node;
-use super::span::{Span, Timed};
-use crate::ring::{Event, Ring};
+use super::span::Span;
+use crate::ring::{Ring, Timed};
 
 /// Answers that wait for one client; then its stream stands still, and the history may overtake it.
 const ANSWERS_MAX: usize = 128;
@@ -87,7 +88,7 @@ impl RawFlows for NodeObserver {
         // Filters before times, as Hubble's server checks them: of two mistakes, the same one is told.
         refuse_first_with_follow(request.first, request.follow)?;
         let answer = FlowAnswer {
-            filters: filters(&request)?,
+            filter: Arc::new(filter(&request)?),
             mask: request.field_mask.as_ref().map(|m| FieldMask::new(&m.paths)).filter(|m| !m.keeps_everything()),
             details: if proto::wants_details(&request) { Details::Send } else { Details::Omit },
             node_name: self.node.name.clone(),
@@ -167,6 +168,7 @@ impl NodeObserver {
     /// Flows a second over the last minute, or since the oldest flow held where that is younger.
     fn rate(&self, now: Timestamp) -> f64 {
         let (flows, lately) = (&self.node.flows, now.before(RATE_WINDOW));
+        let mut lookup = flows.lookup();
         let (mut at, mut count, mut since) = (flows.head(), 0u32, lately);
         let mut oldest_seen = None;
         loop {
@@ -175,13 +177,13 @@ impl NodeObserver {
                 break;
             }
             at -= 1;
-            match flows.get(at) {
-                Some(Event::Flow(flow)) if flow.time < lately => break,
-                Some(Event::Flow(flow)) => {
+            match lookup.time(at) {
+                Some(time) if time < lately => break,
+                Some(time) => {
                     count = count.saturating_add(1);
-                    oldest_seen = Some(flow.time);
+                    oldest_seen = Some(time);
                 }
-                Some(Event::Lost(_)) | None => {}
+                None => {}
             }
         }
         let seconds = now.since(since).as_secs_f64();
@@ -206,10 +208,11 @@ fn refuse_first_with_follow(first: bool, follow: bool) -> Result<(), Status> {
     if first && follow { Err(Status::invalid_argument("first cannot be specified with follow")) } else { Ok(()) }
 }
 
-fn filters(request: &GetFlowsRequest) -> Result<FilterSet, Status> {
+fn filter(request: &GetFlowsRequest) -> Result<BatchFilter, Status> {
     let read = |list: &[proto::flow::FlowFilter]| list.iter().map(|f| filter_from_wire(f.clone())).collect::<Vec<_>>();
     // Hubble answers a bad filter with the code Unknown, and clients print its text.
     FilterSet::compile_with(&read(&request.whitelist), &read(&request.blacklist), compile_for_filter)
+        .map(BatchFilter::from)
         .map_err(|error| Status::unknown(with_causes(&error)))
 }
 

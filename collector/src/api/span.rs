@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use flow::Timestamp;
 
-use crate::ring::{AgentEvent, Event, Ring};
+use crate::ring::{Found, Lookup, Ring, Timed};
 
 /// How much older a value may be than one before it: processors and parsers hand over what they have at their own pace.
 pub(crate) const DISORDER: Duration = Duration::from_secs(1);
@@ -27,46 +27,26 @@ pub(crate) struct Span {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// Something with a time.
-pub(crate) trait Timed {
-    /// When it happened.
-    fn when(&self) -> Timestamp;
-
-    /// Whether it is told whatever the times, the filters and the number asked for: news of a loss.
-    fn is_loss(&self) -> bool {
-        false
-    }
-}
-
-impl Timed for Event {
-    fn when(&self) -> Timestamp {
-        self.time()
-    }
-
-    fn is_loss(&self) -> bool {
-        matches!(self, Self::Lost(_))
-    }
-}
-
-impl Timed for AgentEvent {
-    fn when(&self) -> Timestamp {
-        self.time
-    }
-}
-
 impl Span {
-    /// Number of the value to begin with. `counts` says which values count towards `number`.
+    /// Number of the value to begin with. `counts` says which values count towards `number`; what `lookup` does not
+    /// want does not.
     ///
     /// `since` comes before `first` and `number`; following without either begins at the tip. With `since`, values
     /// from before it may follow the beginning: what [`Span::covers`] does not cover is to be left out.
     ///
     /// Other tasks get their turn meanwhile: asking of a value whether it counts may take long.
-    pub(crate) async fn start<T: Clone + Timed>(&self, ring: &Ring<T>, mut counts: impl FnMut(&T) -> bool) -> u64 {
+    pub(crate) async fn start<T: Clone + Timed>(
+        &self,
+        ring: &Ring<T>,
+        lookup: Lookup<T>,
+        mut counts: impl FnMut(&T) -> bool,
+    ) -> u64 {
         let (oldest, head) = (ring.oldest(), ring.head());
         if let Some(since) = self.since {
             // Only a value that counts ends the walk: losses between it and the times asked for are told too.
             let too_old = since.before(DISORDER);
-            return walk_back(ring, |value| !counts(value) || value.when() >= too_old).await;
+            let belongs = |value: Option<&T>| value.is_none_or(|value| !counts(value) || value.when() >= too_old);
+            return walk_back(ring, lookup, belongs).await;
         }
         if self.first {
             return oldest;
@@ -76,11 +56,11 @@ impl Span {
             (0, false) => oldest,
             (number, _) => {
                 let mut left = number;
-                walk_back(ring, |value| {
+                walk_back(ring, lookup, |value| {
                     if left == 0 {
                         return false;
                     }
-                    left -= u64::from(counts(value));
+                    left -= u64::from(value.is_some_and(&mut counts));
                     true
                 })
                 .await
@@ -109,13 +89,19 @@ impl Span {
     }
 }
 
-/// Number of the oldest value of the newest run of values that `belongs` accepts, asked from the newest on.
-async fn walk_back<T: Clone>(ring: &Ring<T>, mut belongs: impl FnMut(&T) -> bool) -> u64 {
+/// Number of the oldest value of the newest run of values that `belongs` accepts, asked from the newest on; it gets `None`
+/// for one that is not wanted.
+async fn walk_back<T: Clone>(
+    ring: &Ring<T>,
+    mut lookup: Lookup<T>,
+    mut belongs: impl FnMut(Option<&T>) -> bool,
+) -> u64 {
     let mut start = ring.head();
     let mut turn = Turn::default();
     while start > ring.oldest() {
-        match ring.get(start - 1) {
-            Some(value) if belongs(&value) => start -= 1,
+        match lookup.find(start - 1) {
+            Found::Value(value) if belongs(Some(&value)) => start -= 1,
+            Found::Unwanted if belongs(None) => start -= 1,
             _ => break,
         }
         turn.take().await;
@@ -168,7 +154,7 @@ mod tests {
             writer.push(At(n * 10 * SECOND));
         }
         writer.publish();
-        futures::executor::block_on(span.start(&ring, |at| at.0 % (20 * SECOND) == 0))
+        futures::executor::block_on(span.start(&ring, ring.lookup(), |at| at.0 % (20 * SECOND) == 0))
     }
 
     #[test]
@@ -201,7 +187,7 @@ mod tests {
         }
         writer.publish();
         let span = Span { since: Some(Timestamp(5 * second)), until: Some(Timestamp(5 * second)), ..Span::default() };
-        let start = |counts: bool| futures::executor::block_on(span.start(&ring, |_| counts));
+        let start = |counts: bool| futures::executor::block_on(span.start(&ring, ring.lookup(), |_| counts));
         assert_eq!(start(true), 1);
         assert_eq!(start(false), 0, "only what counts ends the walk");
         assert!(span.covers(Timestamp(5 * second)) && !span.covers(Timestamp(4 * second + 1)));

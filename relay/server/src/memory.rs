@@ -18,7 +18,6 @@ use tracing::{error, info, warn};
 use crate::relay::Relay;
 
 mod budget;
-mod process;
 
 pub(crate) use budget::Budget;
 pub(crate) use process::{limit, resident, set_up};

@@ -1,7 +1,8 @@
 //! Making answers of what the histories hold.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use flow::filter::FilterSet;
 use flow::{Flow, LostEvent, Timestamp};
 use prost::Message as _;
 use proto::convert::{Details, flow_response, flow_to_wire, lost_to_wire, time_to_wire};
@@ -12,6 +13,7 @@ use proto::flow::{
 use proto::mask::FieldMask;
 use proto::observer::get_flows_response::ResponseTypes;
 use proto::observer::{GetAgentEventsResponse, GetFlowsResponse};
+use table::BatchFilter;
 
 use crate::ring::{AgentEvent, AgentNews, Event};
 
@@ -22,6 +24,11 @@ const FLOW_BYTES: usize = 768;
 pub(super) trait Answer<T>: Send + 'static {
     /// What the client gets.
     type Message: Send + 'static;
+
+    /// What a value has to pass to count, where it can be told before the value is read.
+    fn wanted(&self) -> Option<&Arc<BatchFilter>> {
+        None
+    }
 
     /// Whether the value counts towards the number asked for.
     fn counts(&self, value: &T) -> bool;
@@ -42,7 +49,7 @@ pub(super) struct Made<M> {
 
 /// Answers of `GetFlows`, encoded.
 pub(super) struct FlowAnswer {
-    pub(super) filters: FilterSet,
+    pub(super) filter: Arc<BatchFilter>,
     pub(super) mask: Option<FieldMask>,
     pub(super) details: Details,
     pub(super) node_name: String,
@@ -65,13 +72,19 @@ impl FlowAnswer {
 impl Answer<Event> for FlowAnswer {
     type Message = Bytes;
 
+    fn wanted(&self) -> Option<&Arc<BatchFilter>> {
+        Some(&self.filter)
+    }
+
     fn counts(&self, value: &Event) -> bool {
-        matches!(value, Event::Flow(flow) if self.filters.matches(flow))
+        matches!(value, Event::Flow(flow) if self.filter.filters().matches(flow))
     }
 
     fn make(&mut self, value: &Event) -> Option<Made<Bytes>> {
         match value {
-            Event::Flow(flow) if self.filters.matches(flow) => Some(Made { message: self.encode(flow), counts: true }),
+            Event::Flow(flow) if self.filter.filters().matches(flow) => {
+                Some(Made { message: self.encode(flow), counts: true })
+            }
             Event::Flow(_) => None,
             Event::Lost(lost) => self.lost(lost.1, lost.0).map(|message| Made { message, counts: false }),
         }

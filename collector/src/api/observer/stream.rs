@@ -10,9 +10,9 @@ use tonic::Status;
 
 use super::answer::Answer;
 use crate::api::Node;
-use crate::api::span::{DISORDER, Span, Timed, Turn};
+use crate::api::span::{DISORDER, Span, Turn};
 use crate::ledger::Cause;
-use crate::ring::{Read, Reader, Ring};
+use crate::ring::{Read, Reader, Ring, Timed};
 
 /// Time over which what a client missed is gathered into one event, as Hubble does.
 const MISSED_WINDOW: Duration = Duration::from_secs(1);
@@ -71,9 +71,11 @@ where
     A: Answer<T>,
 {
     let end = ring.head();
+    let wanted = answer.wanted();
+    let lookup = ring.lookup().wanting(wanted.clone());
     let asked = &mut answer;
-    let start = span.start(&ring, move |value| asked.counts(value)).await;
-    let reader = ring.reader_at(start);
+    let start = span.start(&ring, lookup, move |value| asked.counts(value)).await;
+    let reader = ring.reader_at(start).wanting(wanted);
     let mut sending = Sending { node, reader, span, answer, client, missed: None, left: span.limit(), over_at: None };
     if sending.send_values(end).await.is_ok() {
         // The stream ends either way.

@@ -1,4 +1,4 @@
-//! What the process occupies, what it may, and giving back what is free.
+//! The memory of this process: what it occupies, what it may, and giving back what is free.
 
 use std::path::{Path, PathBuf};
 
@@ -26,10 +26,10 @@ fn given_back_from(budget: usize) -> usize {
     (budget / GIVEN_BACK_SHARE).clamp(GIVEN_BACK_FROM_MIN, GIVEN_BACK_FROM)
 }
 
-/// Sets the allocator up for a budget of so many bytes. Called before the relay allocates much.
+/// Sets the allocator up for a budget of so many bytes. To be called before much is allocated.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "the allocator's settings have no safe form")]
-pub(crate) fn set_up(budget: usize) {
+pub fn set_up(budget: usize) {
     let processors = std::thread::available_parallelism().map_or(ARENAS_MIN, std::num::NonZero::get);
     let arenas = libc::c_int::try_from(processors.clamp(ARENAS_MIN, ARENAS_MAX)).unwrap_or(libc::c_int::MAX);
     let given_back_from = libc::c_int::try_from(given_back_from(budget)).unwrap_or(libc::c_int::MAX);
@@ -43,26 +43,30 @@ pub(crate) fn set_up(budget: usize) {
 /// Gives the pages that are free back to the system. Takes some milliseconds: call it from a thread that may block.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "trimming has no safe form")]
-pub(super) fn trim() {
+pub fn trim() {
     // SAFETY: `malloc_trim` takes the allocator's own locks and touches only pages that nobody has.
     unsafe { libc::malloc_trim(0) };
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) const fn set_up(_budget: usize) {}
+/// Other allocators are left as they are.
+pub const fn set_up(_budget: usize) {}
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(super) const fn trim() {}
+/// Other allocators are left to themselves.
+pub const fn trim() {}
 
 /// Bytes of memory the process occupies; `None` where the system does not tell.
-pub(crate) fn resident() -> Option<usize> {
+#[must_use]
+pub fn resident() -> Option<usize> {
     // In kB, unlike `statm`, whose pages have sizes of their own on some machines.
     kilobytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
 /// Bytes of memory the process may have at most: those of its control group, else those of the machine; `None` where
 /// neither is known.
-pub(crate) fn limit() -> Option<usize> {
+#[must_use]
+pub fn limit() -> Option<usize> {
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| kilobytes(&text, "MemTotal:"));
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = group_limit(Path::new("/sys/fs/cgroup"), &groups);
