@@ -3,14 +3,13 @@
 //!
 //! The figures are what the kernel says of this process: resident memory, now and at its highest.
 
-use collector::Offline;
 use collector::source::Captured;
 use traffic::measure::memory_of;
 use zerocopy::IntoBytes as _;
 
 mod records;
 
-use records::{CONNECTIONS, record, socket, stages};
+use records::{CONNECTIONS, keep_history, record, socket, stages, wait_for_history};
 
 const ROUNDS: u64 = 10;
 
@@ -23,21 +22,6 @@ fn mebibytes(name: &str) -> f64 {
 #[expect(clippy::print_stdout, reason = "the figures are what a benchmark has to say")]
 fn report(what: &str) {
     println!("{what:<52} {:>7.1} MiB, at most {:.1}", mebibytes("VmRSS"), mebibytes("VmHWM"));
-}
-
-/// Makes rows of older flows on a thread of its own, as the collector does beside its pipeline.
-fn keep_history(path: &Offline) {
-    let keeping = path.keep_history();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    std::thread::spawn(move || runtime.block_on(keeping));
-}
-
-/// Waits until that has caught up.
-fn wait_for_history(path: &Offline) {
-    let flows = path.flows();
-    while flows.held() - flows.packed() >= 4_096 {
-        std::thread::yield_now();
-    }
 }
 
 fn main() {

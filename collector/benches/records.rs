@@ -88,3 +88,19 @@ pub(crate) fn stages() -> Offline {
     config.enrich.names_file = Some(names);
     Offline::new(&config).expect("the names file is right")
 }
+
+/// Makes rows of older flows on a thread of its own, as the collector does beside its pipeline.
+pub(crate) fn keep_history(path: &Offline) {
+    let keeping = path.keep_history();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    std::thread::spawn(move || runtime.block_on(keeping));
+}
+
+/// Waits until that has caught up.
+pub(crate) fn wait_for_history(path: &Offline) {
+    const NEWEST: u64 = 4_096;
+    let flows = path.flows();
+    while flows.held() - flows.packed() >= NEWEST {
+        std::thread::yield_now();
+    }
+}

@@ -4,14 +4,13 @@
 //! Few ask for it later. So once it is not among the newest any more it becomes a row of a record batch, as on its way to
 //! a relay, which takes a tenth of that, and is made an object again for whoever asks.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::buffer::BooleanBuffer;
 use arrow::record_batch::RecordBatch;
 use flow::{LostEvent, Timestamp};
-use table::{BatchFilter, FlowBatchBuilder, RowReader, merge};
+use table::{BatchFilter, FlowBatchBuilder, RowReader};
 use tokio::time::{Instant, sleep_until};
 
 use crate::ring::{Archivist, Event, Packed, Unpack};
@@ -19,13 +18,12 @@ use crate::ring::{Archivist, Event, Packed, Unpack};
 /// Newest events that stay objects, for those who follow the history.
 const NEWEST: u64 = 512;
 /// Events that are packed at a time.
-const RUN: usize = 1_024;
-/// Runs that become one: what a batch has but once, such as its dictionaries, is shared by more rows then.
-const RUNS_MERGED: usize = 8;
-
-/// Time between two looks at what the process occupies, and the growth since the last one that is worth giving pages back.
+const RUN: usize = 2_048;
+/// After a run the task rests for so many times what the run took: a quarter of a processor is what it takes at most.
+const REST: u32 = 3;
+/// Time between two times that free pages are given back, and so many times what that took: a hundredth of a processor.
 const TRIM_EVERY: Duration = Duration::from_secs(2);
-const GROWTH_MIN: usize = 4 << 20;
+const TRIM_COST: u32 = 100;
 
 /// Events as rows.
 #[derive(Debug)]
@@ -88,95 +86,53 @@ impl Unpack<Event> for RowsReader {
     }
 }
 
-/// Makes rows of events.
-#[derive(Debug, Default)]
-struct Packer {
-    builder: FlowBatchBuilder,
-    /// The newest runs, which were not merged yet and follow each other.
-    runs: Vec<(Range<u64>, Arc<Rows>)>,
-}
-
-impl Packer {
-    /// Packs the next run.
-    fn pack(&mut self, archivist: &mut Archivist<Event>) {
-        let mut losses = Vec::new();
-        let numbers = archivist.next(RUN, |at, event| match event {
-            Event::Flow(flow) => self.builder.push(&flow).expect("a run is shorter than a batch can be"),
-            Event::Lost(lost) => losses.push((at, lost)),
-        });
-        if numbers.is_empty() {
-            return;
-        }
-        let rows = Arc::new(Rows { flows: self.builder.finish(), losses });
-        archivist.put(numbers.clone(), rows.clone());
-        if self.runs.last().is_some_and(|(before, _)| before.end != numbers.start) {
-            self.runs.clear();
-        }
-        self.runs.push((numbers, rows));
-        if self.runs.len() == RUNS_MERGED {
-            self.merge(archivist);
-        }
-    }
-
-    fn merge(&mut self, archivist: &Archivist<Event>) {
-        let runs = std::mem::take(&mut self.runs);
-        let (Some((first, _)), Some((last, _))) = (runs.first(), runs.last()) else { return };
-        let numbers = first.start..last.end;
-        let mut losses = Vec::new();
-        for (run, rows) in &runs {
-            let before = usize::try_from(run.start - numbers.start).expect("a run fits into memory");
-            losses.extend(rows.losses.iter().map(|(at, lost)| (before + at, lost.clone())));
-        }
-        let batches: Vec<RecordBatch> = runs.iter().map(|(_, rows)| rows.flows.clone()).collect();
-        let flows = merge(&batches).expect("all have the table's shape, and fewer rows than a batch can have");
-        archivist.put(numbers, Arc::new(Rows { flows, losses }));
+/// Makes rows of the next events.
+fn pack(builder: &mut FlowBatchBuilder, archivist: &mut Archivist<Event>) {
+    let mut losses = Vec::new();
+    let numbers = archivist.next(RUN, |at, event| match event {
+        Event::Flow(flow) => builder.push(&flow).expect("a run is shorter than a batch can be"),
+        Event::Lost(lost) => losses.push((at, lost)),
+    });
+    if !numbers.is_empty() {
+        archivist.put(numbers, Arc::new(Rows { flows: builder.finish(), losses }));
     }
 }
 
 /// Packs what is not new any more, until the history ends. Where this falls behind, flows stay objects until they are
 /// overwritten; none is lost by it.
 pub(crate) async fn keep(mut archivist: Archivist<Event>) {
-    let mut packer = Packer::default();
-    let mut trimmed = Trimmed { at: Instant::now(), left: process::resident().unwrap_or(0) };
-    let mut has_packed = false;
+    let mut builder = FlowBatchBuilder::new();
+    let (mut next_trim, mut has_packed) = (Instant::now() + TRIM_EVERY, false);
     loop {
         tokio::select! {
             due = archivist.wait(NEWEST + RUN as u64) => {
                 if due.is_err() {
-                    return;
+                    break;
                 }
-                packer.pack(&mut archivist);
+                let begun = Instant::now();
+                pack(&mut builder, &mut archivist);
                 has_packed = true;
-                tokio::task::yield_now().await;
+                tokio::time::sleep(begun.elapsed() * REST).await;
             }
-            () = sleep_until(trimmed.at + TRIM_EVERY), if has_packed => {
-                trimmed = trimmed.again().await;
+            () = sleep_until(next_trim), if has_packed => {
+                next_trim = trim().await;
                 has_packed = false;
             }
         }
     }
-}
-
-/// When free pages were given back. The allocator keeps those of flows that came faster than they were packed.
-#[derive(Clone, Copy, Debug)]
-struct Trimmed {
-    at: Instant,
-    /// Bytes the process occupied then.
-    left: usize,
-}
-
-impl Trimmed {
-    /// Gives free pages back, if the process has grown since the last time.
-    async fn again(self) -> Self {
-        let occupied = process::resident().unwrap_or(0);
-        if occupied < self.left.saturating_add(GROWTH_MIN) {
-            return Self { at: Instant::now(), left: self.left.min(occupied) };
-        }
-        if let Err(error) = tokio::task::spawn_blocking(process::trim).await {
-            tracing::error!(%error, "giving free memory back panicked");
-        }
-        Self { at: Instant::now(), left: process::resident().unwrap_or(occupied) }
+    if has_packed {
+        trim().await;
     }
+}
+
+/// Gives free pages back: the allocator keeps those of flows that came faster than they were packed. Gives when to do so
+/// again at the soonest.
+async fn trim() -> Instant {
+    let begun = Instant::now();
+    if let Err(error) = tokio::task::spawn_blocking(process::trim).await {
+        tracing::error!(%error, "giving free memory back panicked");
+    }
+    Instant::now() + TRIM_EVERY.max(begun.elapsed() * TRIM_COST)
 }
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ impl OwnMetrics {
             &[none(load(&status.agent_events))],
         )?;
         out.gauge("weir_collector_ring_flows", "Flows held in the history", &[none(self.ring.held())])?;
+        let packed = self.ring.packed();
+        out.gauge("weir_collector_ring_packed_flows", "Flows of the history that are kept as rows", &[none(packed)])?;
         let capacity = self.ring.capacity() as u64;
         out.gauge("weir_collector_ring_capacity_flows", "Flows the history can hold", &[none(capacity)])
     }

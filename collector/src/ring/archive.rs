@@ -51,11 +51,6 @@ impl<T> Default for Archive<T> {
 }
 
 impl<T> Archive<T> {
-    /// Number after that of the last value.
-    pub(super) fn end(&self) -> u64 {
-        self.read().back().map_or(0, |run| run.numbers.end)
-    }
-
     /// Values with this number or a later one.
     pub(super) fn len(&self, oldest: u64) -> u64 {
         self.read().iter().map(|run| run.numbers.end.saturating_sub(run.numbers.start.max(oldest))).sum()
@@ -71,13 +66,12 @@ impl<T> Archive<T> {
         numbers.contains(&number).then(|| Opened { numbers, values: packed.open(wanted) })
     }
 
-    /// Adds a run, in the place of those it covers, and lets go of those that are older than `oldest`.
+    /// Adds a run after the others, and lets go of those that are older than `oldest`.
     fn put(&self, run: Run<T>, oldest: u64) {
         let mut dropped = Vec::new();
         {
             // Runs are put and dropped as a whole, so what a panicking thread left is sound.
             let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-            dropped.extend(std::iter::from_fn(|| runs.pop_back_if(|last| last.numbers.start >= run.numbers.start)));
             runs.push_back(run);
             dropped.extend(std::iter::from_fn(|| runs.pop_front_if(|first| first.numbers.end <= oldest)));
         }
@@ -145,9 +139,8 @@ impl<T: Clone> Archivist<T> {
 
     /// Puts values that are packed now in the place of those with these numbers.
     pub(crate) fn put(&self, numbers: Range<u64>, packed: Arc<dyn Packed<T>>) {
-        let are_in_slots = self.ring.values.archive.end().max(numbers.start)..numbers.end;
-        self.ring.values.archive.put(Run { numbers, packed }, self.ring.oldest());
-        for number in are_in_slots {
+        self.ring.values.archive.put(Run { numbers: numbers.clone(), packed }, self.ring.oldest());
+        for number in numbers {
             let value = {
                 let mut slot = lock(slot_of(&self.ring.values.slots, number));
                 if slot.number == number { slot.value.take() } else { None }

@@ -1,6 +1,7 @@
 //! A collector that replays lines, and the ways to ask it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use collector::config::{MetricsConfig, ObserverConfig, SourceConfig, SourceKind};
@@ -8,6 +9,8 @@ use collector::{Config, Running, start};
 use proto::observer::get_flows_response::ResponseTypes;
 use proto::observer::observer_client::ObserverClient;
 use proto::observer::{GetFlowsRequest, ServerStatusRequest};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -120,4 +123,13 @@ pub(crate) fn lost(count: u64) -> String {
 pub(crate) fn at(second: i64) -> Option<prost_types::Timestamp> {
     let start = flow::Timestamp::parse_rfc3339("2026-01-15T10:00:00Z").unwrap().parts().0;
     Some(prost_types::Timestamp { seconds: start + second, nanos: 0 })
+}
+
+/// Body of `GET /metrics`.
+pub(crate) async fn scrape(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\nAccept: */*\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
 }

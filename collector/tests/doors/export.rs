@@ -1,13 +1,10 @@
 //! Flow logs written while a collector runs.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::bed::{Bed, lines, lost};
+use crate::bed::{Bed, lines, lost, scrape};
 use collector::config::ExportConfig;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 fn read(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
@@ -24,15 +21,6 @@ async fn await_lines(path: &Path, count: usize) -> Vec<String> {
         assert!(Instant::now() < deadline, "{} has {lines:?}", path.display());
         tokio::task::yield_now().await;
     }
-}
-
-/// Body of `GET /metrics`.
-async fn scrape(address: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.0\r\nAccept: */*\r\n\r\n").await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    text
 }
 
 #[tokio::test]

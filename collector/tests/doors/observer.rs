@@ -1,6 +1,6 @@
 //! `GetFlows` of a node, case by case: where an answer begins and ends, what passes, what fails.
 
-use crate::bed::{Bed, at, lines, lost};
+use crate::bed::{Bed, at, lines, lost, scrape};
 use prost_types::Timestamp;
 use proto::flow::FlowFilter;
 use proto::flow::flow_filter::Experimental;
@@ -10,6 +10,22 @@ use tonic::{Code, Status};
 /// Flows 1 to 20, and a loss of three events between 10 and 11.
 async fn bed() -> Bed {
     Bed::start(&format!("{}{}{}", lines(1..=10), lost(3), lines(11..=20)), 20, |_| {}).await
+}
+
+/// The same, and so many others after them that they are kept as rows.
+async fn bed_with_rows() -> Bed {
+    const OTHERS: u64 = 6_000;
+    let other = lines(1..=1).replace("T10:", "T11:").replace("odd-1", "other");
+    let others = other.repeat(usize::try_from(OTHERS).unwrap());
+    let lines = format!("{}{}{}{others}", lines(1..=10), lost(3), lines(11..=20));
+    let bed = Bed::start(&lines, OTHERS + 20, |_| {}).await;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let is_packed = |line: &str| line.starts_with("weir_collector_ring_packed_flows ") && !line.ends_with(" 0");
+    while !scrape(bed.running.metrics.unwrap()).await.lines().any(is_packed) {
+        assert!(std::time::Instant::now() < deadline, "no flow became a row");
+        tokio::task::yield_now().await;
+    }
+    bed
 }
 
 fn pods(prefix: &str) -> Vec<FlowFilter> {
@@ -26,6 +42,29 @@ fn everything() -> Vec<FlowFilter> {
 }
 
 const ALL: &str = "1 2 3 4 5 6 7 8 9 10 L3 11 12 13 14 15 16 17 18 19 20";
+
+#[tokio::test]
+async fn rows_answer_as_objects_do() {
+    let mut bed = bed_with_rows().await;
+    let ask = || GetFlowsRequest { blacklist: pods("other"), ..GetFlowsRequest::default() };
+    for (request, expected) in [
+        (ask(), ALL),
+        (GetFlowsRequest { number: 500, ..ask() }, ALL),
+        (GetFlowsRequest { number: 3, ..ask() }, "18 19 20"),
+        (GetFlowsRequest { number: 11, ..ask() }, "10 L3 11 12 13 14 15 16 17 18 19 20"),
+        (GetFlowsRequest { number: 11, first: true, ..ask() }, "1 2 3 4 5 6 7 8 9 10 L3 11"),
+        (GetFlowsRequest { whitelist: pods("even"), ..ask() }, "2 4 6 8 10 L3 12 14 16 18 20"),
+        (GetFlowsRequest { whitelist: pods("even"), number: 2, ..ask() }, "18 20"),
+        (GetFlowsRequest { whitelist: vec![cel("_flow.l4.TCP.source_port == 7u")], ..ask() }, "7 L3"),
+        (GetFlowsRequest { since: at(9), until: at(10), ..ask() }, "10 L3 11"),
+        (GetFlowsRequest { until: at(2), ..ask() }, "1 2 3"),
+        (GetFlowsRequest { first: true, number: 3, ..GetFlowsRequest::default() }, "1 2 3"),
+    ] {
+        let told = bed.ask(request.clone(), 99).await.unwrap();
+        assert_eq!(told, expected, "{request:?}");
+    }
+    bed.stop().await;
+}
 
 #[tokio::test]
 async fn answers_that_end() {
