@@ -140,10 +140,26 @@ impl StockAgent {
     /// It cannot be started or does not come up.
     pub fn start(program: &Path, node: &str, listen: &str, socket: Option<&Path>) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(["--node", node, "--listen", listen]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["--node", node, "--listen", listen]);
         if let Some(socket) = socket {
             command.arg("--socket").arg(socket);
         }
+        Self::run(command)
+    }
+
+    /// Starts the agent of a node that holds so many flows, a power of two without one.
+    ///
+    /// # Errors
+    /// It cannot be started or does not come up.
+    pub fn with_capacity(program: &Path, node: &str, capacity: usize) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["--node", node, "--listen", "127.0.0.1:0", "--capacity", &capacity.to_string()]);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Result<Self> {
+        let program = command.get_program().to_owned();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let input = process.stdin.take().context("its input is a pipe")?;
         let mut greeting = String::new();
@@ -152,6 +168,12 @@ impl StockAgent {
         let address = greeting.trim().strip_prefix("listening ").map(str::to_owned);
         let address = address.with_context(|| format!("it said {greeting:?}"))?;
         Ok(Self { process, input, address })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Gives it lines.

@@ -2,7 +2,7 @@
 //!
 //! `./dev bench relay` runs it. It prints, for each relay and for clusters of several sizes that hold the same number of
 //! flows, flows a second to one client that asks for all flows and to several that ask at once, the relay's processor
-//! time a flow, and its largest memory meanwhile; for ours also the time to take a flow in, pushed by collectors in
+//! time a flow, its largest memory meanwhile, and what the nodes hold for their flows; for ours also the time to take a flow in, pushed by collectors in
 //! batches and pulled from them as from Hubble's agents, which Hubble's relay does not do because it keeps none.
 //! Arguments: numbers of nodes, or `intake` to print only the time to take a flow in.
 #![expect(clippy::print_stdout, reason = "what was asked for")]
@@ -110,10 +110,15 @@ impl Cluster {
         let (stock, stock_address) = stock_relay(hubble_relay, &service, folder, &plain)?;
         wait_for_flows(runtime, "Hubble's relay", &stock_address, self.flows)?;
         println!("hubble-relay, connected to all nodes: {}", memory(stock.pid())?);
+        let nodes = self.collectors.len();
+        let agents = nodes::agents(runtime, &hubble_relay.with_file_name("hubble-agent"), nodes, self.flows / nodes)?;
+        let collectors = nodes::collectors(&self.collectors, folder)?;
+        println!("for their flows Hubble's agents hold {agents:.0} MiB, weir collectors {collectors:.0}");
         for clients in CLIENTS {
             let theirs = measure(runtime, &stock, &stock_address, self.flows, clients)?;
             let ours = measure(runtime, &self.relay, &self.address, self.flows, clients)?;
             let once = self.taken_in / u32::try_from(clients)?;
+            let (all_of_theirs, all_of_ours) = (theirs.memory.whole_mib + agents, ours.memory.whole_mib + collectors);
             println!("to {clients} clients at once");
             println!("  hubble-relay  {theirs}");
             println!("  weir relay    {ours}");
@@ -125,6 +130,11 @@ impl Cluster {
                 theirs.cpu_per_flow.as_secs_f64() / (ours.cpu_per_flow + once).as_secs_f64(),
                 theirs.memory.whole_mib / ours.memory.whole_mib,
                 theirs.memory.anonymous_mib / ours.memory.anonymous_mib,
+            );
+            println!(
+                "  with flows    {all_of_theirs:.0} MiB of the relay and for the flows of its nodes, {all_of_ours:.0}, \
+                 ratio {:.1}",
+                all_of_theirs / all_of_ours,
             );
         }
         Ok(())

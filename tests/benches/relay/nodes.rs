@@ -2,9 +2,17 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use weir_tests::{Collector, fixture};
+use tokio::runtime::Runtime;
+use weir_tests::{Collector, StockAgent, fixture};
+
+use crate::process::memory;
+use crate::wait_for_flows;
+
+/// Time in which programs give back what they do not need: Go's runtime and our collectors do so by themselves.
+const CALM: Duration = Duration::from_secs(4);
 
 /// Starts collectors of `nodes` nodes that hold `flows` flows each and push them to a relay. The first tells of all.
 pub(crate) fn start(nodes: usize, flows: usize, relay_address: &str, folder: &Path) -> Result<Vec<Collector>> {
@@ -23,6 +31,38 @@ pub(crate) fn start(nodes: usize, flows: usize, relay_address: &str, folder: &Pa
     let first = Collector::replay(&name(0), &lines(0, flows)?, folder, &[&set[..], &[file]].concat())?;
     others.insert(0, first);
     Ok(others)
+}
+
+/// Anonymous memory that flows cost Hubble's own agents, in MiB of all of them: what they have with `flows` each beyond
+/// what they had with none.
+pub(crate) fn agents(runtime: &Runtime, program: &Path, nodes: usize, flows: usize) -> Result<f64> {
+    // A ring of Hubble's has a size of this form.
+    let capacity = (flows + 1).next_power_of_two() - 1;
+    let mut grown = 0.0;
+    for node in 0..nodes {
+        let mut agent = StockAgent::with_capacity(program, &name(node), capacity)?;
+        std::thread::sleep(CALM);
+        let before = memory(agent.pid())?.anonymous_mib;
+        agent.feed(&lines(node, flows)?)?;
+        wait_for_flows(runtime, "an agent of Hubble's", &agent.address, flows)?;
+        std::thread::sleep(CALM);
+        grown += memory(agent.pid())?.anonymous_mib - before;
+    }
+    Ok(grown)
+}
+
+/// The same of these collectors, with all they have to send flows on.
+pub(crate) fn collectors(collectors: &[Collector], folder: &Path) -> Result<f64> {
+    let folder = folder.join("empty");
+    std::fs::create_dir(&folder)?;
+    let empty = Collector::replay("empty", &lines(0, 1)?, &folder, &[])?;
+    std::thread::sleep(CALM);
+    let before = memory(empty.program.pid())?.anonymous_mib;
+    let mut grown = 0.0;
+    for collector in collectors {
+        grown += memory(collector.program.pid())?.anonymous_mib - before;
+    }
+    Ok(grown)
 }
 
 fn name(node: usize) -> String {
