@@ -2,16 +2,25 @@
 
 use anyhow::Result;
 use prost::Message as _;
-use proto::observer::GetFlowsRequest;
 use proto::observer::observer_client::ObserverClient;
+use proto::observer::{GetFlowsRequest, ServerStatusRequest, ServerStatusResponse};
 use proto::raw::{GET_FLOWS, RawCodec};
 use tokio::task::JoinSet;
 use tonic::transport::Endpoint;
 
 /// Flows that a relay says it has, or its nodes have, seen.
 pub(crate) async fn seen(address: &str) -> Result<u64> {
+    Ok(status(address).await?.seen_flows)
+}
+
+/// Flows that an agent says it holds.
+pub(crate) async fn held(address: &str) -> Result<u64> {
+    Ok(status(address).await?.num_flows)
+}
+
+async fn status(address: &str) -> Result<ServerStatusResponse> {
     let mut client = ObserverClient::connect(format!("http://{address}")).await?;
-    Ok(client.server_status(proto::observer::ServerStatusRequest {}).await?.into_inner().seen_flows)
+    Ok(client.server_status(ServerStatusRequest {}).await?.into_inner())
 }
 
 /// Reads all flows as several clients, each over a connection of its own.

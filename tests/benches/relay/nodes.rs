@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use demo::topology::wait_until;
 use tokio::runtime::Runtime;
 use weir_tests::{Collector, StockAgent, fixture};
 
 use crate::process::memory;
-use crate::wait_for_flows;
+use crate::{DEADLINE, client};
 
 /// Time in which programs give back what they do not need: Go's runtime and our collectors do so by themselves.
 const CALM: Duration = Duration::from_secs(4);
@@ -34,21 +35,27 @@ pub(crate) fn start(nodes: usize, flows: usize, relay_address: &str, folder: &Pa
 }
 
 /// Anonymous memory that flows cost Hubble's own agents, in MiB of all of them: what they have with `flows` each beyond
-/// what they had with none.
+/// what they had with none. One holds 65,535 at most; for more it is reckoned.
 pub(crate) fn agents(runtime: &Runtime, program: &Path, nodes: usize, flows: usize) -> Result<f64> {
+    const HELD_MAX: usize = 65_535;
+    let held = flows.min(HELD_MAX);
     // A ring of Hubble's has a size of this form.
-    let capacity = (flows + 1).next_power_of_two() - 1;
+    let capacity = (held + 1).next_power_of_two() - 1;
     let mut grown = 0.0;
     for node in 0..nodes {
         let mut agent = StockAgent::with_capacity(program, &name(node), capacity)?;
         std::thread::sleep(CALM);
         let before = memory(agent.pid())?.anonymous_mib;
-        agent.feed(&lines(node, flows)?)?;
-        wait_for_flows(runtime, "an agent of Hubble's", &agent.address, flows)?;
+        agent.feed(&lines(node, held)?)?;
+        wait_until("an agent of Hubble's holds all flows", DEADLINE, || {
+            (runtime.block_on(client::held(&agent.address)).ok()? >= held as u64).then_some(())
+        })?;
         std::thread::sleep(CALM);
         grown += memory(agent.pid())?.anonymous_mib - before;
     }
-    Ok(grown)
+    #[expect(clippy::cast_precision_loss, reason = "some hundred thousand")]
+    let reckoned = flows as f64 / held as f64;
+    Ok(grown * reckoned)
 }
 
 /// The same of these collectors, with all they have to send flows on.
