@@ -198,9 +198,10 @@ impl<T: Clone> Ring<T> {
 }
 
 impl<T: Clone> Lookup<T> {
-    /// Looks only for what a filter passes; it is asked of packed values before they are unpacked, and not of others.
-    pub(crate) fn wanting(self, filter: Arc<BatchFilter>) -> Self {
-        Self { wanted: Some(filter), opened: None, ..self }
+    /// Looks only for what a filter passes, if there is one; it is asked of packed values before they are unpacked, and not
+    /// of others.
+    pub(crate) fn wanting(self, filter: Option<Arc<BatchFilter>>) -> Self {
+        Self { wanted: filter, opened: None, ..self }
     }
 
     /// What there is under a number.
@@ -249,8 +250,8 @@ impl<T: Clone + Timed> Lookup<T> {
 }
 
 impl<T: Clone> Reader<T> {
-    /// Leaves out what is packed and does not pass a filter.
-    pub(crate) fn wanting(self, filter: Arc<BatchFilter>) -> Self {
+    /// Leaves out what is packed and does not pass a filter, if there is one.
+    pub(crate) fn wanting(self, filter: Option<Arc<BatchFilter>>) -> Self {
         Self { lookup: self.lookup.wanting(filter), ..self }
     }
 

@@ -6,7 +6,7 @@ use arrow::array::BooleanArray;
 use arrow::buffer::BooleanBuffer;
 use arrow::record_batch::RecordBatch;
 use flow::FlowFilter;
-use flow::filter::{Filter, FilterError, FilterSet};
+use flow::filter::{Filter, FilterError, FilterSet, Rule};
 
 use crate::{Col, RowReader, SchemaError};
 
@@ -60,6 +60,13 @@ impl BatchFilter {
     #[must_use]
     pub const fn filters(&self) -> &FilterSet {
         &self.filters
+    }
+
+    /// Whether expressions are evaluated on each flow, which may take long; all other rules look distinct values up.
+    #[must_use]
+    pub fn has_expressions(&self) -> bool {
+        let filters = self.filters.whitelist().iter().chain(self.filters.blacklist());
+        filters.flat_map(Filter::rules).any(|rule| matches!(rule, Rule::Expressions(_)))
     }
 
     /// Columns that decide whether a row passes; the others may hold anything.
