@@ -41,21 +41,25 @@ pub(crate) fn agents(runtime: &Runtime, program: &Path, nodes: usize, flows: usi
     let held = flows.min(HELD_MAX);
     // A ring of Hubble's has a size of this form.
     let capacity = (held + 1).next_power_of_two() - 1;
-    let mut grown = 0.0;
-    for node in 0..nodes {
-        let mut agent = StockAgent::with_capacity(program, &name(node), capacity)?;
-        std::thread::sleep(CALM);
-        let before = memory(agent.pid())?.anonymous_mib;
+    let start = |node| StockAgent::with_capacity(program, &name(node), capacity);
+    let mut agents: Vec<StockAgent> = (0..nodes).map(start).collect::<Result<_>>()?;
+    let before = anonymous(&agents)?;
+    for (node, agent) in agents.iter_mut().enumerate() {
         agent.feed(&lines(node, held)?)?;
         wait_until("an agent of Hubble's holds all flows", DEADLINE, || {
             (runtime.block_on(client::held(&agent.address)).ok()? >= held as u64).then_some(())
         })?;
-        std::thread::sleep(CALM);
-        grown += memory(agent.pid())?.anonymous_mib - before;
     }
+    let grown = anonymous(&agents)? - before;
     #[expect(clippy::cast_precision_loss, reason = "some hundred thousand")]
     let reckoned = flows as f64 / held as f64;
     Ok(grown * reckoned)
+}
+
+/// Anonymous memory of all agents in MiB, once they are calm.
+fn anonymous(agents: &[StockAgent]) -> Result<f64> {
+    std::thread::sleep(CALM);
+    agents.iter().map(|agent| Ok(memory(agent.pid())?.anonymous_mib)).sum()
 }
 
 /// The same of these collectors, with all they have to send flows on.
