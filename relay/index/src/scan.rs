@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use flow::{Flow, Timestamp};
 use table::{BatchFilter, RowReader};
@@ -47,6 +47,8 @@ pub struct Scan {
     /// Parts not looked at yet, the next one last.
     pending: Vec<Part>,
     active: BinaryHeap<Cursor>,
+    /// Whoever asks, where it may go away meanwhile.
+    asker: Option<Weak<()>>,
 }
 
 /// A run of rows, in memory or in a file.
@@ -100,12 +102,27 @@ impl Scan {
             Order::NewestFirst => pending.sort_by_key(|part| part.time_range().1),
             Order::OldestFirst => pending.sort_by_key(|part| std::cmp::Reverse(part.time_range().0)),
         }
-        Self { search, order, pending, active: BinaryHeap::new() }
+        Self { search, order, pending, active: BinaryHeap::new(), asker: None }
+    }
+
+    /// Ends the walk before the next part, a segment or a row group, once whoever asks is gone.
+    #[must_use]
+    pub fn while_asked(self, asker: Weak<()>) -> Self {
+        Self { asker: Some(asker), ..self }
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asker.as_ref().is_none_or(|asker| asker.strong_count() > 0)
     }
 
     /// Opens every part that may hold the next row.
     fn open_reached(&mut self) {
         while let Some(part) = self.pending.pop_if(|part| reached(self.order, self.active.peek(), part)) {
+            if !self.is_asked() {
+                self.pending.clear();
+                self.active.clear();
+                return;
+            }
             let Some((segment, chunk)) = part.open(&self.search) else { continue };
             let marked = segment.matching(&self.search);
             if !marked.has_true() {

@@ -110,3 +110,16 @@ fn hits_know_time_and_node_without_reading_the_flow() {
     let hit = index.snapshot().scan(Search::default(), Order::NewestFirst).next().unwrap();
     assert_eq!((hit.time(), hit.node(), hit.seq()), (time, "a", 0));
 }
+
+#[test]
+fn a_walk_ends_with_whoever_asks() {
+    let index = index();
+    for (time, cookie) in (1..=9).zip(1..) {
+        append(&index, &[tick("a", second(time), cookie)]);
+    }
+    let asker = Arc::new(());
+    let mut walk = index.snapshot().scan(Search::default(), Order::OldestFirst).while_asked(Arc::downgrade(&asker));
+    assert_eq!((walk.next().unwrap().time(), walk.next().unwrap().time()), (second(1), second(2)));
+    drop(asker);
+    assert_eq!(walk.count(), 0, "each flow is a segment of its own");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flow::{LostEvent, LostEventSource, NodeState, Timestamp};
 use proto::observer::GetFlowsResponse;
-use relay_index::{Followed, Hit, Order, ReadMark, Snapshot};
+use relay_index::{Followed, Hit, Order, ReadMark, Scan, Snapshot};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
@@ -37,6 +37,8 @@ pub(super) struct FlowStream {
     stall: Duration,
     /// Flows read and encoded at a time.
     chunk_flows: usize,
+    /// Gone with the stream, and with it the searches that others make for it.
+    asker: Arc<()>,
     _place: OwnedSemaphorePermit,
     _counted: Counted,
 }
@@ -67,7 +69,8 @@ impl FlowStream {
         let stall = Duration::from_millis(relay.config.grpc.stall_ms);
         let (losses, counted) = (relay.losses.watch(), Counted::new(&relay.metrics.streams));
         let troubles = Troubles::new(relay.presence.troubles());
-        (Self { relay, ask, answers, losses, troubles, stall, chunk_flows, _place: place, _counted: counted }, receiver)
+        let (asker, _place, _counted) = (Arc::default(), place, counted);
+        (Self { relay, ask, answers, losses, troubles, stall, chunk_flows, asker, _place, _counted }, receiver)
     }
 
     /// Serves until everything is told, the client goes, or the relay stops.
@@ -135,7 +138,8 @@ impl FlowStream {
         order: Order,
     ) -> Result<(), End> {
         let (search, oldest) = (self.ask.search.clone(), snapshot.oldest());
-        let finding = self.relay.work(move || find(&snapshot, search, count, order));
+        let asker = Arc::downgrade(&self.asker);
+        let finding = self.relay.work(move || find(snapshot.scan(search, order).while_asked(asker).take(count), order));
         let (from, hits) = finding.await.map_err(|_| End::Failed)?;
         if let Some(from) = from.or(self.ask.search.since).or(oldest) {
             let lines = self.relay.index.losses();
@@ -254,13 +258,7 @@ impl FlowStream {
 }
 
 /// Finds the flows to tell, oldest first, and the time of the first where that is known before it is told.
-fn find(
-    snapshot: &Arc<Snapshot>,
-    search: relay_index::Search,
-    count: usize,
-    order: Order,
-) -> (Option<Timestamp>, Hits) {
-    let found = snapshot.scan(search, order).take(count);
+fn find(found: std::iter::Take<Scan>, order: Order) -> (Option<Timestamp>, Hits) {
     match order {
         Order::OldestFirst => (None, Box::new(found)),
         Order::NewestFirst => {
