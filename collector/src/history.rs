@@ -21,6 +21,8 @@ const NEWEST: u64 = 512;
 const RUN: usize = 2_048;
 /// After a run the task rests for so many times what the run took: a quarter of a processor is what it takes at most.
 const REST: u32 = 3;
+/// Events that wait to be packed from which on free pages are given back afterwards: the allocator keeps what they leave.
+const BURST: u64 = 4 * RUN as u64;
 /// Time between two times that free pages are given back, and so many times what that took: a hundredth of a processor.
 const TRIM_EVERY: Duration = Duration::from_secs(2);
 const TRIM_COST: u32 = 100;
@@ -101,32 +103,33 @@ fn pack(builder: &mut FlowBatchBuilder, archivist: &mut Archivist<Event>) {
 /// Packs what is not new any more, until the history ends. Where this falls behind, flows stay objects until they are
 /// overwritten; none is lost by it.
 pub(crate) async fn keep(mut archivist: Archivist<Event>) {
+    const DUE: u64 = NEWEST + RUN as u64;
     let mut builder = FlowBatchBuilder::new();
-    let (mut next_trim, mut has_packed) = (Instant::now() + TRIM_EVERY, false);
+    let (mut next_trim, mut had_burst) = (Instant::now() + TRIM_EVERY, false);
     loop {
+        let is_over = had_burst && archivist.waiting() < DUE;
         tokio::select! {
-            due = archivist.wait(NEWEST + RUN as u64) => {
+            due = archivist.wait(DUE) => {
                 if due.is_err() {
                     break;
                 }
+                had_burst |= archivist.waiting() >= BURST;
                 let begun = Instant::now();
                 pack(&mut builder, &mut archivist);
-                has_packed = true;
                 tokio::time::sleep(begun.elapsed() * REST).await;
             }
-            () = sleep_until(next_trim), if has_packed => {
+            () = sleep_until(next_trim), if is_over => {
                 next_trim = trim().await;
-                has_packed = false;
+                had_burst = false;
             }
         }
     }
-    if has_packed {
+    if had_burst {
         trim().await;
     }
 }
 
-/// Gives free pages back: the allocator keeps those of flows that came faster than they were packed. Gives when to do so
-/// again at the soonest.
+/// Gives free pages back, and tells when to do so again at the soonest.
 async fn trim() -> Instant {
     let begun = Instant::now();
     if let Err(error) = tokio::task::spawn_blocking(process::trim).await {

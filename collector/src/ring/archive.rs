@@ -105,6 +105,11 @@ impl<T: Clone> Archivist<T> {
         Self { ring: ring.clone(), next: ring.oldest() }
     }
 
+    /// Values that are published and not packed.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.ring.head() - self.next.max(self.ring.oldest())
+    }
+
     /// Waits until so many values are published that are not packed.
     ///
     /// # Errors
