@@ -26,6 +26,7 @@ fn report(what: &str) {
 }
 
 /// Waits until older flows are rows, and what is free was given back.
+#[expect(clippy::disallowed_methods, reason = "the allocator does not tell when it has")]
 fn calm(path: &Offline) {
     const GIVEN_BACK_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
     wait_for_history(path);

@@ -112,7 +112,7 @@ impl Cluster {
         println!("hubble-relay, connected to all nodes: {}", memory(stock.pid())?);
         let nodes = self.collectors.len();
         let agents = nodes::agents(runtime, &hubble_relay.with_file_name("hubble-agent"), nodes, self.flows / nodes)?;
-        let collectors = nodes::collectors(&self.collectors, folder)?;
+        let collectors = nodes::collectors(runtime, &self.collectors, folder)?;
         println!("for their flows Hubble's agents hold {agents:.0} MiB, weir collectors {collectors:.0}");
         for clients in CLIENTS {
             let theirs = measure(runtime, &stock, &stock_address, self.flows, clients)?;

@@ -43,37 +43,41 @@ pub(crate) fn agents(runtime: &Runtime, program: &Path, nodes: usize, flows: usi
     let capacity = (held + 1).next_power_of_two() - 1;
     let start = |node| StockAgent::with_capacity(program, &name(node), capacity);
     let mut agents: Vec<StockAgent> = (0..nodes).map(start).collect::<Result<_>>()?;
-    let before = anonymous(&agents)?;
+    let before = anonymous(runtime, &agents)?;
     for (node, agent) in agents.iter_mut().enumerate() {
         agent.feed(&lines(node, held)?)?;
         wait_until("an agent of Hubble's holds all flows", DEADLINE, || {
             (runtime.block_on(client::held(&agent.address)).ok()? >= held as u64).then_some(())
         })?;
     }
-    let grown = anonymous(&agents)? - before;
+    let grown = anonymous(runtime, &agents)? - before;
     #[expect(clippy::cast_precision_loss, reason = "some hundred thousand")]
     let reckoned = flows as f64 / held as f64;
     Ok(grown * reckoned)
 }
 
 /// Anonymous memory of all agents in MiB, once they are calm.
-fn anonymous(agents: &[StockAgent]) -> Result<f64> {
-    std::thread::sleep(CALM);
+fn anonymous(runtime: &Runtime, agents: &[StockAgent]) -> Result<f64> {
+    calm(runtime);
     agents.iter().map(|agent| Ok(memory(agent.pid())?.anonymous_mib)).sum()
 }
 
 /// The same of these collectors, with all they have to send flows on.
-pub(crate) fn collectors(collectors: &[Collector], folder: &Path) -> Result<f64> {
+pub(crate) fn collectors(runtime: &Runtime, collectors: &[Collector], folder: &Path) -> Result<f64> {
     let folder = folder.join("empty");
     std::fs::create_dir(&folder)?;
     let empty = Collector::replay("empty", &lines(0, 1)?, &folder, &[])?;
-    std::thread::sleep(CALM);
+    calm(runtime);
     let before = memory(empty.program.pid())?.anonymous_mib;
     let mut grown = 0.0;
     for collector in collectors {
         grown += memory(collector.program.pid())?.anonymous_mib - before;
     }
     Ok(grown)
+}
+
+fn calm(runtime: &Runtime) {
+    runtime.block_on(async { tokio::time::sleep(CALM).await });
 }
 
 fn name(node: usize) -> String {
