@@ -10,6 +10,7 @@ use std::time::Duration;
 use arrow::buffer::BooleanBuffer;
 use arrow::record_batch::RecordBatch;
 use flow::{LostEvent, Timestamp};
+use process::Trimmed;
 use table::{BatchFilter, FlowBatchBuilder, RowReader};
 use tokio::time::{Instant, sleep_until};
 
@@ -23,9 +24,8 @@ const RUN: usize = 2_048;
 const REST: u32 = 3;
 /// Events that wait to be packed from which on free pages are given back afterwards: the allocator keeps what they leave.
 const BURST: u64 = 4 * RUN as u64;
-/// Time between two times that free pages are given back, and so many times what that took: a hundredth of a processor.
-const TRIM_EVERY: Duration = Duration::from_secs(2);
-const TRIM_COST: u32 = 100;
+/// Time between two looks at whether there is something to give back.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Events as rows.
 #[derive(Debug)]
@@ -105,9 +105,10 @@ fn pack(builder: &mut FlowBatchBuilder, archivist: &mut Archivist<Event>) {
 pub(crate) async fn keep(mut archivist: Archivist<Event>) {
     const DUE: u64 = NEWEST + RUN as u64;
     let mut builder = FlowBatchBuilder::new();
-    let (mut next_trim, mut had_burst) = (Instant::now() + TRIM_EVERY, false);
+    let (mut trimmed, mut next_look) = (Trimmed::never(), Instant::now() + LOOK);
+    let (mut has_packed, mut had_burst) = (false, false);
     loop {
-        let is_over = had_burst && archivist.waiting() < DUE;
+        let is_calm = has_packed && archivist.waiting() < DUE;
         tokio::select! {
             due = archivist.wait(DUE) => {
                 if due.is_err() {
@@ -116,26 +117,29 @@ pub(crate) async fn keep(mut archivist: Archivist<Event>) {
                 had_burst |= archivist.waiting() >= BURST;
                 let begun = Instant::now();
                 pack(&mut builder, &mut archivist);
+                has_packed = true;
                 tokio::time::sleep(begun.elapsed() * REST).await;
             }
-            () = sleep_until(next_trim), if is_over => {
-                next_trim = trim().await;
-                had_burst = false;
+            () = sleep_until(next_look), if is_calm => {
+                let occupied = process::resident().unwrap_or(0);
+                if trimmed.is_due(occupied, had_burst, std::time::Instant::now()) {
+                    trimmed = trim().await.unwrap_or(trimmed);
+                    had_burst = false;
+                }
+                has_packed = false;
+                next_look = Instant::now() + LOOK;
             }
         }
     }
-    if had_burst {
+    if has_packed {
         trim().await;
     }
 }
 
-/// Gives free pages back, and tells when to do so again at the soonest.
-async fn trim() -> Instant {
-    let begun = Instant::now();
-    if let Err(error) = tokio::task::spawn_blocking(process::trim).await {
-        tracing::error!(%error, "giving free memory back panicked");
-    }
-    Instant::now() + TRIM_EVERY.max(begun.elapsed() * TRIM_COST)
+/// Gives free pages back, which objects that became rows have left.
+async fn trim() -> Option<Trimmed> {
+    let trimmed = tokio::task::spawn_blocking(Trimmed::again).await;
+    trimmed.inspect_err(|error| tracing::error!(%error, "giving free memory back panicked")).ok()
 }
 
 #[cfg(test)]

@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+mod trimmed;
+
+pub use trimmed::Trimmed;
+
 /// Bytes from which on an allocation is given back to the system as soon as it is free. glibc raises its own limit to the
 /// largest that was freed, 32 MiB at most, so that the columns of queries and files that are being written end up between
 /// what stays: a tenth more memory for a hundredth of processor time.
@@ -43,7 +47,7 @@ pub fn set_up(budget: usize) {
 /// Gives the pages that are free back to the system. Takes some milliseconds: call it from a thread that may block.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "trimming has no safe form")]
-pub fn trim() {
+fn trim() {
     // SAFETY: `malloc_trim` takes the allocator's own locks and touches only pages that nobody has.
     unsafe { libc::malloc_trim(0) };
 }
@@ -54,7 +58,7 @@ pub const fn set_up(_budget: usize) {}
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 /// Other allocators are left to themselves.
-pub const fn trim() {}
+const fn trim() {}
 
 /// Bytes of memory the process occupies; `None` where the system does not tell.
 #[must_use]

@@ -20,20 +20,11 @@ use crate::relay::Relay;
 mod budget;
 
 pub(crate) use budget::Budget;
+use process::Trimmed;
 pub(crate) use process::{limit, resident, set_up};
 
 /// Time between two looks.
 const TICK: Duration = Duration::from_millis(100);
-/// Time between two times that free pages are given back while memory is not short.
-const TRIM_CALM: Duration = Duration::from_secs(30);
-/// The same while the process grows, for a part of that is always what batches and answers on their way leave behind.
-const TRIM_GROWN: Duration = Duration::from_secs(2);
-/// So much counts as growth: bytes, and the share of what was left the last time.
-const GROWTH_MIN: usize = 4 << 20;
-const GROWTH_SHARE: usize = 8;
-/// So many times what it took, so that it costs a hundredth of a processor at most, and a tenth while memory is short.
-const TRIM_COST: u32 = 100;
-const TRIM_COST_SHORT: u32 = 10;
 /// Bytes below the budget in which batches wait, where an eighth of it would be fewer: writing a file takes some 30 MiB
 /// within a twentieth of a second.
 const HOLD_ROOM_MIN: usize = 56 << 20;
@@ -113,32 +104,12 @@ impl Guard {
     }
 }
 
-/// When free pages were given back.
-#[derive(Debug)]
-struct Trimmed {
-    at: Instant,
-    took: Duration,
-    /// Bytes the process occupied then.
-    left: usize,
-}
-
-impl Trimmed {
-    /// Whether it is time again, where the process occupies so much.
-    fn is_due(&self, resident: usize, is_short: bool, now: Instant) -> bool {
-        let since = now.duration_since(self.at);
-        let has_grown = resident.saturating_sub(self.left) >= GROWTH_MIN.max(self.left / GROWTH_SHARE);
-        since >= TRIM_CALM
-            || (has_grown && since >= TRIM_GROWN.max(self.took * TRIM_COST))
-            || (is_short && since >= self.took * TRIM_COST_SHORT)
-    }
-}
-
 /// Keeps the process within its budget until `stop`.
 pub(crate) async fn keep_within(relay: Arc<Relay>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut guard = Guard::new(relay.budget, Instant::now());
-    let mut trimmed = Trimmed { at: Instant::now(), took: Duration::ZERO, left: 0 };
+    let mut trimmed = Trimmed::never();
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         let Some(mut now) = resident() else {
             warn!("the system does not tell what the process occupies, so nothing keeps it within its memory budget");
@@ -146,12 +117,11 @@ pub(crate) async fn keep_within(relay: Arc<Relay>, stop: CancellationToken) {
         };
         let is_trimmed = trimmed.is_due(now, now > guard.high(), Instant::now());
         if is_trimmed {
-            let began = Instant::now();
-            if let Err(error) = tokio::task::spawn_blocking(process::trim).await {
-                error!(%error, "giving free memory back panicked");
+            match tokio::task::spawn_blocking(Trimmed::again).await {
+                Ok(again) => trimmed = again,
+                Err(error) => error!(%error, "giving free memory back panicked"),
             }
             now = resident().unwrap_or(now);
-            trimmed = Trimmed { at: Instant::now(), took: began.elapsed(), left: now };
         }
         let stats = relay.index.stats();
         let held = usize::try_from(stats.bytes).unwrap_or(usize::MAX);
@@ -200,24 +170,6 @@ mod tests {
         let calm = Step { flows: None, hold: false };
         assert_eq!(guard(now).step(832 * MIB, true, 512 * MIB, now), calm);
         assert_eq!(guard(now).step(0, true, 0, now), calm);
-    }
-
-    #[test]
-    fn free_pages_go_back_when_the_process_grew_and_at_little_cost() {
-        let at = Instant::now();
-        let trimmed = |took_ms, left_mib: usize| {
-            let took = Duration::from_millis(took_ms);
-            move |resident_mib: usize, is_short, after_ms| {
-                let trimmed = Trimmed { at, took, left: left_mib * MIB };
-                trimmed.is_due(resident_mib * MIB, is_short, at + Duration::from_millis(after_ms))
-            }
-        };
-        let small = trimmed(1, 20);
-        assert!(small(24, false, 2_000) && !small(23, false, 29_999) && small(20, false, 30_000));
-        assert!(!small(40, false, 1_999) && small(40, true, 10));
-        let large = trimmed(50, 800);
-        assert!(!large(899, false, 20_000) && !large(900, false, 4_999) && large(900, false, 5_000));
-        assert!(!large(1_000, true, 499) && large(1_000, true, 500));
     }
 
     #[test]
