@@ -66,6 +66,18 @@ fn summaries_are_those_the_stock_server_writes() {
     }
 }
 
+/// Each line is what Hubble's parser (1.19.4) made of an event: of packets with each flag, type and code that has a name,
+/// of sockets, and of records of HTTP, DNS and Kafka.
+#[test]
+fn summaries_are_those_of_the_parser_for_events_of_every_kind() {
+    let parsed = include_str!("../../tests/fixtures/hubble-summaries.jsonl");
+    assert_eq!(parsed.lines().count(), 357);
+    for line in parsed.lines() {
+        let flow = flow_from_wire(proto::json::from_json(line).unwrap());
+        assert_eq!(text::summary(&flow), flow.summary, "{line}");
+    }
+}
+
 #[test]
 fn addresses_alone_where_names_are_not_wanted() {
     let flow = flow(FLOWS.lines().next().unwrap());

@@ -160,6 +160,8 @@ impl Decoder {
         };
         let seen = Seen { tcp_flags: told.tcp_flags, first, from_client };
         let (conversation, is_reply) = self.conversations.observe(pair, seen);
+        // What no header says is neither question nor answer.
+        let is_reply = is_reply.filter(|_| !is_headless(&pair, key.fragment));
         let (mut source, destination) = self.parties(&pair, sender, world);
         if val.cookie != 0 && val.netns != 0 {
             source.netns = val.netns;
@@ -204,10 +206,17 @@ fn set_headers(flow: &mut Flow, pair: &Pair, tcp_flags: u8, part: u8) {
     flow.l4 = l4(pair, tcp_flags, part);
 }
 
+/// Whether the transport header of a packet is not known: cut off, or in a first fragment that was not seen. An answer
+/// to an ICMP echo has type and code 0, which must not be taken for that where its header was there.
+fn is_headless(pair: &Pair, part: u8) -> bool {
+    let has_header = part == fragment::NONE || (part == fragment::FIRST && pair.is_icmp());
+    !has_header && pair.from.port == 0 && pair.to.port == 0
+}
+
 /// Transport header, `None` where the packet has none or its ports are not known.
 fn l4(pair: &Pair, tcp_flags: u8, part: u8) -> Option<L4> {
     let (source_port, destination_port) = (pair.from.port, pair.to.port);
-    if !pair.is_icmp() && part != fragment::NONE && source_port == 0 && destination_port == 0 {
+    if is_headless(pair, part) {
         return None;
     }
     let low = |number: u16| number.to_le_bytes()[0];

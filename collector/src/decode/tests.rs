@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ebpf_abi::{
     DropKey, DropRecord, DropVal, FlowKey, FlowRecord, FlowVal, Header, Record, SockRecord, Tuple, cause, direction,
-    drop_source, kind, protocol, role, tcp, tcp_state,
+    drop_source, fragment, kind, protocol, role, tcp, tcp_state,
 };
 use flow::{
     DropReason, Emitter, EventType, Flow, FlowPhase, L4, TcpFlags, TraceObservationPoint, TraceReason,
@@ -115,6 +115,24 @@ fn line(flow: &Flow) -> String {
     let interface = flow.interface.as_ref().map_or("-", |interface| &interface.name);
     let reply = flow.is_reply.map_or("?".to_owned(), |reply| if reply { "reply" } else { "request" }.to_owned());
     format!("{} {interface} {direction} {reply} {}", flow::text::kind(flow), flow.summary)
+}
+
+#[test]
+fn a_fragment_without_its_header_is_no_echo() {
+    let mut bed = Bed::new();
+    let mut of = |part: u8| {
+        let mut record = packet((ETH0, direction::IN), "10.0.0.2:0", "10.0.0.3:0", 0);
+        (record.key.protocol, record.key.fragment) = (protocol::ICMP, part);
+        let flow = bed.flow(&record).flow;
+        (flow.l4, flow.is_reply, flow.traffic_direction, flow.summary)
+    };
+    let reply = Some(L4::Icmpv4 { kind: 0, code: 0 });
+    for part in [fragment::NONE, fragment::FIRST] {
+        assert_eq!(of(part), (reply, Some(true), TrafficDirection::EGRESS, "ICMPv4 EchoReply".to_owned()));
+    }
+    for part in [fragment::LATER, fragment::CUT] {
+        assert_eq!(of(part), (None, None, TrafficDirection::TRAFFIC_DIRECTION_UNKNOWN, "IPv4".to_owned()));
+    }
 }
 
 #[test]

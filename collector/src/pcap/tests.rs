@@ -13,6 +13,7 @@ use crate::pace::Pace;
 
 mod files;
 mod frames;
+mod hubble;
 
 const NOW: Timestamp = Timestamp(2_000_000_000_000_000_000);
 

@@ -27,6 +27,7 @@ fn packet_summary(flow: &Flow) -> String {
         Some(L4::Vrrp { kind: 1, .. }) => "VRRP VRRPv2 Advertisement".to_owned(),
         Some(L4::Vrrp { .. }) => "VRRP ".to_owned(),
         Some(L4::Igmp { kind, .. }) => format!("IGMP {}", igmp(*kind)),
+        None if flow.kind == FlowType::SOCK => "Unknown".to_owned(),
         // The innermost layer that could be read.
         None => match (&flow.ip, flow.ethernet) {
             (Some(ip), _) => ip.version().to_string(),

@@ -61,7 +61,7 @@ pub(super) struct Fields<'h> {
     pub(super) body: BodyLength,
     /// Id in `traceparent`, empty for none.
     pub(super) trace_id: String,
-    /// The lines that are kept, in order.
+    /// The lines that are kept, by name; those of one name in the order in which they were sent.
     pub(super) kept: Vec<(String, String)>,
 }
 
@@ -86,6 +86,8 @@ impl<'h> Fields<'h> {
                 fields.kept.push((kept.name.clone(), if kept.secret { REDACTED.to_owned() } else { text(line.value) }));
             }
         }
+        // As Hubble has them.
+        fields.kept.sort_by(|a, b| a.0.cmp(&b.0));
         if let Some(coding) = coding {
             // Chunks win over a length: RFC 9112, section 6.3. `chunked` is always the last coding.
             let last = coding.rsplit(|b| *b == b',').next().unwrap_or_default();
@@ -194,11 +196,11 @@ mod tests {
         let keep = ["host", "X-REQUEST-ID", "authorization", "cookie", "x-api-key"];
         let kept = read(&lines, &keep).kept;
         let expected = [
-            ("Host", "shop"),
-            ("X-Request-Id", "7"),
             ("Authorization", REDACTED),
             ("Cookie", REDACTED),
+            ("Host", "shop"),
             ("X-Api-Key", REDACTED),
+            ("X-Request-Id", "7"),
         ];
         assert_eq!(kept, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(read(&lines, &[]).kept, []);

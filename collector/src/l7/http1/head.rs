@@ -78,7 +78,7 @@ pub(super) fn request(bytes: &[u8], whole: bool, cx: &mut Context<'_>) -> Option
     let (method, target) = (head.method?, head.path?);
     let rules = &cx.rules.http;
     let fields = Fields::read(head.headers, &rules.headers);
-    let full = url::absolute(method, target, fields.host, cx.origin.tuple.server);
+    let full = url::escaped(url::absolute(method, target, fields.host, cx.origin.tuple.server));
     let mut full = url::without_secrets(full, rules.redact_url_query);
     cx.stats.urls_cut += u64::from(url::cut(&mut full, rules.url_bytes_max));
     let body = match fields.body {
@@ -127,8 +127,9 @@ const fn length_state(length: u64) -> State {
     if length == 0 { State::Head } else { State::Length(length) }
 }
 
+/// As Hubble writes it, where 1.0 has no minor version.
 fn protocol(minor: Option<u8>) -> String {
-    format!("HTTP/1.{}", minor.unwrap_or(1))
+    if minor == Some(0) { "HTTP/1" } else { "HTTP/1.1" }.to_owned()
 }
 
 /// Makes a head of the complete lines of one that is cut or has too many lines; returns whether it was whole.

@@ -128,7 +128,7 @@ fn a_body_that_ends_with_the_connection() {
             (Server, "HTTP/1.0 200 OK\r\n\r\nall the "),
             (Server, "HTTP/1.1 200 rest"),
         ],
-        "> HTTP/1.0 GET http://10.0.0.2:80/\n< HTTP/1.0 200 1ms GET http://10.0.0.2:80/",
+        "> HTTP/1 GET http://10.0.0.2:80/\n< HTTP/1 200 1ms GET http://10.0.0.2:80/",
     );
 }
 
@@ -274,7 +274,7 @@ fn headers_and_secrets() {
     );
     c.say(Server, "HTTP/1.1 200 OK\r\nSet-Cookie: secret\r\nserver: nginx\r\nContent-Length: 0\r\n\r\n");
     let expected = "> HTTP/1.1 GET http://me:HUBBLE_REDACTED@shop/x [Host: shop] [User-Agent: curl/8]
-         < HTTP/1.1 200 1ms GET http://me:HUBBLE_REDACTED@shop/x [Server: nginx] [Content-Length: 0]";
+         < HTTP/1.1 200 1ms GET http://me:HUBBLE_REDACTED@shop/x [Content-Length: 0] [Server: nginx]";
     assert_eq!(c.text(), unindent(expected));
     assert!(!c.text().contains("secret"));
 }
