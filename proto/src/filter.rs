@@ -21,6 +21,19 @@ pub struct WireFilterSet {
     blacklist: Vec<WireFilter>,
 }
 
+/// Prepares a whitelist and a blacklist from the wire for flows of the vocabulary.
+///
+/// # Errors
+/// A value or an expression of any filter cannot be understood; nothing is ignored.
+pub fn compile_for_flows(
+    whitelist: Vec<wire::FlowFilter>,
+    blacklist: Vec<wire::FlowFilter>,
+) -> Result<FilterSet, FilterError> {
+    let [whitelist, blacklist] =
+        [whitelist, blacklist].map(|filters| filters.into_iter().map(filter_from_wire).collect::<Vec<_>>());
+    FilterSet::compile_with(&whitelist, &blacklist, cel::compile_for_filter)
+}
+
 #[derive(Clone, Debug)]
 struct WireFilter {
     rules: Vec<Rule>,

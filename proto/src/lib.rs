@@ -13,6 +13,7 @@ pub mod pieces;
 pub mod raw;
 pub mod reflection;
 pub mod residue;
+pub mod status;
 pub mod unknown;
 
 pub use convert::Details;

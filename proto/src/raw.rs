@@ -18,18 +18,6 @@ use crate::observer::{GetFlowsRequest, GetFlowsResponse};
 /// Path of `GetFlows`.
 pub const GET_FLOWS: &str = "/observer.Observer/GetFlows";
 
-/// Bytes of the text of a status. It travels in a header, of which clients take a few thousand bytes; an error that
-/// names what was asked for could have millions.
-const STATUS_TEXT_BYTES_MAX: usize = 2 << 10;
-
-/// Shortens the text of a status to what fits into a header.
-pub fn shorten(text: &mut String) {
-    if text.len() > STATUS_TEXT_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(STATUS_TEXT_BYTES_MAX));
-        text.push_str("...");
-    }
-}
-
 /// Takes and gives messages as they are encoded.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RawCodec;
@@ -161,21 +149,5 @@ impl<T: RawFlows> ServerStreamingService<Bytes> for GetFlows<T> {
                 .map_err(|error| Status::internal(format!("the request cannot be decoded: {error}")))?;
             observer.raw_flows(Request::from_parts(metadata, extensions, request)).await
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        let mut text = "\u{e9}".repeat(STATUS_TEXT_BYTES_MAX);
-        text.insert(0, 'x');
-        shorten(&mut text);
-        assert_eq!(text.len(), STATUS_TEXT_BYTES_MAX - 1 + "...".len());
-        let mut short = "short".to_owned();
-        shorten(&mut short);
-        assert_eq!(short, "short");
     }
 }

@@ -103,7 +103,7 @@ impl Reflection {
 
 fn not_found(name: &str) -> MessageResponse {
     let mut error_message = format!("{name:?} is not found");
-    crate::raw::shorten(&mut error_message);
+    crate::status::shorten(&mut error_message);
     MessageResponse::ErrorResponse(ErrorResponse { error_code: Code::NotFound.into(), error_message })
 }
 

@@ -78,7 +78,7 @@ fn name_unknown(headers: &mut HeaderMap, path: &str) {
         Some((service, method)) => format!("unknown method {method} for service {service}"),
         None => format!("malformed method name: {path:?}"),
     };
-    crate::raw::shorten(&mut text);
+    crate::status::shorten(&mut text);
     // A path is percent-encoded as a reason is, but may hold a percent sign that no digits follow.
     if let Ok(text) = HeaderValue::from_str(&text.replace('%', "%25")) {
         headers.insert(Status::GRPC_MESSAGE, text);

@@ -65,15 +65,13 @@ impl BatchFilter {
     /// Whether expressions are evaluated on each flow, which may take long; all other rules look distinct values up.
     #[must_use]
     pub fn has_expressions(&self) -> bool {
-        let filters = self.filters.whitelist().iter().chain(self.filters.blacklist());
-        filters.flat_map(Filter::rules).any(|rule| matches!(rule, Rule::Expressions(_)))
+        self.rules().any(|rule| matches!(rule, Rule::Expressions(_)))
     }
 
     /// Columns that decide whether a row passes; the others may hold anything.
     #[must_use]
     pub fn columns(&self) -> Vec<Col> {
-        let filters = self.filters.whitelist().iter().chain(self.filters.blacklist());
-        let mut columns: Vec<Col> = filters.flat_map(Filter::rules).flat_map(columns::columns).collect();
+        let mut columns: Vec<Col> = self.rules().flat_map(columns::columns).collect();
         columns.sort_by_key(|col| col.index());
         columns.dedup();
         columns
@@ -96,6 +94,10 @@ impl BatchFilter {
                 Ok(BooleanBuffer::collect_bool(rows, |row| self.filters.matches(&reader.flow(row))).into())
             }
         }
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.filters.whitelist().iter().chain(self.filters.blacklist()).flat_map(Filter::rules)
     }
 
     fn by_key(&self, batch: &RecordBatch) -> Result<BooleanBuffer, Refusal> {

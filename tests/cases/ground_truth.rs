@@ -295,7 +295,8 @@ fn booked_ports(server: &Host, share: &Share) -> Result<Vec<Value>> {
     let text = output(nft.args(["--json", "list", "set", "inet", "deny", &format!("ports{}", share.ip)]))?;
     let listed: Value = serde_json::from_str(&text)?;
     let set = listed["nftables"].as_array().and_then(|parts| parts.iter().find_map(|part| part.get("set")));
-    let mut ports = set.and_then(|set| set["elem"].as_array()).cloned().with_context(|| format!("no ports in {text}"))?;
+    let mut ports =
+        set.and_then(|set| set["elem"].as_array()).cloned().with_context(|| format!("no ports in {text}"))?;
     ports.sort_unstable_by_key(Value::as_u64);
     Ok(ports)
 }

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flow::Timestamp;
-use flow::filter::FilterSet;
 use futures::{Stream, StreamExt as _};
-use proto::cel::compile_for_filter;
-use proto::convert::{Details, checked_time, filter_from_wire};
+use proto::convert::{Details, checked_time};
 use proto::encode::FlowEncoder;
+use proto::filter::compile_for_flows;
+use proto::flow::FlowFilter;
 use proto::mask::FieldMask;
 use proto::observer::observer_server::Observer;
 use proto::observer::{
@@ -24,6 +24,7 @@ use proto::observer::{
     ServerStatusRequest, ServerStatusResponse,
 };
 use proto::raw::{RawFlows, decoded};
+use proto::status::with_causes;
 use table::BatchFilter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -88,9 +89,9 @@ impl RawFlows for NodeObserver {
         // Filters before times, as Hubble's server checks them: of two mistakes, the same one is told.
         refuse_first_with_follow(request.first, request.follow)?;
         let answer = FlowAnswer {
-            filter: Arc::new(filter(&request)?),
             mask: request.field_mask.as_ref().map(|m| FieldMask::new(&m.paths)).filter(|m| !m.keeps_everything()),
             details: if proto::wants_details(&request) { Details::Send } else { Details::Omit },
+            filter: Arc::new(filter(request.whitelist, request.blacklist)?),
             node_name: self.node.name.clone(),
             encoder: FlowEncoder::default(),
         };
@@ -208,18 +209,8 @@ fn refuse_first_with_follow(first: bool, follow: bool) -> Result<(), Status> {
     if first && follow { Err(Status::invalid_argument("first cannot be specified with follow")) } else { Ok(()) }
 }
 
-fn filter(request: &GetFlowsRequest) -> Result<BatchFilter, Status> {
-    let read = |list: &[proto::flow::FlowFilter]| list.iter().map(|f| filter_from_wire(f.clone())).collect::<Vec<_>>();
+fn filter(whitelist: Vec<FlowFilter>, blacklist: Vec<FlowFilter>) -> Result<BatchFilter, Status> {
     // Hubble answers a bad filter with the code Unknown, and clients print its text.
-    FilterSet::compile_with(&read(&request.whitelist), &read(&request.blacklist), compile_for_filter)
-        .map(BatchFilter::from)
-        .map_err(|error| Status::unknown(with_causes(&error)))
-}
-
-/// Text of an error with all its causes, shortened to what fits into a header.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    proto::raw::shorten(&mut text);
-    text
+    let filters = compile_for_flows(whitelist, blacklist).map_err(|error| Status::unknown(with_causes(&error)))?;
+    Ok(filters.into())
 }

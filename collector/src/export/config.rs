@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use flow::Timestamp;
 use flow::filter::{FilterError, FilterSet};
-use proto::cel::compile_for_filter;
-use proto::convert::filter_from_wire;
-use proto::filter::WireFilterSet;
+use proto::filter::{WireFilterSet, compile_for_flows};
 use proto::json::{JsonError, filters_from_text};
 use proto::mask::{FieldMask, is_path};
 use serde::{Deserialize, Serialize};
@@ -278,8 +276,7 @@ impl FlowLog {
         let wrong = |cause| ExportError::Filter { name: name(), cause };
         let (allow, deny) = (self.filters(&self.include_filters)?, self.filters(&self.exclude_filters)?);
         let event_filters = WireFilterSet::compile(&allow, &deny).map_err(wrong)?;
-        let [allow, deny] = [allow, deny].map(|list| list.into_iter().map(filter_from_wire).collect::<Vec<_>>());
-        let filters = FilterSet::compile_with(&allow, &deny, compile_for_filter).map_err(wrong)?;
+        let filters = compile_for_flows(allow, deny).map_err(wrong)?;
         let interval = match self.aggregation_interval.as_str() {
             "" => Duration::ZERO,
             text => parse_duration(text).ok_or_else(|| ExportError::Value {

@@ -6,7 +6,6 @@
 
 mod api;
 mod assets;
-mod causes;
 mod config;
 mod connections;
 mod http_server;

@@ -9,7 +9,6 @@ pub use relay_index::{Archive, CheckedLog, DamageKind, Exported, ImportError, Re
 use relay_index::{Index, OpenError};
 
 use crate::Config;
-pub use crate::causes::with_causes;
 use crate::memory;
 use crate::relay::{budget_of, index_limits};
 

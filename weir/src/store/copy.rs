@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use indicatif::HumanCount;
-use relay_server::store::{Exported, TakenIn, Timestamp, with_causes};
+use proto::status::with_causes;
+use relay_server::store::{Exported, TakenIn, Timestamp};
 
 use super::verify::remedy;
 use super::{open, rows_bar, spinner, tell};

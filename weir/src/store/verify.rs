@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use indicatif::{HumanBytes, HumanCount};
-use relay_server::store::{Archive, DamageKind, ReadError, with_causes};
+use proto::status::with_causes;
+use relay_server::store::{Archive, DamageKind, ReadError};
 use serde::Serialize;
 
 use super::{bytes_bar, tell};

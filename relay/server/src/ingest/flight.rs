@@ -25,9 +25,9 @@ use super::decode::{Decoded, Decoder};
 use super::header::{Header, acknowledge};
 use super::messages::Message;
 use super::{Job, Rejected};
-use crate::causes::with_causes;
 use crate::metrics::{CauseLabels, Counted, FromLabels};
 use crate::relay::Relay;
+use proto::status::with_causes;
 
 /// Acknowledgments that wait for a collector that does not read them; then the relay stops reading its batches.
 const ACKS_MAX: usize = 16;

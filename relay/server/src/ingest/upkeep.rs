@@ -8,8 +8,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::causes::with_causes;
 use crate::relay::Relay;
+use proto::status::with_causes;
 
 /// Time between two looks.
 const TICK: Duration = Duration::from_millis(500);

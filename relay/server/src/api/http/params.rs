@@ -12,7 +12,7 @@ use relay_index::Search;
 use table::BatchFilter;
 
 use super::problem::Refusal;
-use crate::causes::with_causes;
+use proto::status::with_causes;
 
 /// Parameters one request may have: more than there are conditions.
 const PARAMETERS_MAX: usize = 200;

@@ -14,8 +14,8 @@ use tracing::{info, warn};
 use super::Pauses;
 use super::fleet::{Change, SourceId};
 use super::target::{Target, TargetError};
-use crate::causes::with_causes;
 use crate::relay::Relay;
+use proto::status::with_causes;
 
 /// Time after a new connection in which a peer that was known before must be told of again. Then it is gone: its
 /// deletion fell into the time without a connection.

@@ -15,9 +15,9 @@ use tracing::{info, warn};
 use super::Pauses;
 use super::fleet::{Change, SourceId, difference};
 use super::target::Target;
-use crate::causes::with_causes;
 use crate::config::PeerPods;
 use crate::relay::Relay;
+use proto::status::with_causes;
 
 /// Stands for the name of the pod's node in the name of its certificate.
 const NODE: &str = "{node}";

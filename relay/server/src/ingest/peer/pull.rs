@@ -26,11 +26,11 @@ use tracing::{debug, info, warn};
 use super::Pauses;
 use super::recent::Recent;
 use super::target::{Target, TargetError};
-use crate::causes::with_causes;
 use crate::ingest::{Job, Rejected, record_losses};
 use crate::losses::{WINDOW, stage_of};
 use crate::metrics::FromLabels;
 use crate::relay::Relay;
+use proto::status::with_causes;
 
 /// Wait until a batch that the store could not take is tried again.
 const STORE_RETRY: Duration = Duration::from_millis(500);

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use flow::Timestamp;
-use flow::filter::FilterSet;
-use proto::cel::compile_for_filter;
-use proto::convert::{checked_time, filter_from_wire};
+use proto::convert::checked_time;
+use proto::filter::compile_for_flows;
 use proto::mask::FieldMask;
 use proto::observer::GetFlowsRequest;
+use proto::status::with_causes;
 use proto::{Details, wants_details};
 use relay_index::{Order, Search};
 use table::BatchFilter;
 use tonic::Status;
-
-use crate::causes::with_causes;
 
 /// A request, checked.
 #[derive(Debug)]
@@ -72,10 +70,8 @@ impl Ask {
         let details = if wants_details(&request) { Details::Send } else { Details::Omit };
         let mask = request.field_mask.as_ref().filter(|m| !m.paths.is_empty()).map(|m| FieldMask::new(&m.paths));
         let past = past_of(&request);
-        let [whitelist, blacklist] = [request.whitelist, request.blacklist]
-            .map(|filters| filters.into_iter().map(filter_from_wire).collect::<Vec<_>>());
         let unknown = |error: &dyn std::error::Error| Status::unknown(with_causes(error));
-        let filter = FilterSet::compile_with(&whitelist, &blacklist, compile_for_filter)
+        let filter = compile_for_flows(request.whitelist, request.blacklist)
             .map(BatchFilter::from)
             .map_err(|error| unknown(&error))?;
         let time = |time: Option<prost_types::Timestamp>| time.map(checked_time).transpose().map_err(|e| unknown(&e));
