@@ -4,6 +4,7 @@
 //! stands in it as a lost event.
 
 mod config;
+mod document;
 mod exporter;
 mod rotate;
 mod status;
@@ -15,8 +16,9 @@ use std::time::Duration;
 use flow::{Clock, LostEvent, LostEventSource, Timestamp};
 use tracing::{error, info};
 
+use self::config::FlowLog;
 pub use self::config::{ExportConfig, ExportError};
-use self::config::{FlowLog, read};
+use self::document::read;
 use self::exporter::Exporter;
 use self::status::Change;
 pub(crate) use self::status::{FlowLogStatus, FlowLogs};
@@ -152,6 +154,7 @@ impl Export {
             Ok(listed) => listed,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
+                self.sources.status.flow_logs.changed(Change::Failure);
                 return error!(error, "the flow logs stay as they were");
             }
         };

@@ -1,7 +1,6 @@
 //! Settings of flow logs: the one of the configuration, and those of a file in Hubble's form that may change.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flow::Timestamp;
@@ -12,10 +11,8 @@ use proto::mask::{FieldMask, is_path};
 use serde::{Deserialize, Serialize};
 
 use super::rotate::Rotation;
-use crate::text_file::{self, TextFileError};
+use crate::text_file::TextFileError;
 
-/// Bytes of the file of flow logs.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Place of a flow log that goes to standard output.
 const STDOUT: &str = "stdout";
 /// Mebibytes at which a file is set aside.
@@ -81,7 +78,7 @@ pub enum ExportError {
         #[source]
         cause: serde_norway::Error,
     },
-    /// A name or a path is missing, or there twice.
+    /// A name or a path is missing or there twice, or a value is of the wrong kind.
     #[error("flow log {at}: {problem}")]
     Identity {
         /// Its place in the list, from 0.
@@ -147,27 +144,20 @@ pub enum ExportError {
     },
 }
 
-/// One flow log, as typed. Keys that are not known are passed over, as Hubble does.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+/// One flow log, as typed.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FlowLog {
     pub(super) name: String,
     pub(super) file_path: String,
-    field_mask: Vec<String>,
-    field_aggregate: Vec<String>,
-    aggregation_interval: String,
-    include_filters: Vec<serde_json::Value>,
-    exclude_filters: Vec<serde_json::Value>,
-    file_max_size_mb: u64,
-    file_max_backups: usize,
-    file_compress: bool,
-    end: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct FlowLogs {
-    flow_logs: Vec<FlowLog>,
+    pub(super) field_mask: Vec<String>,
+    pub(super) field_aggregate: Vec<String>,
+    pub(super) aggregation_interval: String,
+    pub(super) include_filters: Vec<serde_json::Value>,
+    pub(super) exclude_filters: Vec<serde_json::Value>,
+    pub(super) file_max_size_mb: u64,
+    pub(super) file_max_backups: usize,
+    pub(super) file_compress: bool,
+    pub(super) end: Option<String>,
 }
 
 /// One flow log, checked.
@@ -218,54 +208,6 @@ impl ExportConfig {
 /// Name of the flow log of the settings.
 const STATIC: &str = "static";
 
-/// Reads the file of flow logs.
-///
-/// # Errors
-/// It cannot be read or is not one; a name or a path is missing or there twice.
-pub(super) fn read(path: &Path) -> Result<(Vec<FlowLog>, u32), ExportError> {
-    let text = text_file::read(path, FILE_BYTES_MAX)?;
-    let checksum = crc32c::crc32c(text.as_bytes());
-    if text.trim().is_empty() {
-        return Ok((Vec::new(), checksum));
-    }
-    let syntax = |cause| ExportError::Syntax { path: path.to_owned(), cause };
-    let mut document: serde_norway::Value = serde_norway::from_str(&text).map_err(syntax)?;
-    forget_nulls(&mut document);
-    let logs: FlowLogs = match document {
-        serde_norway::Value::Null => FlowLogs::default(),
-        document => serde_norway::from_value(document).map_err(syntax)?,
-    };
-    let (mut names, mut paths) = (HashSet::new(), HashSet::new());
-    for (at, log) in logs.flow_logs.iter().enumerate() {
-        let wrong = |problem: String| Err(ExportError::Identity { at, problem });
-        if log.name.is_empty() {
-            return wrong("name is required".to_owned());
-        }
-        if log.file_path.is_empty() {
-            return wrong("filePath is required".to_owned());
-        }
-        if !names.insert(&log.name) {
-            return wrong(format!("duplicated flowlog name {}", log.name));
-        }
-        if !paths.insert(&log.file_path) {
-            return wrong(format!("duplicated flowlog path {}", log.file_path));
-        }
-    }
-    Ok((logs.flow_logs, checksum))
-}
-
-/// Leaves out keys without a value, which templates leave behind: they are as good as missing.
-fn forget_nulls(value: &mut serde_norway::Value) {
-    match value {
-        serde_norway::Value::Mapping(entries) => {
-            entries.retain(|_, value| !value.is_null());
-            entries.iter_mut().for_each(|(_, value)| forget_nulls(value));
-        }
-        serde_norway::Value::Sequence(values) => values.iter_mut().for_each(forget_nulls),
-        _ => {}
-    }
-}
-
 impl FlowLog {
     /// Checks the values.
     ///
@@ -277,18 +219,12 @@ impl FlowLog {
         let (allow, deny) = (self.filters(&self.include_filters)?, self.filters(&self.exclude_filters)?);
         let event_filters = WireFilterSet::compile(&allow, &deny).map_err(wrong)?;
         let filters = compile_for_flows(allow, deny).map_err(wrong)?;
+        let value = |text: &str, what| ExportError::Value { name: name(), value: text.to_owned(), what };
         let interval = match self.aggregation_interval.as_str() {
             "" => Duration::ZERO,
-            text => parse_duration(text).ok_or_else(|| ExportError::Value {
-                name: name(),
-                value: text.to_owned(),
-                what: "duration such as 30s or 1m30s",
-            })?,
+            text => parse_duration(text).ok_or_else(|| value(text, "duration such as 30s or 1m30s"))?,
         };
-        let end = self.end.as_deref().map(|text| {
-            let wrong = |_| ExportError::Value { name: name(), value: text.to_owned(), what: "time of RFC 3339" };
-            Timestamp::parse_rfc3339(text).map_err(wrong)
-        });
+        let end = self.end.as_deref().map(|text| parse_end(text).ok_or_else(|| value(text, "time of RFC 3339")));
         let aggregate = self.mask(&self.field_aggregate)?;
         let aggregates = !self.field_aggregate.is_empty() && !interval.is_zero();
         let or = |value: u64, default: u64| if value == 0 { default } else { value };
@@ -326,29 +262,25 @@ impl FlowLog {
     }
 }
 
-/// Reads a duration as Go writes it: `1h30m`, `1.5s`, `300ms`; negative ones are none.
+/// Reads a duration as Go writes it: `1h30m`, `1.5s`, `300ms`; negative ones are as good as none.
 fn parse_duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, f64); 7] =
-        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let mut rest = text.trim();
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|at| *at > 0)?;
-        let (number, unit) = rest.split_at(digits);
-        let letters = unit.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(unit.len());
-        let (unit, after) = unit.split_at(letters);
-        let scale = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-        seconds += number.parse::<f64>().ok()? * scale;
-        rest = after;
-    }
-    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
+    let nanos = flow::go_duration::parse(text, &[]).ok()?;
+    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+}
+
+/// Reads a time; one beyond what nanoseconds can tell, such as the year 9999, is the last or first of those.
+fn parse_end(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(text).ok().or_else(|| {
+        let (year, rest) = text.split_at_checked(4)?;
+        let year: u16 = year.parse().ok()?;
+        Timestamp::parse_rfc3339(&format!("2000{rest}")).ok()?;
+        Some(Timestamp(if year < 1970 { i64::MIN } else { i64::MAX }))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::read;
     use super::*;
 
     #[test]
@@ -363,11 +295,26 @@ mod tests {
             ("250ms", Some(ms(250))),
             ("", None),
             ("30", None),
-            ("-5s", None),
+            ("-5s", Some(ms(0))),
+            ("+1us", Some(Duration::from_micros(1))),
             ("5 s", None),
             ("5d", None),
         ] {
             assert_eq!(parse_duration(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn ends_may_be_very_far_away() {
+        for (text, expected) in [
+            ("2023-10-09T23:59:59-07:00", Some(1_696_921_199_000_000_000)),
+            ("9999-12-31T23:59:59Z", Some(i64::MAX)),
+            ("0001-01-01T00:00:00Z", Some(i64::MIN)),
+            ("9999-13-31T23:59:59Z", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_end(text).map(|end| end.0), expected, "{text}");
         }
     }
 

@@ -169,11 +169,10 @@ impl Exporter {
 }
 
 impl Aggregator {
-    /// The time is no field by which flows are told apart, but that of the first of a kind is kept.
+    /// Flows are told apart by their time only where that is among the fields, but that of the first of a kind is kept.
     fn add(&mut self, mut flow: proto::flow::Flow) {
         let (time, direction) = (flow.time, TrafficDirection(flow.traffic_direction));
         self.fields.apply(&mut flow);
-        flow.time = None;
         let kind = self.kinds.entry(flow.encode_to_vec()).or_insert_with(|| {
             flow.time = time;
             Kind { flow, counts: [0; 3] }

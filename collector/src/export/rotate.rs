@@ -1,9 +1,10 @@
 //! A file that is set aside when it is full, as Hubble's flow logs are.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -11,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use flow::Timestamp;
 
-/// Rights of a new file: flows are not for everybody.
+/// Rights of a file where there was none: flows are not for everybody. Whoever changes them does so for later files too.
 const FILE_MODE: u32 = 0o600;
 /// Bytes gathered before the system is asked to write them.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -41,8 +42,8 @@ pub(super) struct RotatingFile {
     rotation: Rotation,
     file: BufWriter<File>,
     bytes: u64,
-    /// Packs what was set aside last.
-    packing: Option<JoinHandle<()>>,
+    /// Packs and removes what was set aside.
+    tidying: Option<JoinHandle<()>>,
 }
 
 impl Output {
@@ -64,13 +65,16 @@ impl Output {
 }
 
 impl RotatingFile {
-    /// Opens the file to append to it; makes it and the directories above it where they are missing.
+    /// Opens the file to append to it; makes it and the directories above it where they are missing. Tidies what an
+    /// earlier run set aside.
     pub(super) fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)?;
         }
         let (file, bytes) = open(path)?;
-        Ok(Self { path: path.to_owned(), rotation, file, bytes, packing: None })
+        let mut file = Self { path: path.to_owned(), rotation, file, bytes, tidying: None };
+        file.tidy()?;
+        Ok(file)
     }
 
     fn write_line(&mut self, line: &str, now: Timestamp) -> io::Result<()> {
@@ -84,32 +88,32 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Sets the file aside under a name with the time, and begins a new one.
+    /// Sets the file aside under a name with the time, and begins a new one with its rights.
     fn rotate(&mut self, now: Timestamp) -> io::Result<()> {
         self.file.flush()?;
-        let aside = free_name(&self.path, now);
-        std::fs::rename(&self.path, &aside)?;
+        let before = self.file.get_ref().metadata()?;
+        std::fs::rename(&self.path, free_name(&self.path, now))?;
         (self.file, self.bytes) = open(&self.path)?;
+        take_over(self.file.get_ref(), &before)?;
+        self.tidy()
+    }
+
+    fn tidy(&mut self) -> io::Result<()> {
         // One at a time: a disk that is slower than the flows must not be asked for more and more.
-        self.wait_for_packing();
+        self.wait_for_tidying();
         let (path, rotation) = (self.path.clone(), self.rotation.clone());
         let tidy = move || {
-            if rotation.compress
-                && let Err(error) = pack(&aside)
-            {
-                tracing::warn!(file = %aside.display(), %error, "a flow log that was set aside is not packed");
-            }
-            if let Err(error) = remove_old(&path, rotation.backups_max) {
-                tracing::warn!(file = %path.display(), %error, "old flow logs are not removed");
+            if let Err(error) = tidy(&path, &rotation) {
+                tracing::warn!(file = %path.display(), %error, "flow logs that were set aside are not tidied");
             }
         };
-        self.packing = Some(std::thread::Builder::new().name("weir-export-pack".to_owned()).spawn(tidy)?);
+        self.tidying = Some(std::thread::Builder::new().name("weir-export-tidy".to_owned()).spawn(tidy)?);
         Ok(())
     }
 
-    fn wait_for_packing(&mut self) {
-        if let Some(packing) = self.packing.take()
-            && packing.join().is_err()
+    fn wait_for_tidying(&mut self) {
+        if let Some(tidying) = self.tidying.take()
+            && tidying.join().is_err()
         {
             tracing::error!(file = %self.path.display(), "packing a flow log panicked");
         }
@@ -121,7 +125,7 @@ impl Drop for RotatingFile {
         if let Err(error) = self.file.flush() {
             tracing::warn!(file = %self.path.display(), %error, "the last lines of a flow log are lost");
         }
-        self.wait_for_packing();
+        self.wait_for_tidying();
     }
 }
 
@@ -129,6 +133,18 @@ fn open(path: &Path) -> io::Result<(BufWriter<File>, u64)> {
     let file = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path)?;
     let bytes = file.metadata()?.len();
     Ok((BufWriter::with_capacity(BUFFER_BYTES, file), bytes))
+}
+
+/// Gives a new file the rights and, if we may, the owner of the one before it: whoever reads the log may go on.
+fn take_over(file: &File, before: &Metadata) -> io::Result<()> {
+    file.set_permissions(before.permissions())?;
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) != (before.uid(), before.gid())
+        && let Err(error) = fchown(file, Some(before.uid()), Some(before.gid()))
+    {
+        tracing::debug!(%error, "a flow log cannot be given to its former owner");
+    }
+    Ok(())
 }
 
 /// `flows.log` becomes `flows-2026-01-15T10-11-12.345.log`, in UTC. Where that is taken, a millisecond later is tried.
@@ -153,10 +169,9 @@ fn backup_name(path: &Path, at: Timestamp) -> PathBuf {
 
 /// What stands before and after the time in the names of files that were set aside.
 fn name_parts(path: &Path) -> (String, String) {
-    let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-    let extension = text(path.extension());
-    let suffix = if extension.is_empty() { String::new() } else { format!(".{extension}") };
-    (format!("{}-", text(path.file_stem())), suffix)
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (stem, extension) = name.split_at(name.rfind('.').unwrap_or(name.len()));
+    (format!("{stem}-"), extension.to_owned())
 }
 
 fn with_gz(path: &Path) -> PathBuf {
@@ -165,29 +180,40 @@ fn with_gz(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Packs a file. The name of the packed one stands for whole content: until then it has another.
 fn pack(path: &Path) -> io::Result<()> {
     let packed = with_gz(path);
-    let out = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&packed)?;
+    let mut unfinished = OsString::from(&packed);
+    unfinished.push(".tmp");
+    let mut from = File::open(path)?;
+    let out = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&unfinished)?;
+    take_over(&out, &from.metadata()?)?;
     let mut encoder = GzEncoder::new(BufWriter::new(out), Compression::default());
-    io::copy(&mut File::open(path)?, &mut encoder)?;
-    encoder.finish()?.flush()?;
+    io::copy(&mut from, &mut encoder)?;
+    let out = encoder.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    out.sync_all()?;
+    std::fs::rename(&unfinished, &packed)?;
     std::fs::remove_file(path)
 }
 
-/// Removes the oldest files that were set aside, beyond `keep`; their names sort by time.
-fn remove_old(path: &Path, keep: usize) -> io::Result<()> {
-    if keep == 0 {
-        return Ok(());
-    }
+/// Removes the oldest files that were set aside, beyond those that are kept, and packs the others if so asked; their
+/// names sort by time. One that is there packed and not packed, because packing was interrupted, is one file.
+fn tidy(path: &Path, rotation: &Rotation) -> io::Result<()> {
     let (prefix, suffix) = name_parts(path);
     let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut aside: Vec<String> = std::fs::read_dir(directory)?
+    let aside: BTreeSet<PathBuf> = std::fs::read_dir(directory)?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| is_backup(name, &prefix, &suffix))
+        .map(|name| directory.join(name.strip_suffix(".gz").unwrap_or(&name)))
         .collect();
-    aside.sort_unstable();
-    let old = aside.len().saturating_sub(keep);
-    aside[..old].iter().try_for_each(|name| std::fs::remove_file(directory.join(name)))
+    let old = if rotation.backups_max == 0 { 0 } else { aside.len().saturating_sub(rotation.backups_max) };
+    for name in aside.iter().take(old) {
+        for name in [name.clone(), with_gz(name)].into_iter().filter(|name| name.exists()) {
+            std::fs::remove_file(name)?;
+        }
+    }
+    let unpacked = aside.iter().skip(old).filter(|name| rotation.compress && name.exists());
+    unpacked.map(PathBuf::as_path).try_for_each(pack)
 }
 
 /// Whether a name is that of a file set aside: the time between prefix and suffix.
@@ -253,6 +279,47 @@ mod tests {
         let packed = File::open(directory.path().join("flows-1970-01-01T00-00-00.001.gz")).unwrap();
         flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
         assert_eq!(text, "0xyz\n");
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_tidied() {
+        let directory = tempfile::tempdir().unwrap();
+        let stamp = |second: u32| format!("-2026-01-15T10-11-{second:02}.000.hidden");
+        let write = |name: String, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        // The oldest is there twice, for the program ended before the other was removed.
+        write(stamp(1), "one");
+        write(format!("{}.gz", stamp(1)), "packed");
+        write(stamp(2), "two");
+        write(format!("{}.gz.tmp", stamp(2)), "cut o");
+        write(format!("{}.gz", stamp(3)), "packed");
+        let path = directory.path().join(".hidden");
+        let rotation = |compress, backups_max| Rotation { bytes_max: 5, backups_max, compress };
+        let left = |rotation| {
+            drop(RotatingFile::open(&path, rotation).unwrap());
+            names(directory.path())
+        };
+        assert_eq!(left(rotation(false, 3)).len(), 6, "three files are few enough");
+        let [two, three] = [2, 3].map(|second| format!("{}.gz", stamp(second)));
+        assert_eq!(left(rotation(true, 2)), [two, three.clone(), ".hidden".to_owned()]);
+        assert_eq!(left(rotation(false, 1)), [three, ".hidden".to_owned()]);
+    }
+
+    #[test]
+    fn rights_are_those_of_the_file_before() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flows.log");
+        let mut file = RotatingFile::open(&path, Rotation { bytes_max: 5, backups_max: 5, compress: true }).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), FILE_MODE);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        for n in 0..3 {
+            file.write_line(&format!("{n}xyz"), Timestamp(n * 1_000_000)).unwrap();
+        }
+        drop(file);
+        let files = names(directory.path());
+        assert_eq!(files.len(), 3, "{files:?}");
+        assert!(files.iter().all(|name| mode(&directory.path().join(name)) == 0o644), "{files:?}");
     }
 
     #[test]

@@ -13,23 +13,24 @@ pub(crate) struct FlowLogStatus(Mutex<FlowLogs>);
 pub(crate) struct FlowLogs {
     /// Checksum of the file and when it was last applied; `None` as long as there is none.
     pub(crate) applied: Option<(u32, Timestamp)>,
-    /// Logs that began, changed and ended.
-    pub(crate) changes: [u64; 3],
+    /// Logs that began, changed and ended, and times that the file could not be read.
+    pub(crate) changes: [u64; 4],
     /// Names of the logs, and whether each is written; one that has come to its end is not.
     pub(crate) logs: Vec<(String, bool)>,
 }
 
-/// What happened to a flow log.
+/// What happened to a flow log, or to the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Add,
     Update,
     Remove,
+    Failure,
 }
 
 impl FlowLogs {
     /// Names of the changes, in their order.
-    pub(crate) const CHANGES: [&'static str; 3] = ["add", "update", "remove"];
+    pub(crate) const CHANGES: [&'static str; 4] = ["add", "update", "remove", "failure"];
 }
 
 impl FlowLogStatus {

@@ -143,7 +143,9 @@ impl OwnMetrics {
     /// checksum of the file: it tells changes, its value is not Hubble's.
     fn flow_logs(&self, out: &mut Out<'_>) -> fmt::Result {
         let FlowLogs { applied, changes, logs } = self.status.flow_logs.get();
-        let Some((checksum, at)) = applied else { return Ok(()) };
+        if applied.is_none() && changes == <[u64; 4]>::default() {
+            return Ok(());
+        }
         let active = logs.iter().filter(|(_, is_active)| *is_active).count() as u64;
         let states = [("active", active), ("inactive", logs.len() as u64 - active)];
         let states = states.map(|(status, count)| ([("status", status)], count));
@@ -154,9 +156,10 @@ impl OwnMetrics {
         )?;
         let up: Vec<_> = logs.iter().map(|(name, up)| ([("name", name.as_str())], u64::from(*up))).collect();
         out.gauge("hubble_dynamic_exporter_up", "Whether a flow log is written", &up)?;
-        let changes = [0, 1, 2].map(|at| ([("op", FlowLogs::CHANGES[at])], changes[at]));
+        let changes = [0, 1, 2, 3].map(|at| ([("op", FlowLogs::CHANGES[at])], changes[at]));
         let changes: Vec<_> = changes.into_iter().filter(|(_, count)| *count > 0).collect();
         out.counter("hubble_dynamic_exporter_reconfigurations", "Changes of flow logs", &changes)?;
+        let Some((checksum, at)) = applied else { return Ok(()) };
         out.gauge(
             "hubble_dynamic_exporter_config_hash",
             "Checksum of the file of flow logs",

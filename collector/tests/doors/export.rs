@@ -121,6 +121,12 @@ async fn logs_of_a_file_come_change_and_go_while_it_runs() {
     std::fs::write(&logs, "flowLogs: [{name: a}]").unwrap();
     feed(lines(5..=6));
     assert_eq!(await_lines(&place("a"), 3).await.len(), 3);
+    let failed = "hubble_dynamic_exporter_reconfigurations_total{op=\"failure\"}";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !scrape(bed.running.metrics.unwrap()).await.contains(failed) {
+        assert!(Instant::now() < deadline, "the broken file is not counted");
+        tokio::task::yield_now().await;
+    }
     let end = ", end: '2020-01-01T00:00:00Z'";
     std::fs::write(&logs, format!("flowLogs:\n{}{}", log("b", ""), log("over", end))).unwrap();
     // The sums are written when their log goes.
