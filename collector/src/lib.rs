@@ -20,6 +20,7 @@ mod ledger;
 mod listen;
 mod live;
 mod metrics;
+mod namespaces;
 mod offline;
 mod pace;
 pub mod pcap;

@@ -14,6 +14,7 @@ use crate::enrich::{Enricher, World};
 use crate::l7::{Engine, Interest, L7Event};
 use crate::ledger::Cause;
 use crate::metrics::FlowMetrics;
+use crate::namespaces::Seen;
 use crate::policy::PolicyWatch;
 use crate::redact::RedactConfig;
 use crate::ring::{AgentEvent, AgentNews, Event, Writer};
@@ -58,6 +59,8 @@ pub(crate) struct Scratch {
     closing: VecDeque<(u64, u64)>,
     /// Sockets whose payload is of no more use.
     stop_payload: Vec<u64>,
+    /// Namespaces of the flows.
+    seen: Seen,
     records: u64,
     malformed: u64,
     told: SourceStats,
@@ -144,6 +147,7 @@ impl Stages {
         for (_, event) in batch.drain(..) {
             self.flows.push(event);
         }
+        self.scratch.seen.tell_new(&self.status.namespaces);
         self.flows.publish();
         self.agent_events.publish();
     }
@@ -256,6 +260,7 @@ impl Stages {
     fn count(&mut self, mut flow: Flow) -> Event {
         self.redact.apply(&mut flow);
         self.metrics.count(&flow);
+        self.scratch.seen.note(&flow);
         self.status.flows.fetch_add(1, Ordering::Relaxed);
         Event::Flow(Arc::new(flow))
     }
@@ -276,6 +281,7 @@ impl Stages {
         self.tell_policy(now);
         self.decoder.expire(now);
         self.engine.expire(now);
+        self.scratch.seen.expire(now, &self.status.namespaces);
         self.tell_losses(source);
         let tables = Tables { decode: self.decoder.stats(), enrich: self.enricher.stats(), l7: self.engine.stats() };
         self.tally(source, &tables);

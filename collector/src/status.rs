@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::export::FlowLogStatus;
 use crate::ledger::Tallies;
+use crate::namespaces::Namespaces;
 use crate::{decode, enrich, l7};
 
 /// What the collector tells of itself. Written by the stage that knows, read by anybody.
@@ -20,6 +21,8 @@ pub(crate) struct Status {
     pub(crate) tallies: Arc<Tallies>,
     /// Sizes of tables, as of a second ago.
     pub(crate) tables: Mutex<Tables>,
+    /// Namespaces seen lately.
+    pub(crate) namespaces: Namespaces,
     /// Flow logs of the file that may change.
     pub(crate) flow_logs: FlowLogStatus,
 }

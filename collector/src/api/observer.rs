@@ -145,7 +145,7 @@ impl Observer for NodeObserver {
         &self,
         _request: Request<GetNamespacesRequest>,
     ) -> Result<Response<GetNamespacesResponse>, Status> {
-        Ok(Response::new(namespaces::seen_lately(&self.node).await))
+        Ok(Response::new(namespaces::seen_lately(&self.node)))
     }
 
     async fn server_status(
