@@ -293,10 +293,10 @@ fn of_flag(flag: &'static Flag, text: &str, given: &Given) -> Yaml {
     }
 }
 
-/// A duration as Go writes it.
 /// How long to wait for a connection where no time is set that can be understood.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A duration as Go writes it.
 fn span_text(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     format!("{sign}{}", format_span(nanos.unsigned_abs()))

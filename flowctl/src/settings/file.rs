@@ -57,6 +57,9 @@ const ENDINGS: [&str; 13] = [
     "",
 ];
 
+/// Levels of names in a file, more than anybody writes: what looks at them calls itself for each.
+const LEVELS_MAX: usize = 128;
+
 /// The configuration file that counts where none is named: ours where it exists, else Hubble's, which is also the one
 /// that is made. `None` where there is no home directory.
 pub(crate) fn default_file(environment: &Environment<'_>) -> Option<String> {
@@ -207,7 +210,7 @@ fn read_entries(path: &Path) -> Result<Mapping> {
             let (capitals, plain): (Vec<_>, Vec<_>) = names.partition(|(name, _)| *name != name.to_lowercase());
             let mut entries = Mapping::new();
             for (name, value) in plain.into_iter().chain(capitals) {
-                insert(&mut entries, &name.to_lowercase(), value);
+                insert(&mut entries, &name.to_lowercase(), value, LEVELS_MAX).with_context(place)?;
             }
             Ok(entries)
         }
@@ -217,23 +220,30 @@ fn read_entries(path: &Path) -> Result<Mapping> {
 
 /// Adds a value under its name. Dots in names and mappings are levels, and levels of one name are one; a level that is a
 /// value already stays one.
-fn insert(entries: &mut Mapping, name: &str, value: Yaml) {
-    let (name, inner) = match (name.split_once('.'), value) {
-        (Some((outer, rest)), value) => (outer, Mapping::from_iter([(Yaml::from(rest), value)])),
-        (None, Yaml::Mapping(inner)) => (name, inner),
-        (None, value) => {
-            entries.insert(Yaml::from(name), value);
-            return;
+///
+/// # Errors
+/// It has more than so many levels.
+fn insert(entries: &mut Mapping, path: &str, value: Yaml, levels_max: usize) -> Result<()> {
+    let (mut level, mut left) = (entries, levels_max);
+    let mut names = path.split('.').peekable();
+    while let Some(name) = names.next() {
+        if names.peek().is_none() && !value.is_mapping() {
+            level.insert(Yaml::from(name), value);
+            return Ok(());
         }
-    };
-    let level = entries.entry(Yaml::from(name)).or_insert_with(|| Yaml::Mapping(Mapping::new()));
-    if let Yaml::Mapping(level) = level {
-        for (name, value) in inner {
-            if let Some(name) = super::scalar(&name) {
-                insert(level, &name.to_lowercase(), value);
-            }
+        left = left.checked_sub(1).with_context(|| format!("{path:.40} has more than {LEVELS_MAX} levels"))?;
+        match level.entry(Yaml::from(name)).or_insert_with(|| Yaml::Mapping(Mapping::new())) {
+            Yaml::Mapping(inner) => level = inner,
+            _ => return Ok(()),
         }
     }
+    let Yaml::Mapping(inner) = value else { return Ok(()) };
+    for (name, value) in inner {
+        if let Some(name) = super::scalar(&name) {
+            insert(level, &name.to_lowercase(), value, left)?;
+        }
+    }
+    Ok(())
 }
 
 /// The file may hold a password, so only its owner may read it.

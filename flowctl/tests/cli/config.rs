@@ -101,6 +101,27 @@ fn dots_in_names_open_levels() {
 }
 
 #[test]
+fn a_name_of_too_many_levels_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::create_dir(home.join("hubble")).unwrap();
+    let path = home.join("hubble/config.yaml");
+    let text = |levels: usize| format!("? {}\n: {{b.c: 1}}\n", vec!["a"; levels].join("."));
+    fs::write(&path, text(126)).unwrap();
+    ok(home, &["set", "tls", "true"]);
+    let written = fs::read_to_string(&path).unwrap();
+    assert!(written.contains(&format!("{}c: 1\n", " ".repeat(4 * 127))), "{written}");
+    for levels in [129, 400_000] {
+        fs::write(&path, text(levels)).unwrap();
+        let outcome = config(home, &["set", "tls", "true"]);
+        let told = "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a. has more than 128 levels\n";
+        assert_eq!(outcome.code, Some(1));
+        assert!(outcome.stderr.starts_with("cannot understand the configuration"), "{}", outcome.stderr);
+        assert!(outcome.stderr.ends_with(told), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn an_empty_name_has_the_file_looked_for() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
