@@ -6,10 +6,10 @@
 mod config;
 mod document;
 mod exporter;
+mod file;
 mod rotate;
 mod status;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use tracing::{error, info};
 
 use self::config::FlowLog;
 pub use self::config::{ExportConfig, ExportError};
-use self::document::read;
 use self::exporter::Exporter;
+use self::file::{LogFile, Reading};
 use self::status::Change;
 pub(crate) use self::status::{FlowLogStatus, FlowLogs};
 use crate::api::agent_event_to_wire;
@@ -49,7 +49,7 @@ pub(crate) struct Export {
     sources: Sources,
     /// That of the settings.
     own: Option<Exporter>,
-    file: Option<PathBuf>,
+    file: Option<LogFile>,
     /// Those of the file.
     logs: Vec<(FlowLog, Exporter)>,
     /// Failed writes that are in the tallies.
@@ -72,7 +72,7 @@ impl Export {
         let now = sources.clock.now();
         let open = |log: &FlowLog| log.plan().and_then(|plan| Exporter::open(plan, sources.node.clone(), now));
         let own = config.own()?.map(|log| open(&log)).transpose()?;
-        let file = config.flow_logs_file.clone();
+        let file = config.flow_logs_file.clone().map(LogFile::new);
         let mut export =
             Self { sources, own, file, logs: Vec::new(), failures_told: 0, next_read: now.after(READ_EVERY) };
         export.reload(now);
@@ -149,21 +149,38 @@ impl Export {
 
     /// Takes up changes of the file: logs that stay as they were go on undisturbed.
     fn reload(&mut self, now: Timestamp) {
-        let Some(file) = &self.file else { return };
-        let (listed, checksum) = match read(file) {
-            Ok(listed) => listed,
-            Err(error) => {
-                let error: &dyn std::error::Error = &error;
+        let Some(mut file) = self.file.take() else { return };
+        match file.read() {
+            Reading::Bad(news) => {
                 self.sources.status.flow_logs.changed(Change::Failure);
-                return error!(error, "the flow logs stay as they were");
+                if let Some(error) = news {
+                    let error: &dyn std::error::Error = &error;
+                    error!(error, "the flow logs stay as they were");
+                }
             }
-        };
+            Reading::Same { checksum } => self.sources.status.flow_logs.applied(checksum, now),
+            Reading::Listed { checksum, logs } => {
+                let refused = self.take_up(logs, now);
+                for error in file.taken(checksum, refused) {
+                    let error: &dyn std::error::Error = &error;
+                    error!(error, "a flow log cannot be as its settings say");
+                }
+                // As Hubble's metrics have it, also where a log was refused.
+                self.sources.status.flow_logs.applied(checksum, now);
+            }
+        }
+        self.file = Some(file);
+    }
+
+    /// Puts these logs in the place of the others. Gives those that cannot be.
+    fn take_up(&mut self, listed: Vec<FlowLog>, now: Timestamp) -> Vec<(FlowLog, ExportError)> {
+        let mut refused = Vec::new();
         let mut old = std::mem::take(&mut self.logs);
         for log in listed {
             let before = old.iter().position(|(known, _)| known.name == log.name).map(|at| old.swap_remove(at));
             match before {
                 Some((known, exporter)) if known == log => self.logs.push((known, exporter)),
-                before => self.replace(before, log, now),
+                before => refused.extend(self.replace(before, log, now)),
             }
         }
         for (log, exporter) in old {
@@ -171,12 +188,17 @@ impl Export {
             exporter.end(now);
             self.sources.status.flow_logs.changed(Change::Remove);
         }
-        self.sources.status.flow_logs.applied(checksum, now);
         self.failures_told = self.exporters().map(|exporter| exporter.failures()).sum();
+        refused
     }
 
-    /// Puts a new log in the place of an old one; where that cannot be, the old one goes on.
-    fn replace(&mut self, before: Option<(FlowLog, Exporter)>, log: FlowLog, now: Timestamp) {
+    /// Puts a new log in the place of an old one; where that cannot be, gives it back, and the old one goes on.
+    fn replace(
+        &mut self,
+        before: Option<(FlowLog, Exporter)>,
+        log: FlowLog,
+        now: Timestamp,
+    ) -> Option<(FlowLog, ExportError)> {
         match log.plan().and_then(|plan| Exporter::open(plan, self.sources.node.clone(), now)) {
             Ok(exporter) => {
                 info!(log = log.name, path = log.file_path, "a flow log begins");
@@ -185,11 +207,11 @@ impl Export {
                     before.end(now);
                 }
                 self.logs.push((log, exporter));
+                None
             }
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                error!(error, "a flow log cannot be as its settings say");
                 self.logs.extend(before);
+                Some((log, error))
             }
         }
     }

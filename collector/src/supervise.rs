@@ -1,5 +1,7 @@
 //! The parts of a running collector: made, joined, watched, and stopped in order.
 
+mod part;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 
+use self::part::Part;
 use crate::config::{Config, PeerEntry, SourceKind};
 use crate::decode::{Decoder, NodeFacts};
 use crate::enrich::{Discovery, Enricher, Names, Places, Watch};
@@ -57,9 +60,9 @@ struct Histories {
 struct Supervisor {
     pipeline: JoinHandle<Result<(), RunError>>,
     /// Makes rows of older flows.
-    history: JoinHandle<()>,
-    ship: JoinHandle<()>,
-    export: JoinHandle<()>,
+    history: Part,
+    ship: Part,
+    export: Part,
     servers: JoinSet<Result<(), RunError>>,
     stop_servers: CancellationToken,
     shutdown: CancellationToken,
@@ -93,11 +96,12 @@ pub(crate) async fn start(
         clock: parts.clock.clone(),
     };
     let deadline = deadline(&parts.config);
+    let ship = ship::ship(parts.config.relay.clone(), sender, reader, shipped, deadline);
     let supervisor = Supervisor {
         pipeline,
-        history: tokio::spawn(history::keep(archivist)),
-        ship: tokio::spawn(ship::ship(parts.config.relay.clone(), sender, reader, shipped, deadline)),
-        export: start_export(export),
+        history: Part::new("history", tokio::spawn(history::keep(archivist))),
+        ship: Part::new("shipper", tokio::spawn(ship)),
+        export: Part::new("exporter", start_export(export)),
         servers: serve(parts.listeners, api_node, metrics_page, &stop_servers),
         stop_servers,
         shutdown,
@@ -311,37 +315,25 @@ impl Supervisor {
     async fn run(mut self) -> Result<(), RunError> {
         let mut result = tokio::select! {
             ended = &mut self.pipeline => flatten(ended, "pipeline"),
-            Some(ended) = self.servers.join_next() => {
+            ended = early_end(&mut self.servers, [&mut self.history, &mut self.ship, &mut self.export]) => {
                 self.shutdown.cancel();
-                let server = flatten(ended, "server");
-                let pipeline = flatten((&mut self.pipeline).await, "pipeline");
-                server.and(pipeline)
+                ended.and(flatten((&mut self.pipeline).await, "pipeline"))
             }
         };
         self.shutdown.cancel();
+        // Nobody asks for older flows any more.
+        self.history.abort();
         let until = Instant::now() + self.deadline;
         let late = |pending| RunError::Deadline {
             deadline_ms: u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX),
             pending,
         };
         // The pipeline has ended the history, so its readers come to their end by themselves.
-        match timeout_at(until, &mut self.history).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => result = result.and(Err(RunError::Panicked("history"))),
-            Err(_) => self.history.abort(),
-        }
-        match timeout_at(until, &mut self.ship).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => result = result.and(Err(RunError::Panicked("shipper"))),
-            Err(_) => {
-                self.ship.abort();
-                result = result.and(Err(late("the shipper")));
-            }
-        }
-        match timeout_at(until, &mut self.export).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => result = result.and(Err(RunError::Panicked("exporter"))),
-            Err(_) => result = result.and(Err(late("the flow logs"))),
+        for (part, pending) in [(&mut self.ship, "the shipper"), (&mut self.export, "the flow logs")] {
+            let ended = timeout_at(until, part.end()).await;
+            // The thread of the flow logs cannot be stopped: one that waits for a disk ends with the process.
+            part.abort();
+            result = result.and(ended.unwrap_or_else(|_| Err(late(pending))));
         }
         self.stop_servers.cancel();
         while let Ok(Some(ended)) = timeout_at(until, self.servers.join_next()).await {
@@ -354,6 +346,19 @@ impl Supervisor {
         remove_socket(self.socket.as_deref());
         tracing::info!("the collector has ended");
         result
+    }
+}
+
+/// Waits for a server that ends, or another part that panics, while all should run.
+async fn early_end(
+    servers: &mut JoinSet<Result<(), RunError>>,
+    [history, ship, export]: [&mut Part; 3],
+) -> Result<(), RunError> {
+    tokio::select! {
+        Some(ended) = servers.join_next() => flatten(ended, "server"),
+        error = history.failure() => Err(error),
+        error = ship.failure() => Err(error),
+        error = export.failure() => Err(error),
     }
 }
 

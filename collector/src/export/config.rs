@@ -280,7 +280,9 @@ fn parse_end(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::read;
+    use std::path::Path;
+
+    use super::super::document::parse;
     use super::*;
 
     #[test]
@@ -319,13 +321,8 @@ mod tests {
     }
 
     fn check(yaml: &str) -> Result<Vec<Plan>, String> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("flowlogs.yaml");
-        std::fs::write(&path, yaml).unwrap();
-        let text = |error: ExportError| {
-            format!("{:#}", anyhow::Error::new(error)).replace(&path.display().to_string(), "FILE")
-        };
-        let (logs, _) = read(&path).map_err(text)?;
+        let text = |error: ExportError| format!("{:#}", anyhow::Error::new(error));
+        let logs = parse(Path::new("FILE"), yaml).map_err(text)?;
         logs.iter().map(FlowLog::plan).collect::<Result<_, _>>().map_err(text)
     }
 

@@ -107,7 +107,9 @@ impl<T: Clone> Archivist<T> {
 
     /// Values that are published and not packed.
     pub(crate) fn waiting(&self) -> u64 {
-        self.ring.head() - self.next.max(self.ring.oldest())
+        // Read once: the writer goes on meanwhile.
+        let head = self.ring.head();
+        head - self.next.max(head.saturating_sub(self.ring.capacity() as u64))
     }
 
     /// Waits until so many values are published that are not packed.
