@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor};
 use flow::{Flow, Timestamp};
 use prost::Message as _;
 use proto::weir::{BatchAck, BatchHeader};
 use table::FlowBatchBuilder;
+use table::wire::{FLIGHT_PATH, batch_messages, schema_message};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
@@ -179,19 +179,14 @@ impl Pusher {
             rows: last - first + 1,
             ..BatchHeader::default()
         };
-        let options = IpcWriteOptions::default();
-        let mut tracker = DictionaryTracker::new(false);
-        let encoder = IpcDataGenerator::default();
-        // The tracker numbers the dictionaries while it reads the schema.
-        let schema = encoder.schema_to_bytes_with_dictionary_tracker(&batch.schema(), &mut tracker, &options);
-        let (dictionaries, rows) = encoder.encode(&batch, &mut tracker, &options, &mut IpcWriteContext::default())?;
         let mut data: Vec<FlightData> = Vec::new();
         if !std::mem::replace(begun, true) {
-            let descriptor = FlightDescriptor::new_path(vec!["flows".to_owned()]);
-            data.push(FlightData::from(schema).with_descriptor(descriptor));
+            let path = FlightDescriptor::new_path(vec![FLIGHT_PATH.to_owned()]);
+            data.push(FlightData::from(schema_message(&batch.schema())).with_descriptor(path));
         }
-        data.extend(dictionaries.into_iter().map(FlightData::from));
-        data.push(FlightData::from(rows).with_app_metadata(header.encode_to_vec()));
+        data.extend(batch_messages(&batch)?.into_iter().map(FlightData::from));
+        let rows = data.last_mut().context("a batch is a message at least")?;
+        rows.app_metadata = header.encode_to_vec().into();
         for message in data {
             messages.send(message).await?;
         }

@@ -64,7 +64,7 @@ pub(crate) struct Node {
     pub(crate) flows_seen: u64,
     /// Flows that it reported as lost on the way here.
     pub(crate) lost: u64,
-    /// When it was first heard of.
+    /// Since when it is up, as far as that is known; else when it was first heard of.
     pub(crate) known_since: Timestamp,
     /// When its last batch came.
     pub(crate) last_batch: Option<Timestamp>,
