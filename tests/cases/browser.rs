@@ -27,9 +27,9 @@ fn pages_show_real_traffic() -> Result<()> {
     let weir = Weir::start(&Place::Node(&topology), &[])?;
     let mut echo = server.command(binary("weir-demo")?);
     let _echo = Running::start("udp echo", echo.args(["udp-echo", "[::]:9000"]))?;
-    // Traffic goes on while the pages are looked at.
+    // Traffic goes on while the pages are looked at, which takes minutes on a busy machine.
     let script = format!(
-        "for i in $(seq 200); do {demo} udp {ip}:9000 --count 5 >/dev/null; {demo} connect {ip}:5432 --timeout-ms 200 >/dev/null; done",
+        "for i in $(seq 5000); do {demo} udp {ip}:9000 --count 5 >/dev/null; {demo} connect {ip}:5432 --timeout-ms 200 >/dev/null; done",
         demo = binary("weir-demo")?.display(),
         ip = server.ip4
     );

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use weir_tests::pusher::{Order, Pusher};
-use weir_tests::{Relay, SOON, binary, python};
+use weir_tests::{Relay, SOON, binary, own_address, python};
 
 const COUNT: &str = "SELECT count(*), count(DISTINCT socket_cookie) FROM flows";
 const BUCKET: &str = "flows";
@@ -25,10 +25,10 @@ impl S3 {
     /// Starts moto's server, with an empty bucket; `None` where it is not installed.
     fn start(folder: &Path) -> Result<Option<Self>> {
         let Some(python) = python("object_store") else { return Ok(None) };
-        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = own_address()?;
         let log = std::fs::File::create(folder.join("s3.log"))?;
         let mut command = Command::new(python);
-        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &address.port().to_string()]);
+        command.args(["-m", "moto.server", "-H", &address.ip().to_string(), "-p", &address.port().to_string()]);
         let process = Running::start("an S3 server", command.stdout(log.try_clone()?).stderr(log))?;
         let url = format!("http://{address}");
         let bucket = format!("{url}/{BUCKET}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use demo::topology::{Running, output, wait_until};
 use serde_json::Value;
-use weir_tests::{Place, Weir, fixture, installed};
+use weir_tests::{Place, Weir, fixture, installed, own_address};
 
 /// Prometheus starts slowly on a busy machine, and scrapes only then.
 const SCRAPED: Duration = Duration::from_secs(60);
@@ -63,7 +63,7 @@ fn prometheus_scrapes_both() -> Result<()> {
             targets[0], targets[1]
         ),
     )?;
-    let address = format!("127.0.0.1:{}", free_port()?);
+    let address = own_address()?;
     let mut command = Command::new("prometheus");
     command.arg(format!("--config.file={}", config.display()));
     command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
@@ -86,8 +86,4 @@ fn prometheus_scrapes_both() -> Result<()> {
     })?;
     assert!(flows > 0.0);
     Ok(())
-}
-
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

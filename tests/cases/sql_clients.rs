@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use demo::topology::wait_until;
 use weir_tests::{Place, Weir, binary, fixture, python};
 
 /// Flows pushed into the relay, and flows written into files.
@@ -13,23 +12,16 @@ const FLOWS: i64 = 20_000;
 fn adbc_and_duckdb_read_flows() -> Result<()> {
     let Some(python) = python("sql_clients") else { return Ok(()) };
     let replay = fixture("hubble-flows-real.jsonl");
+    let replayed = std::fs::read_to_string(&replay)?.lines().filter(|line| !line.trim().is_empty()).count();
     let weir = Weir::start(&Place::Here, &["--replay", &replay.display().to_string()])?;
-    let replayed = wait_until("flows are in the index", weir_tests::SOON, || {
-        Some(weir.count("SELECT count(*) FROM flows").ok()?).filter(|count| *count > 0)
-    })?;
     let folder = tempfile::tempdir()?;
     let flows = FLOWS.to_string();
     let relay = format!("http://{}", weir.address("relay"));
     bench(&["--flows", &flows, "--push", &relay])?;
     bench(&["--flows", &flows, "--out", &folder.path().display().to_string()])?;
-    // The replay goes on while flows are pushed: count once it is quiet.
-    let mut before = replayed;
-    let all = wait_until("the replay has ended", weir_tests::SOON, || {
-        let now = weir.count("SELECT count(*) FROM flows").ok()?;
-        let quiet = now == before && now >= FLOWS;
-        before = now;
-        quiet.then_some(now)
-    })?;
+    // The replay goes on while flows are pushed.
+    let all = FLOWS + i64::try_from(replayed)?;
+    weir.await_count(all, "SELECT count(*) FROM flows")?;
     let out = Command::new(python)
         .arg(fixture("sql_clients.py"))
         .args([weir.address("flight-sql"), &all.to_string()])

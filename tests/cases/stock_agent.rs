@@ -6,6 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use demo::topology::{output, wait_until};
@@ -13,6 +14,9 @@ use weir_tests::{SOON, StockAgent, hubble, relay, stock_tool};
 
 /// The ring of an agent shows an event once the next one has come, so each feed is one flow ahead of what is expected.
 const AHEAD: u32 = 1;
+
+/// After a break the relay waits up to a minute between two attempts.
+const AGAIN: Duration = Duration::from_secs(150);
 
 /// Feeds a node's flows up to `to`, from where the feed before ended.
 fn feed(agent: &mut StockAgent, node: &str, from: u32, to: u32) -> Result<()> {
@@ -54,10 +58,14 @@ fn ask(hubble: &Path, server: &str, args: &[&str]) -> Result<String> {
 
 /// Waits until the relay has exactly these flows.
 fn await_flows(hubble: &Path, server: &str, expected: &[Vec<String>]) -> Result<()> {
+    await_flows_within(SOON, hubble, server, expected)
+}
+
+fn await_flows_within(deadline: Duration, hubble: &Path, server: &str, expected: &[Vec<String>]) -> Result<()> {
     let mut expected = expected.concat();
     expected.sort();
     let mut told = Vec::new();
-    let waited = wait_until("the relay has the flows of all agents", SOON, || {
+    let waited = wait_until("the relay has the flows of all agents", deadline, || {
         told = ask(hubble, server, &["observe", "--all", "-o", "jsonpb"]).ok()?.lines().map(str::to_owned).collect();
         told.sort();
         (told.len() >= expected.len()).then_some(())
@@ -159,7 +167,8 @@ fn peers_come_by_notification_and_a_break_leaves_neither_gap_nor_repeat() -> Res
     feed(&mut a, "a", 100, 150)?;
     await_flows(&hubble, &server, &[lines("a", 0..150), lines("b", 0..100)])?;
     cable.set_cut(false);
-    await_flows(&hubble, &server, &[lines("a", 0..150), lines("b", 0..250)]).with_context(|| relay.log())?;
+    await_flows_within(AGAIN, &hubble, &server, &[lines("a", 0..150), lines("b", 0..250)])
+        .with_context(|| relay.log())?;
     feed(&mut b, "b", 250, 260)?;
     await_flows(&hubble, &server, &[lines("a", 0..150), lines("b", 0..260)])?;
 

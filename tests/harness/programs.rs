@@ -1,7 +1,6 @@
 //! Single programs under test: our collector, our relay, and Hubble's own relay and agent.
 
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use demo::topology::{Running, wait_until};
 
+use crate::address::own_address;
 use crate::weir::binary;
 
 /// A start that takes longer has failed.
@@ -113,16 +113,12 @@ pub fn relay(config: &str, folder: &Path) -> Result<(Program, String)> {
 /// # Errors
 /// It cannot be started.
 pub fn stock_relay(program: &Path, peer_service: &str, folder: &Path, args: &[String]) -> Result<(Program, String)> {
-    let (address, health) = (format!("127.0.0.1:{}", free_port()?), format!("127.0.0.1:{}", free_port()?));
+    // It does not tell which ports it got.
+    let (address, health) = (own_address()?.to_string(), own_address()?.to_string());
     let mut command = Command::new(program);
     command.args(["serve", "--gops=false", "--retry-timeout", "1s", "--peer-service", peer_service]);
     command.args(["--listen-address", &address, "--health-listen-address", &health]).args(args);
     Ok((Program::start("hubble-relay", command, folder)?, address))
-}
-
-/// A port that nobody listens on: Hubble's relay does not tell which one it got.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// The server of a Cilium agent, fed by lines; see `tests/hubble/agent`. Killed when dropped.

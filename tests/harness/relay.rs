@@ -1,6 +1,5 @@
 //! A running `weir relay` with a store, which may be killed and started again.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use demo::topology::{Running, wait_until};
 use serde_json::Value;
 
+use crate::address::own_address;
 use crate::{binary, memory_of};
 
 /// A start that takes longer has failed: the log of some seconds is read in less.
@@ -48,7 +48,8 @@ impl Relay {
     }
 
     fn start_under(program: &str, before: &[String], folder: &Path, settings: &[String]) -> Result<Self> {
-        let [grpc, http, metrics] = [free_port()?, free_port()?, free_port()?];
+        // It must come back at the same ones.
+        let [grpc, http, metrics] = [own_address()?, own_address()?, own_address()?].map(|address| address.to_string());
         let mut args = before.to_vec();
         if !before.is_empty() {
             args.push(binary("weir")?.display().to_string());
@@ -223,9 +224,4 @@ fn run(program: &str, args: &[String], log: &Path) -> Result<Running> {
     let mut command = Command::new(program);
     command.args(args).stdout(log.try_clone()?).stderr(log);
     Running::start("weir relay", &mut command)
-}
-
-/// A port that was free a moment ago: the relay must come back at the same one.
-fn free_port() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }

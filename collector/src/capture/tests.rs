@@ -21,7 +21,7 @@ use super::{CaptureConfig, CaptureError, Kernel, privilege};
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Longest time a test waits for something that must happen.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The right to use the kernel, for one test; `None` where there is none.
 fn require_ebpf() -> Option<MutexGuard<'static, ()>> {

@@ -133,3 +133,10 @@ pub(crate) async fn scrape(address: SocketAddr) -> String {
     stream.read_to_string(&mut text).await.unwrap();
     text
 }
+
+/// Writes a file that a collector reads now and then, in one step: it never finds a half of it.
+pub(crate) fn write(path: &std::path::Path, text: &str) {
+    let whole = path.with_extension("whole");
+    std::fs::write(&whole, text).unwrap();
+    std::fs::rename(&whole, path).unwrap();
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::bed::{Bed, lines, lost, scrape};
+use crate::bed::{Bed, lines, lost, scrape, write};
 use collector::config::ExportConfig;
 
 fn read(path: &Path) -> Vec<String> {
@@ -62,7 +62,7 @@ async fn agent_events_are_told_by_their_type_and_what_is_no_flow_is_denied_by_no
         log("denied", ", excludeFilters: [{source_pod: [shop/]}]"),
     ];
     let file = place("flowlogs.yaml");
-    std::fs::write(&file, format!("flowLogs:\n{}", logs.concat())).unwrap();
+    write(&file, &format!("flowLogs:\n{}", logs.concat()));
     let bed = Bed::start(&lines(1..=2), 2, |config| config.export.flow_logs_file = Some(file.clone())).await;
     bed.stop().await;
     let kinds = |name: &str| {
@@ -108,7 +108,7 @@ async fn logs_of_a_file_come_change_and_go_while_it_runs() {
     let filter = ", includeFilters: [{source_pod: [shop/odd]}]";
     // One log that cannot be, and others that can.
     let wrong = log("wrong", ", includeFilters: [{source_ip: [nowhere]}]");
-    std::fs::write(&logs, format!("flowLogs:\n{wrong}{}{}", log("a", filter), log("sums", aggregate))).unwrap();
+    write(&logs, &format!("flowLogs:\n{wrong}{}{}", log("a", filter), log("sums", aggregate)));
     let bed = Bed::start("", 0, |config| {
         config.source.file = Some(pipe.clone());
         config.export.flow_logs_file = Some(logs.clone());
@@ -118,7 +118,7 @@ async fn logs_of_a_file_come_change_and_go_while_it_runs() {
     assert_eq!(await_lines(&place("a"), 2).await.len(), 2);
 
     // A broken file changes nothing; a good one is taken up.
-    std::fs::write(&logs, "flowLogs: [{name: a}]").unwrap();
+    write(&logs, "flowLogs: [{name: a}]");
     feed(lines(5..=6));
     assert_eq!(await_lines(&place("a"), 3).await.len(), 3);
     let failed = "hubble_dynamic_exporter_reconfigurations_total{op=\"failure\"}";
@@ -128,7 +128,7 @@ async fn logs_of_a_file_come_change_and_go_while_it_runs() {
         tokio::task::yield_now().await;
     }
     let end = ", end: '2020-01-01T00:00:00Z'";
-    std::fs::write(&logs, format!("flowLogs:\n{}{}", log("b", ""), log("over", end))).unwrap();
+    write(&logs, &format!("flowLogs:\n{}{}", log("b", ""), log("over", end)));
     // The sums are written when their log goes.
     let sums = await_lines(&place("sums"), 2).await;
     assert!(sums.iter().any(|line| line.starts_with(r#"{"agent_event""#)), "{sums:?}");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::bed::{Bed, lines};
+use crate::bed::{Bed, lines, write};
 use collector::config::PeerEntry;
 use proto::observer::ServerStatusRequest;
 use proto::observer::observer_client::ObserverClient;
@@ -28,7 +28,7 @@ async fn next(stream: &mut Streaming<ChangeNotification>) -> String {
 async fn all_peers_are_added_and_changes_follow() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("peers.yaml");
-    std::fs::write(&file, "- {name: node-2, address: 10.0.0.2}\n").unwrap();
+    write(&file, "- {name: node-2, address: 10.0.0.2}\n");
     let bed = Bed::start("", 0, |config| {
         let peer = PeerEntry { name: "node-3".to_owned(), address: "10.0.0.3:4244".to_owned(), tls_server_name: None };
         config.observer.peers = vec![peer];
@@ -40,11 +40,11 @@ async fn all_peers_are_added_and_changes_follow() {
     for expected in [own.as_str(), "PeerAdded node-2 10.0.0.2 -", "PeerAdded node-3 10.0.0.3:4244 -"] {
         assert_eq!(next(&mut stream).await, expected);
     }
-    std::fs::write(&file, "- {name: node-4, address: 10.0.0.4}\n- {name: node-2, address: 10.0.0.9}\n").unwrap();
+    write(&file, "- {name: node-4, address: 10.0.0.4}\n- {name: node-2, address: 10.0.0.9}\n");
     for expected in ["PeerUpdated node-2 10.0.0.9 -", "PeerAdded node-4 10.0.0.4 -"] {
         assert_eq!(next(&mut stream).await, expected);
     }
-    std::fs::write(&file, "").unwrap();
+    write(&file, "");
     for expected in ["PeerDeleted node-2 10.0.0.9 -", "PeerDeleted node-4 10.0.0.4 -"] {
         assert_eq!(next(&mut stream).await, expected);
     }

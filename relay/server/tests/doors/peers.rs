@@ -59,7 +59,8 @@ async fn flows_details_and_losses_of_a_peer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_comes_back_is_continued() {
-    let peer = TestRelay::start().await;
+    // An address of its own, at which no other test comes to listen meanwhile.
+    let peer = TestRelay::start_with(|config| config.grpc.listen = ([127, 0, 76, 1], 0).into()).await;
     let address = peer.grpc();
     let base = now();
     TestCollector::connect(address, "node-1", 1).await.push(&flows(base, 0..50)).await;

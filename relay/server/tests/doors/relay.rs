@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-/// Time any wait of a test may take before it has failed.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// Time any wait of a test may take before it has failed, on a machine that has other things to do.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running relay.
 pub(crate) struct TestRelay {

@@ -19,7 +19,8 @@ use crate::relay::{TestRelay, channel, config, flows, now, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_streams_in_words_and_closes_the_ports() {
-    let relay = TestRelay::start().await;
+    // An address of its own, at which no other test comes to listen afterwards.
+    let relay = TestRelay::start_with(|config| config.grpc.listen = ([127, 0, 34, 1], 0).into()).await;
     let grpc = relay.grpc();
     let mut collector = TestCollector::connect(grpc, "node-1", 1).await;
     collector.push(&flows(now(), 0..10)).await;
