@@ -117,6 +117,7 @@ impl Export {
                     let lost = LostEvent { source, count, first: time, last: time, ..LostEvent::default() };
                     self.each(|exporter| exporter.lost(&lost, now, now));
                 }
+                Read::Passed => {}
                 Read::Empty => return,
             }
             if turn % VALUES_PER_TURN == 0 {

@@ -66,9 +66,14 @@ pub enum Read<T> {
     Value(T),
     /// The writer overtook the reader by so many values.
     Lost(u64),
+    /// Some values that are not wanted were passed over; there may be others.
+    Passed,
     /// Nothing new yet.
     Empty,
 }
+
+/// Values that are not wanted which are passed over at once: there may be very many.
+const PASSED_MAX: usize = 1_024;
 
 /// The writer is gone and everything it wrote was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -235,7 +240,8 @@ impl<T: Clone> Lookup<T> {
 }
 
 impl<T: Clone + Timed> Lookup<T> {
-    /// Time of the value with this number; `None` for a loss, and where there is none. Nothing is unpacked for it.
+    /// Time of the value with this number; `None` for a loss, and where there is none. Of the values of a run only the
+    /// first one that is asked for is unpacked.
     pub(crate) fn time(&mut self, number: u64) -> Option<Timestamp> {
         if let Some(opened) = &self.opened
             && let Some(place) = opened.place(number)
@@ -257,7 +263,8 @@ impl<T: Clone> Reader<T> {
 
     /// Takes the next value, or says how many were lost, or that there is none yet. Never waits for the writer.
     pub fn read(&mut self) -> Read<T> {
-        loop {
+        let mut passed = 0;
+        while passed < PASSED_MAX {
             let head = *self.head.borrow();
             if self.next >= head {
                 return Read::Empty;
@@ -272,13 +279,17 @@ impl<T: Clone> Reader<T> {
                     self.next += 1;
                     return Read::Value(value);
                 }
-                Found::Unwanted => self.next += 1,
+                Found::Unwanted => {
+                    self.next += 1;
+                    passed += 1;
+                }
                 // By values that are not published yet: what survives begins one turn before that value.
                 Found::Overwritten(number) => return self.skip_to(number + 1 - capacity),
                 // It left the archive since, so the head has moved on.
                 Found::Nothing => {}
             }
         }
+        Read::Passed
     }
 
     /// Number of the value that comes next.

@@ -7,15 +7,16 @@
 mod check;
 mod convert;
 mod depth;
+mod entries;
 mod eval;
 mod function;
 mod message;
+mod steps;
 mod types;
 mod value;
 mod zone;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::cel::common::ast::IdedExpr;
 use ::cel::parser::Parser;
@@ -23,6 +24,7 @@ use ::flow::filter::{FilterError, Regexes};
 use prost::Message as _;
 
 use self::eval::Evaluator;
+use self::steps::{STEPS_MAX, Steps};
 use self::value::Value;
 use crate::convert::{Details, flow_to_wire};
 use crate::flow::Flow;
@@ -33,13 +35,15 @@ const VARIABLE: &str = "_flow";
 const DEPTH_MAX: u16 = 48;
 /// Characters of an expression, as many as Hubble's parser takes.
 const CHARACTERS_MAX: usize = 100_000;
-/// Evaluations that may run out of steps; then the expression is given up, for the next ones would do so too.
-const EXHAUSTED_MAX: u32 = 100;
+/// Steps that all expressions of a request may take for a flow, however many they are.
+const STEPS_TOGETHER_MAX: usize = 64_000;
 
 /// A compiled expression.
 #[derive(Clone, Debug)]
 pub struct Expression {
     inner: Arc<Compiled>,
+    /// Steps that it may take for a flow.
+    steps_max: usize,
 }
 
 #[derive(Debug)]
@@ -47,8 +51,8 @@ struct Compiled {
     tree: IdedExpr,
     /// Regular expressions that stand in the text, compiled once.
     patterns: Vec<(String, Option<Regexes>)>,
-    /// Evaluations that ran out of steps.
-    exhausted: AtomicU32,
+    /// About what these take.
+    patterns_bytes: usize,
 }
 
 /// Compiles an expression.
@@ -74,8 +78,8 @@ pub fn compile(text: &str) -> Result<Expression, FilterError> {
     if kind != types::Type::Bool {
         return Err(refused(format!("got {:?}, wanted \"bool\" result type", kind.to_string())));
     }
-    let together = patterns.iter().map(|text| Regexes::compiled_bytes(text)).fold(0, usize::saturating_add);
-    if together > Regexes::TOGETHER_BYTES_MAX {
+    let patterns_bytes = patterns.iter().map(|text| Regexes::held_bytes(text)).fold(0, usize::saturating_add);
+    if patterns_bytes > Regexes::TOGETHER_BYTES_MAX {
         return Err(FilterError::TooManyExpressions);
     }
     let compile = |text: String| {
@@ -83,7 +87,7 @@ pub fn compile(text: &str) -> Result<Expression, FilterError> {
         (text, compiled)
     };
     let patterns = patterns.into_iter().map(compile).collect();
-    Ok(Expression { inner: Arc::new(Compiled { tree, patterns, exhausted: AtomicU32::new(0) }) })
+    Ok(Expression { inner: Arc::new(Compiled { tree, patterns, patterns_bytes }), steps_max: STEPS_MAX })
 }
 
 /// Compiles an expression for [`flow::filter::FilterSet::compile_with`].
@@ -111,16 +115,8 @@ pub fn any_is_true(expressions: &[Expression], flow: Option<&Flow>) -> bool {
 impl Expression {
     /// Without a flow its fields have their defaults, but it is not equal to one whose fields have them.
     fn of_encoded(&self, flow: Option<&[u8]>) -> Option<bool> {
-        let Compiled { tree, patterns, exhausted } = &*self.inner;
-        if exhausted.load(Ordering::Relaxed) >= EXHAUSTED_MAX {
-            return None;
-        }
-        let mut evaluator = Evaluator::new(patterns, flow);
-        let value = evaluator.value(tree);
-        if evaluator.is_exhausted() {
-            exhausted.fetch_add(1, Ordering::Relaxed);
-        }
-        match value {
+        let Compiled { tree, patterns, .. } = &*self.inner;
+        match Evaluator::new(patterns, flow, Steps::new(self.steps_max)).value(tree) {
             Ok(Value::Bool(value)) => Some(value),
             _ => None,
         }
@@ -130,5 +126,13 @@ impl Expression {
 impl ::flow::filter::Expression for Expression {
     fn is_true_of(&self, flow: &::flow::Flow) -> Option<bool> {
         self.of_encoded(Some(&flow_to_wire(flow, Details::Omit).encode_to_vec()))
+    }
+
+    fn compiled_bytes(&self) -> usize {
+        self.inner.patterns_bytes
+    }
+
+    fn share(&mut self, among: usize) {
+        self.steps_max = STEPS_MAX.min(STEPS_TOGETHER_MAX / among.max(1));
     }
 }

@@ -68,6 +68,13 @@ impl BatchFilter {
         self.rules().any(|rule| matches!(rule, Rule::Expressions(_)))
     }
 
+    /// Whether a single value may take long: an expression does, and a regular expression on a long text.
+    #[must_use]
+    pub fn may_take_long(&self) -> bool {
+        let is_regular = |rule: &Rule| matches!(rule, Rule::DnsQuery(_) | Rule::HttpPath(_) | Rule::HttpUrl(_));
+        self.has_expressions() || self.rules().any(is_regular)
+    }
+
     /// Columns that decide whether a row passes; the others may hold anything.
     #[must_use]
     pub fn columns(&self) -> Vec<Col> {

@@ -28,7 +28,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Number of the value to begin with. `counts` says which values count towards `number`; what `lookup` does not
+    /// Number of the value to begin with, of those before `head`. `counts` says which values count towards `number`; what `lookup` does not
     /// want does not.
     ///
     /// `since` comes before `first` and `number`; following without either begins at the tip. With `since`, values
@@ -38,15 +38,16 @@ impl Span {
     pub(crate) async fn start<T: Clone + Timed>(
         &self,
         ring: &Ring<T>,
+        head: u64,
         lookup: Lookup<T>,
         mut counts: impl FnMut(&T) -> bool,
     ) -> u64 {
-        let (oldest, head) = (ring.oldest(), ring.head());
+        let oldest = ring.oldest();
         if let Some(since) = self.since {
             // Only a value that counts ends the walk: losses between it and the times asked for are told too.
             let too_old = since.before(DISORDER);
             let belongs = |value: Option<&T>| value.is_none_or(|value| !counts(value) || value.when() >= too_old);
-            return walk_back(ring, lookup, belongs).await;
+            return walk_back(ring, head, lookup, belongs).await;
         }
         if self.first {
             return oldest;
@@ -56,7 +57,7 @@ impl Span {
             (0, false) => oldest,
             (number, _) => {
                 let mut left = number;
-                walk_back(ring, lookup, |value| {
+                walk_back(ring, head, lookup, |value| {
                     if left == 0 {
                         return false;
                     }
@@ -93,10 +94,11 @@ impl Span {
 /// for one that is not wanted.
 async fn walk_back<T: Clone>(
     ring: &Ring<T>,
+    head: u64,
     mut lookup: Lookup<T>,
     mut belongs: impl FnMut(Option<&T>) -> bool,
 ) -> u64 {
-    let mut start = ring.head();
+    let mut start = head;
     let mut turn = Turn::default();
     while start > ring.oldest() {
         match lookup.find(start - 1) {
@@ -154,7 +156,7 @@ mod tests {
             writer.push(At(n * 10 * SECOND));
         }
         writer.publish();
-        futures::executor::block_on(span.start(&ring, ring.lookup(), |at| at.0 % (20 * SECOND) == 0))
+        futures::executor::block_on(span.start(&ring, ring.head(), ring.lookup(), |at| at.0 % (20 * SECOND) == 0))
     }
 
     #[test]
@@ -187,7 +189,8 @@ mod tests {
         }
         writer.publish();
         let span = Span { since: Some(Timestamp(5 * second)), until: Some(Timestamp(5 * second)), ..Span::default() };
-        let start = |counts: bool| futures::executor::block_on(span.start(&ring, ring.lookup(), |_| counts));
+        let start =
+            |counts: bool| futures::executor::block_on(span.start(&ring, ring.head(), ring.lookup(), |_| counts));
         assert_eq!(start(true), 1);
         assert_eq!(start(false), 0, "only what counts ends the walk");
         assert!(span.covers(Timestamp(5 * second)) && !span.covers(Timestamp(4 * second + 1)));

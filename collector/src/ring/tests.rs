@@ -9,6 +9,7 @@ fn drain(reader: &mut Reader<u64>) -> (Vec<u64>, u64) {
         match reader.read() {
             Read::Value(value) => values.push(value),
             Read::Lost(n) => lost += n,
+            Read::Passed => unreachable!("everything is wanted"),
             Read::Empty => return (values, lost),
         }
     }
@@ -64,6 +65,7 @@ proptest! {
                         got += 1;
                     }
                     Read::Lost(n) => lost += n,
+                    Read::Passed => unreachable!("everything is wanted"),
                     Read::Empty => break,
                 }
             }
@@ -101,6 +103,7 @@ fn a_reader_in_another_thread_accounts_for_every_value() {
                     next += n;
                     lost += n;
                 }
+                Read::Passed => unreachable!("everything is wanted"),
                 Read::Empty => std::thread::yield_now(),
             }
         }

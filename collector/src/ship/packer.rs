@@ -66,7 +66,7 @@ impl Packer {
                         tokio::task::yield_now().await;
                     }
                 }
-                Read::Value(Event::Lost(_)) => {}
+                Read::Value(Event::Lost(_)) | Read::Passed => {}
                 Read::Lost(count) => self.sender.tallies.add(Cause::ShipperOvertaken, count, count),
                 Read::Empty => {
                     if self.wait(&mut reader).await.is_err() {

@@ -245,7 +245,7 @@ async fn who_follows_up_to_a_time_is_let_go_once_it_has_passed() {
 #[tokio::test]
 async fn a_costly_question_keeps_nobody_waiting() {
     let flow = lines(1..=1);
-    let bed = Bed::start(&flow.repeat(4000), 4000, |_| {}).await;
+    let bed = Bed::start(&flow.repeat(2000), 2000, |_| {}).await;
     let list = vec!["1"; 60].join(",");
     let costly = cel(&format!("[{list}].all(a, [{list}].all(b, a + b == 2)) && false"));
     let mut client = bed.client.clone();

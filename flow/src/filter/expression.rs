@@ -3,13 +3,21 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::FilterError;
+use super::{FilterError, Regexes};
 use crate::Flow;
 
 /// A compiled expression about a flow.
 pub trait Expression: Debug + Send + Sync {
     /// Whether it is true of the flow; `None` where it cannot be worked out, which is an error of the expression.
     fn is_true_of(&self, flow: &Flow) -> Option<bool>;
+
+    /// About how many bytes its regular expressions take, as [`super::Regexes::held_bytes`] guesses them.
+    fn compiled_bytes(&self) -> usize {
+        0
+    }
+
+    /// Tells it among how many expressions of a request the work for a flow is divided.
+    fn share(&mut self, _among: usize) {}
 }
 
 /// Turns the text of an expression into one that can be asked.
@@ -28,9 +36,33 @@ impl Expressions {
     /// Compiles the expressions.
     ///
     /// # Errors
-    /// One of them cannot be compiled.
+    /// One of them cannot be compiled, or their regular expressions are too large together.
     pub fn compile(texts: &[String], compile: CompileExpression) -> Result<Self, FilterError> {
-        Ok(Self { expressions: texts.iter().map(|text| compile(text)).collect::<Result<_, _>>()? })
+        let mut compiled = Self::default();
+        for text in texts {
+            compiled.expressions.push(compile(text)?);
+            if compiled.compiled_bytes() > Regexes::TOGETHER_BYTES_MAX {
+                return Err(FilterError::TooManyExpressions);
+            }
+        }
+        Ok(compiled)
+    }
+
+    /// About how many bytes their regular expressions take.
+    pub(super) fn compiled_bytes(&self) -> usize {
+        self.expressions.iter().map(|expression| expression.compiled_bytes()).fold(0, usize::saturating_add)
+    }
+
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.expressions.len()
+    }
+
+    /// Divides the work for a flow. Those that others hold as well are left as they are.
+    pub(super) fn share(&mut self, among: usize) {
+        for expression in self.expressions.iter_mut().filter_map(Arc::get_mut) {
+            expression.share(among);
+        }
     }
 
     /// A single expression that was compiled already.

@@ -200,6 +200,26 @@ impl Expression for Query {
 }
 
 impl Node {
+    /// How many expressions of the key `cel` it has.
+    fn expressions(&self) -> usize {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::expressions).sum(),
+            Self::Not(part) => part.expressions(),
+            Self::Filter(_, set) => set.expressions(),
+            Self::Measure(_) => 0,
+        }
+    }
+
+    /// Divides their work for a flow among so many.
+    fn share(&mut self, among: usize) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter_mut().for_each(|part| part.share(among)),
+            Self::Not(part) => part.share(among),
+            Self::Filter(_, set) => set.share(among),
+            Self::Measure(_) => {}
+        }
+    }
+
     fn matches(&self, flow: &Flow) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.matches(flow)),

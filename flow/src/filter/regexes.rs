@@ -14,7 +14,9 @@ const EXPRESSION_BYTES_MAX: usize = 64 << 10;
 const LEAST_BYTES: usize = 16 << 10;
 /// About what one character of an expression takes, and a class of characters by its Unicode name.
 const CHARACTER_BYTES: usize = 16;
-const UNICODE_CLASS_BYTES: usize = 16 << 10;
+const UNICODE_CLASS_BYTES: usize = 48 << 10;
+/// Bytes of what a search of one expression keeps of the states it was in. Where they do not suffice it is slower.
+const STATES_BYTES_MAX: usize = 64 << 10;
 
 /// Expressions, any of which may match any part of the text.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +26,8 @@ pub struct Regexes {
 }
 
 impl Regexes {
-    /// Bytes that all of one request may take, as [`Regexes::compiled_bytes`] guesses them before anything is compiled.
-    pub const TOGETHER_BYTES_MAX: usize = 16 << 20;
+    /// Bytes that all of one request may take, as [`Regexes::held_bytes`] guesses them before anything is compiled.
+    pub const TOGETHER_BYTES_MAX: usize = 32 << 20;
 
     /// Compiles the expressions; `of` names the field in the error.
     ///
@@ -38,11 +40,9 @@ impl Regexes {
             }
             let (translated, _) =
                 re2::translate(value).map_err(|problem| FilterError::Re2 { of, expression: value.clone(), problem })?;
-            RegexBuilder::new(&translated).size_limit(COMPILED_BYTES_MAX).build().map_err(|source| FilterError::Regex {
-                of,
-                expression: value.clone(),
-                source: Box::new(source),
-            })
+            let mut builder = RegexBuilder::new(&translated);
+            let compiled = builder.size_limit(COMPILED_BYTES_MAX).dfa_size_limit(STATES_BYTES_MAX).build();
+            compiled.map_err(|source| FilterError::Regex { of, expression: value.clone(), source: Box::new(source) })
         };
         Ok(Self { expressions: values.iter().map(compile).collect::<Result<_, _>>()? })
     }
@@ -51,6 +51,15 @@ impl Regexes {
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         self.expressions.iter().any(|e| e.is_match(text.as_bytes()))
+    }
+
+    /// About what an expression takes, with what a search keeps; one that cannot be compiled takes nothing.
+    #[must_use]
+    pub fn held_bytes(expression: &str) -> usize {
+        match Self::compiled_bytes(expression) {
+            0 => 0,
+            compiled => compiled + STATES_BYTES_MAX,
+        }
     }
 
     /// About what an expression takes once it is compiled; one that cannot be takes nothing.

@@ -15,6 +15,8 @@ const CEL_BYTES_MAX: usize = 256 << 10;
 pub struct FilterSet {
     whitelist: Vec<Filter>,
     blacklist: Vec<Filter>,
+    /// About what regular expressions take.
+    compiled_bytes: usize,
 }
 
 /// One filter, checked and prepared.
@@ -41,11 +43,40 @@ impl FilterSet {
         blacklist: &[FlowFilter],
         expression: CompileExpression,
     ) -> Result<Self, FilterError> {
-        check_size(whitelist.iter().chain(blacklist))?;
-        let all = |filters: &[FlowFilter]| {
-            filters.iter().map(|filter| Filter::compile_with(filter, expression)).collect::<Result<Vec<_>, _>>()
+        let mut compiled_bytes = check_size(whitelist.iter().chain(blacklist))?;
+        let mut all = |filters: &[FlowFilter]| {
+            let one = |filter: &FlowFilter| {
+                let filter = Filter::compile_with(filter, expression)?;
+                let of_expressions = filter.expressions().map(Expressions::compiled_bytes).sum();
+                compiled_bytes = within_bounds(compiled_bytes, of_expressions)?;
+                Ok(filter)
+            };
+            filters.iter().map(one).collect::<Result<Vec<_>, FilterError>>()
         };
-        Ok(Self { whitelist: all(whitelist)?, blacklist: all(blacklist)? })
+        let (whitelist, blacklist) = (all(whitelist)?, all(blacklist)?);
+        let mut set = Self { whitelist, blacklist, compiled_bytes };
+        set.share(set.expressions());
+        Ok(set)
+    }
+
+    /// How many expressions it has.
+    pub(super) fn expressions(&self) -> usize {
+        self.whitelist.iter().chain(&self.blacklist).flat_map(Filter::expressions).map(Expressions::len).sum()
+    }
+
+    /// Divides the work of its expressions for a flow among so many.
+    pub(super) fn share(&mut self, among: usize) {
+        let rules = self.whitelist.iter_mut().chain(&mut self.blacklist).flat_map(|filter| &mut filter.rules);
+        for rule in rules {
+            if let Rule::Expressions(expressions) = rule {
+                expressions.share(among);
+            }
+        }
+    }
+
+    /// About how many bytes its regular expressions take.
+    pub(super) const fn compiled_bytes(&self) -> usize {
+        self.compiled_bytes
     }
 
     /// Whether the flow is asked for: it matches one filter of the whitelist (or that is empty) and none of the
@@ -87,20 +118,23 @@ impl FilterSet {
     }
 }
 
-/// Refuses filters whose expressions would take more memory and time than one request may have.
-fn check_size<'a>(filters: impl Iterator<Item = &'a FlowFilter>) -> Result<(), FilterError> {
-    let (mut compiled, mut cel) = (0usize, 0usize);
+/// Refuses filters whose expressions would take more memory and time than one request may have; gives about what their
+/// regular expressions take.
+fn check_size<'a>(filters: impl Iterator<Item = &'a FlowFilter>) -> Result<usize, FilterError> {
+    let (mut compiled, mut cel) = (0, 0usize);
     for filter in filters {
-        let regexes = filter.dns_query.iter().chain(&filter.http_path).chain(&filter.http_url);
-        for expression in regexes {
-            compiled = compiled.saturating_add(Regexes::compiled_bytes(expression));
-            if compiled > Regexes::TOGETHER_BYTES_MAX {
-                return Err(FilterError::TooManyExpressions);
-            }
+        for expression in filter.dns_query.iter().chain(&filter.http_path).chain(&filter.http_url) {
+            compiled = within_bounds(compiled, Regexes::held_bytes(expression))?;
         }
         cel = cel.saturating_add(filter.cel_expression.iter().map(String::len).sum());
     }
-    if cel > CEL_BYTES_MAX { Err(FilterError::TooManyExpressions) } else { Ok(()) }
+    if cel > CEL_BYTES_MAX { Err(FilterError::TooManyExpressions) } else { Ok(compiled) }
+}
+
+/// Bytes of regular expressions of a request, with more of them.
+pub(super) fn within_bounds(bytes: usize, more: usize) -> Result<usize, FilterError> {
+    let together = bytes.saturating_add(more);
+    if together > Regexes::TOGETHER_BYTES_MAX { Err(FilterError::TooManyExpressions) } else { Ok(together) }
 }
 
 impl Filter {
@@ -124,6 +158,13 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {
         self.rules.iter().all(|rule| rule.matches(flow))
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Expressions> {
+        self.rules.iter().filter_map(|rule| match rule {
+            Rule::Expressions(expressions) => Some(expressions),
+            _ => None,
+        })
     }
 
     /// The rules, in Hubble's order of evaluation: one for each field that was set.

@@ -15,6 +15,9 @@ pub(super) fn check(tree: &IdedExpr, patterns: &mut Vec<String>) -> Result<Type,
     Checker { scope: Vec::new(), numbers_mix: false, patterns }.kind(tree)
 }
 
+/// Types that a type may be made of. Each level of `{a: a}` doubles them.
+const PARTS_MAX: usize = 64;
+
 struct Checker<'a> {
     /// Variables of comprehensions, the innermost last.
     scope: Vec<(String, Type)>,
@@ -58,7 +61,7 @@ impl Checker<'_> {
                     let kind = self.kind(element)?;
                     inner = inner.join(&kind).unwrap_or(Type::Dyn);
                 }
-                Ok(Type::List(Box::new(inner)))
+                bounded(Type::List(Box::new(inner)))
             }
             Expr::Map(map) => {
                 let (mut keys, mut values) = (Type::Free, Type::Free);
@@ -69,7 +72,7 @@ impl Checker<'_> {
                         values = values.join(&value).unwrap_or(Type::Dyn);
                     }
                 }
-                Ok(Type::Map(Box::new(keys), Box::new(values)))
+                bounded(Type::Map(Box::new(keys), Box::new(values)))
             }
             Expr::Struct(message) => self.message(message),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
@@ -163,6 +166,11 @@ impl Checker<'_> {
         self.scope.truncate(depth);
         result
     }
+}
+
+/// The type, unless it is larger than anyone needs.
+fn bounded(kind: Type) -> Result<Type, String> {
+    if kind.parts() > PARTS_MAX { Err(format!("a type is made of more than {PARTS_MAX} types")) } else { Ok(kind) }
 }
 
 fn literal_kind(literal: &LiteralValue) -> Type {

@@ -3,17 +3,24 @@
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
+use super::steps::{Failure, Steps};
 use super::value::Value;
 use crate::json::schema::{FieldShape, Kind};
 
-/// Appends a field with this value; nothing for null. `None` where the value has another type or does not fit.
-pub(super) fn encode(field: &FieldShape, value: &Value, out: &mut Vec<u8>) -> Option<()> {
+/// Appends a field with this value; nothing for null.
+///
+/// # Errors
+/// The value has another type, does not fit, or is too large.
+pub(super) fn encode(field: &FieldShape, value: &Value, steps: &mut Steps, out: &mut Vec<u8>) -> Result<(), Failure> {
+    let mut append = |value: &Value| {
+        steps.take_comparison()?;
+        steps.take_copy(value)?;
+        encode_single(field.number, &field.kind, value, out).ok_or(Failure)
+    };
     match value {
-        Value::List(values) if field.repeated => {
-            values.iter().try_for_each(|value| encode_single(field.number, &field.kind, value, out))
-        }
-        Value::Null => Some(()),
-        value => encode_single(field.number, &field.kind, value, out),
+        Value::List(values) if field.repeated => values.iter().try_for_each(append),
+        Value::Null => Ok(()),
+        value => append(value),
     }
 }
 

@@ -8,20 +8,11 @@ use ::cel::common::ast::{
 use ::flow::filter::Regexes;
 
 use super::check::{is_logical, qualified};
+use super::entries::Entries;
+use super::steps::{Failure, Steps};
 use super::value::{Message, Value};
-use super::{VARIABLE, convert, function, message};
+use super::{VARIABLE, convert, function, message, value};
 
-/// The value cannot be worked out: a key is missing, a number too large, types do not go together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failure;
-
-/// Steps that one evaluation may take: expressions come from clients, and a comprehension in a comprehension in a
-/// comprehension would otherwise run for hours. A value that is looked at is one, a long text or list is several.
-const STEPS_MAX: usize = 20_000;
-/// Bytes of text that are a step.
-const BYTES_PER_STEP: usize = 16;
-/// Values of a list or a map that are a step.
-const VALUES_PER_STEP: usize = 8;
 /// Bytes of a regular expression, compiled while a flow is looked at, that are a step.
 const COMPILED_BYTES_PER_STEP: usize = 64;
 
@@ -31,34 +22,24 @@ pub(super) struct Evaluator<'a> {
     patterns: &'a [(String, Option<Regexes>)],
     /// Variables of comprehensions, the innermost last.
     scope: Vec<(&'a str, Value)>,
-    steps: usize,
+    steps: Steps,
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(patterns: &'a [(String, Option<Regexes>)], flow: Option<&[u8]>) -> Self {
+    pub(super) fn new(patterns: &'a [(String, Option<Regexes>)], flow: Option<&[u8]>, steps: Steps) -> Self {
         let (name, shape) = message::find_message("flow.Flow").expect("the descriptors have it");
         let bytes = flow.unwrap_or_default().into();
         let flow = Value::Message(Message { name, shape, bytes, is_missing: flow.is_none() });
-        Self { flow, patterns, scope: Vec::new(), steps: 0 }
-    }
-
-    /// Whether the evaluation ended because it took too many steps.
-    pub(super) const fn is_exhausted(&self) -> bool {
-        self.steps > STEPS_MAX
-    }
-
-    fn take_steps(&mut self, steps: usize) -> Result<(), Failure> {
-        self.steps = self.steps.saturating_add(steps);
-        if self.is_exhausted() { Err(Failure) } else { Ok(()) }
+        Self { flow, patterns, scope: Vec::new(), steps }
     }
 
     pub(super) fn value(&mut self, tree: &'a IdedExpr) -> Result<Value, Failure> {
-        self.take_steps(1)?;
+        self.steps.take(1)?;
         match &tree.expr {
             Expr::Unspecified => Err(Failure),
             Expr::Literal(literal) => {
                 let value = of_literal(literal);
-                self.take_steps(steps_of(&value))?;
+                self.steps.take_copy(&value)?;
                 Ok(value)
             }
             Expr::Ident(name) => self.name(name).ok_or(Failure),
@@ -69,22 +50,13 @@ impl<'a> Evaluator<'a> {
                 Ok(Value::List(Rc::new(values)))
             }
             Expr::Map(map) => {
-                let mut entries: Vec<(Value, Value)> = Vec::new();
+                let mut entries = Entries::default();
                 for entry in &map.entries {
                     let EntryExpr::MapEntry(entry) = &entry.expr else { return Err(Failure) };
                     let (key, value) = (self.value(&entry.key)?, self.value(&entry.value)?);
-                    // Whatever Go can hash is a key: not bytes, and each list and message for itself.
-                    let is_itself_alone = matches!(key, Value::List(_) | Value::Map(_) | Value::Message(_));
-                    if matches!(key, Value::Bytes(_)) {
-                        return Err(Failure);
-                    }
-                    let same = |known: &Value| known.type_name() == key.type_name() && known.equals(&key);
-                    match entries.iter_mut().find(|(known, _)| !is_itself_alone && same(known)) {
-                        Some((_, earlier)) => *earlier = value,
-                        None => entries.push((key, value)),
-                    }
+                    entries.put(key, value)?;
                 }
-                Ok(Value::Map(Rc::new(entries)))
+                Ok(entries.into_value())
             }
             Expr::Struct(message) => self.message(message),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
@@ -116,11 +88,12 @@ impl<'a> Evaluator<'a> {
         match self.value(&select.operand)? {
             Value::Message(message) => {
                 let field = message::field(message.shape, &select.field).ok_or(Failure)?;
+                message.take_reading(&mut self.steps)?;
                 if select.test { message.has(field).map(Value::Bool) } else { message.get(field) }.ok_or(Failure)
             }
             Value::Map(entries) => {
                 let key = Value::Text(select.field.as_str().into());
-                let found = entries.iter().find(|(known, _)| known.equals(&key)).map(|(_, value)| value.clone());
+                let found = value::entry(&entries, &key, &mut self.steps)?.cloned();
                 if select.test { Ok(Value::Bool(found.is_some())) } else { found.ok_or(Failure) }
             }
             _ => Err(Failure),
@@ -147,11 +120,11 @@ impl<'a> Evaluator<'a> {
                 if let ("matches", [_, Value::Text(pattern)]) = (name, &*values)
                     && !self.patterns.iter().any(|(known, _)| **known == **pattern)
                 {
-                    self.take_steps(Regexes::compiled_bytes(pattern) / COMPILED_BYTES_PER_STEP)?;
+                    self.steps.take(Regexes::compiled_bytes(pattern) / COMPILED_BYTES_PER_STEP)?;
                 }
-                let result = function::call(name, &values, self.patterns)?;
+                let result = function::call(name, &values, self.patterns, &mut self.steps)?;
                 if name != operators::INDEX {
-                    self.take_steps(values.iter().chain([&result]).map(steps_of).sum())?;
+                    values.iter().chain([&result]).try_for_each(|value| self.steps.take_copy(value))?;
                 }
                 Ok(result)
             }
@@ -178,7 +151,7 @@ impl<'a> Evaluator<'a> {
             let EntryExpr::StructField(entry) = &entry.expr else { return Err(Failure) };
             let field = message::field(shape, &entry.field).ok_or(Failure)?;
             let value = self.value(&entry.value)?;
-            convert::encode(field, &value, &mut bytes).ok_or(Failure)?;
+            convert::encode(field, &value, &mut self.steps, &mut bytes)?;
         }
         Ok(Value::Message(Message { name, shape, bytes: bytes.into(), is_missing: false }))
     }
@@ -186,17 +159,19 @@ impl<'a> Evaluator<'a> {
     fn comprehension(&mut self, comprehension: &'a ComprehensionExpr) -> Result<Value, Failure> {
         let range = self.value(&comprehension.iter_range)?;
         let is_map = matches!(range, Value::Map(_));
-        let (first, second): (Vec<Value>, Vec<Value>) = match range {
-            Value::List(values) => {
-                let places = (0i64..).map(Value::Int);
-                places.zip(values.iter().cloned()).unzip()
-            }
-            Value::Map(entries) => entries.iter().cloned().unzip(),
+        let count = match &range {
+            Value::List(values) => values.len(),
+            Value::Map(entries) => entries.len(),
             _ => return Err(Failure),
         };
         let depth = self.scope.len();
         let mut accumulated = self.value(&comprehension.accu_init);
-        for (key, value) in first.into_iter().zip(second) {
+        for place in 0..count {
+            let (key, value) = match &range {
+                Value::List(values) => (Value::Int(i64::try_from(place).map_err(|_| Failure)?), values[place].clone()),
+                Value::Map(entries) => entries[place].clone(),
+                _ => return Err(Failure),
+            };
             self.scope.push((&comprehension.accu_var, accumulated.clone().unwrap_or(Value::Null)));
             match &comprehension.iter_var2 {
                 Some(name) => {
@@ -219,7 +194,7 @@ impl<'a> Evaluator<'a> {
                 Some(step) => accumulated = step,
                 None => break,
             }
-            self.take_steps(0)?;
+            self.steps.take(0)?;
         }
         self.scope.push((&comprehension.accu_var, accumulated?));
         let result = self.value(&comprehension.result);
@@ -244,18 +219,6 @@ impl<'a> Evaluator<'a> {
             }
         }
         Err(Failure)
-    }
-}
-
-/// What making, copying or comparing a value costs.
-fn steps_of(value: &Value) -> usize {
-    match value {
-        Value::Text(text) => text.len() / BYTES_PER_STEP,
-        Value::Bytes(bytes) => bytes.len() / BYTES_PER_STEP,
-        Value::Message(message) => message.bytes.len() / BYTES_PER_STEP,
-        Value::List(list) => list.len() / VALUES_PER_STEP,
-        Value::Map(map) => map.len() / VALUES_PER_STEP,
-        _ => 0,
     }
 }
 

@@ -7,9 +7,9 @@ use ::cel::common::ast::operators as op;
 use ::flow::filter::Regexes;
 
 use super::convert::{to_double, to_int, to_text, to_uint};
-use super::eval::Failure;
+use super::steps::{Failure, Steps};
 use super::types::Type;
-use super::value::Value;
+use super::value::{Value, entry};
 use super::zone;
 use crate::json;
 
@@ -197,19 +197,34 @@ fn conversion(name: &str, kind: &Type) -> Option<Type> {
 ///
 /// # Errors
 /// There is none for these values, or it has no result for them.
-pub(super) fn call(name: &str, values: &[Value], patterns: &[(String, Option<Regexes>)]) -> Result<Value, Failure> {
+pub(super) fn call(
+    name: &str,
+    values: &[Value],
+    patterns: &[(String, Option<Regexes>)],
+    steps: &mut Steps,
+) -> Result<Value, Failure> {
     let found = match (name, values) {
         (op::LOGICAL_NOT, [Value::Bool(value)]) => Some(Value::Bool(!value)),
-        (op::EQUALS, [a, b]) => Some(Value::Bool(a.equals(b))),
-        (op::NOT_EQUALS, [a, b]) => Some(Value::Bool(!a.equals(b))),
+        (op::EQUALS, [a, b]) => Some(Value::Bool(a.equals(b, steps)?)),
+        (op::NOT_EQUALS, [a, b]) => Some(Value::Bool(!a.equals(b, steps)?)),
         (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [a, b]) => compare(name, a, b),
-        (op::IN, [element, Value::List(list)]) => Some(Value::Bool(list.iter().any(|value| value.equals(element)))),
-        (op::IN, [element, Value::Map(map)]) => Some(Value::Bool(map.iter().any(|(key, _)| key.equals(element)))),
+        (op::IN, [element, Value::List(list)]) => {
+            let mut values = list.iter();
+            let is_in = loop {
+                match values.next() {
+                    Some(value) if value.equals(element, steps)? => break true,
+                    Some(_) => {}
+                    None => break false,
+                }
+            };
+            Some(Value::Bool(is_in))
+        }
+        (op::IN, [element, Value::Map(map)]) => Some(Value::Bool(entry(map, element, steps)?.is_some())),
         (op::INDEX, [Value::List(list), index]) => to_int(index).and_then(|index| match index {
             Value::Int(index) => list.get(usize::try_from(index).ok()?).cloned(),
             _ => None,
         }),
-        (op::INDEX, [Value::Map(map), key]) => map.iter().find(|(k, _)| k.equals(key)).map(|(_, value)| value.clone()),
+        (op::INDEX, [Value::Map(map), key]) => entry(map, key, steps)?.cloned(),
         (op::NEGATE, [Value::Int(number)]) => number.checked_neg().map(Value::Int),
         (op::NEGATE, [Value::Double(number)]) => Some(Value::Double(-number)),
         (op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [a, b]) => work_out(name, a, b),

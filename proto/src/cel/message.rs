@@ -2,12 +2,15 @@
 
 use std::rc::Rc;
 
+use super::steps::{Failure, Steps};
 use super::value::{Message, Value};
 use crate::json::schema::{self, FieldShape, Kind, MessageShape};
 use crate::json::wire::{Raw, read_fields, unpack};
 
 /// Package whose names need no prefix.
 const PACKAGE: &str = "flow";
+/// Bytes of a message that are a step for who looks for a field in it.
+const BYTES_READ_PER_STEP: usize = 256;
 
 /// The message with that name, with or without its package.
 pub(super) fn find_message(name: &str) -> Option<(&'static str, &'static MessageShape)> {
@@ -69,17 +72,29 @@ impl Message {
         Some(fields.into_iter().filter(|(at, _)| *at == place).map(|(_, raw)| raw).collect())
     }
 
+    /// Takes what reading through the message for a field costs.
+    pub(super) fn take_reading(&self, steps: &mut Steps) -> Result<(), Failure> {
+        steps.take(self.bytes.len() / BYTES_READ_PER_STEP)
+    }
+
     /// Whether all fields are equal, those of newer versions left out.
-    pub(super) fn equals(&self, other: &Self) -> bool {
-        std::ptr::eq(self.shape, other.shape)
-            && self.is_missing == other.is_missing
-            && self.shape.fields.iter().all(|field| {
-                let same = self.has(field) == other.has(field);
-                same && match (self.get(field), other.get(field)) {
-                    (Some(a), Some(b)) => a.equals(&b),
+    pub(super) fn equals(&self, other: &Self, steps: &mut Steps) -> Result<bool, Failure> {
+        if !std::ptr::eq(self.shape, other.shape) || self.is_missing != other.is_missing {
+            return Ok(false);
+        }
+        for field in &self.shape.fields {
+            self.take_reading(steps)?;
+            other.take_reading(steps)?;
+            let is_same = self.has(field) == other.has(field)
+                && match (self.get(field), other.get(field)) {
+                    (Some(a), Some(b)) => a.equals(&b, steps)?,
                     (a, b) => a.is_none() && b.is_none(),
-                }
-            })
+                };
+            if !is_same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -72,6 +72,15 @@ impl Type {
         })
     }
 
+    /// Types it is made of, with itself.
+    pub(super) fn parts(&self) -> usize {
+        match self {
+            Self::List(inner) | Self::Wrapper(inner) => 1 + inner.parts(),
+            Self::Map(key, value) => 1 + key.parts() + value.parts(),
+            _ => 1,
+        }
+    }
+
     fn is_null(&self) -> bool {
         *self == Self::Null
     }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
+use super::steps::{Failure, Steps};
 use crate::json::schema::MessageShape;
 
 /// A value.
@@ -46,20 +47,39 @@ impl std::fmt::Debug for Message {
 
 impl Value {
     /// Whether two values are equal; numbers are compared by what they are worth, and different types never are.
-    pub(super) fn equals(&self, other: &Self) -> bool {
-        match (self, other) {
+    pub(super) fn equals(&self, other: &Self, steps: &mut Steps) -> Result<bool, Failure> {
+        steps.take_comparison()?;
+        Ok(match (self, other) {
             (Self::Null, Self::Null) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
-            (Self::Text(a), Self::Text(b)) | (Self::Type(a), Self::Type(b)) => a == b,
-            (Self::Bytes(a), Self::Bytes(b)) => a == b,
-            (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(b)),
-            (Self::Map(a), Self::Map(b)) => {
-                let in_b = |key: &Self| b.iter().find(|(k, _)| k.equals(key)).map(|(_, value)| value);
-                a.len() == b.len() && a.iter().all(|(key, value)| in_b(key).is_some_and(|other| other.equals(value)))
+            (Self::Text(a), Self::Text(b)) | (Self::Type(a), Self::Type(b)) => same(a.as_bytes(), b.as_bytes(), steps)?,
+            (Self::Bytes(a), Self::Bytes(b)) => same(a, b, steps)?,
+            (Self::List(a), Self::List(b)) => {
+                if a.len() != b.len() {
+                    return Ok(false);
+                }
+                for (a, b) in a.iter().zip(b.iter()) {
+                    if !a.equals(b, steps)? {
+                        return Ok(false);
+                    }
+                }
+                true
             }
-            (Self::Message(a), Self::Message(b)) => a.equals(b),
+            (Self::Map(a), Self::Map(b)) => {
+                if a.len() != b.len() {
+                    return Ok(false);
+                }
+                for (key, value) in a.iter() {
+                    match entry(b, key, steps)? {
+                        Some(other) if value.equals(other, steps)? => {}
+                        _ => return Ok(false),
+                    }
+                }
+                true
+            }
+            (Self::Message(a), Self::Message(b)) => a.equals(b, steps)?,
             (a, b) => a.order(b) == Some(Ordering::Equal),
-        }
+        })
     }
 
     /// Order of two values; `None` where they have none.
@@ -102,6 +122,28 @@ impl Value {
             Self::Message(message) => message.name,
         }
     }
+}
+
+fn same(a: &[u8], b: &[u8], steps: &mut Steps) -> Result<bool, Failure> {
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    steps.take_bytes(a.len())?;
+    Ok(a == b)
+}
+
+/// The value of a key.
+pub(super) fn entry<'a>(
+    map: &'a [(Value, Value)],
+    key: &Value,
+    steps: &mut Steps,
+) -> Result<Option<&'a Value>, Failure> {
+    for (known, value) in map {
+        if known.equals(key, steps)? {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
 }
 
 /// Compares without losing digits of the whole number.

@@ -124,7 +124,7 @@ impl Scan {
                 return;
             }
             let Some((segment, chunk)) = part.open(&self.search) else { continue };
-            let marked = segment.matching(&self.search);
+            let Some(marked) = segment.matching_while(&self.search, || self.is_asked()) else { continue };
             if !marked.has_true() {
                 continue;
             }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
+use arrow::array::BooleanBufferBuilder;
 use arrow::array::{Array, BooleanArray, Int16Array, TimestampMicrosecondArray};
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::record_batch::RecordBatch;
@@ -146,8 +147,29 @@ impl Segment {
 
     /// Marks the rows that a search asks for.
     pub(crate) fn matching(&self, search: &Search) -> BooleanBuffer {
-        let mask = search.filter.mask(&self.batch).expect("segments have the table's shape");
-        let mask = mask.values().clone();
+        self.in_time(search, mask_of(search, &self.batch))
+    }
+
+    /// The same, in pieces where one row may take long; `None` once nobody asks any more.
+    pub(crate) fn matching_while(&self, search: &Search, is_asked: impl Fn() -> bool) -> Option<BooleanBuffer> {
+        /// Rows of a piece.
+        const PIECE: usize = 1_024;
+        if !search.filter.has_expressions() {
+            return Some(self.matching(search));
+        }
+        let mut marked = BooleanBufferBuilder::new(self.rows());
+        for start in (0..self.rows()).step_by(PIECE) {
+            if !is_asked() {
+                return None;
+            }
+            let piece = self.batch.slice(start, PIECE.min(self.rows() - start));
+            marked.append_buffer(&mask_of(search, &piece));
+        }
+        Some(self.in_time(search, marked.finish()))
+    }
+
+    /// Of the marked rows those that are in the range of a search.
+    fn in_time(&self, search: &Search, mask: BooleanBuffer) -> BooleanBuffer {
         let inside = search.since.is_none_or(|since| self.oldest >= since)
             && search.until.is_none_or(|until| self.newest <= until);
         if inside || !mask.has_true() {
@@ -161,6 +183,10 @@ impl Segment {
         };
         &mask & &BooleanBuffer::collect_bool(self.rows(), in_range)
     }
+}
+
+fn mask_of(search: &Search, batch: &RecordBatch) -> BooleanBuffer {
+    search.filter.mask(batch).expect("segments have the table's shape").values().clone()
 }
 
 /// A column as the array type it has in the table.

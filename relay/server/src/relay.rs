@@ -60,7 +60,7 @@ pub(crate) struct Relay {
     pub(crate) live_places: Arc<Semaphore>,
     clock: Box<dyn Clock>,
     rate: Mutex<Rate>,
-    workers: Semaphore,
+    workers: Arc<Semaphore>,
 }
 
 /// The parts of a relay in the order they stop.
@@ -119,7 +119,7 @@ impl Relay {
             stages: Stages::default(),
             live_places: Arc::new(Semaphore::new(config.live.streams_max)),
             rate: Mutex::default(),
-            workers: Semaphore::new(budget.questions(available_parallelism().map_or(2, |n| n.get()))),
+            workers: Arc::new(Semaphore::new(budget.questions(available_parallelism().map_or(2, |n| n.get())))),
             clock,
             http_addr,
             config,
@@ -148,7 +148,8 @@ impl Relay {
         self.rate.lock().unwrap_or_else(PoisonError::into_inner).sample(now, seen);
     }
 
-    /// Runs `work` on a thread that may block, at most one per processor at a time; the others wait their turn.
+    /// Runs `work` on a thread that may block, at most one per processor at a time; the others wait their turn. It keeps
+    /// its turn until it ends, also where nobody waits for it any more.
     ///
     /// # Errors
     /// The work panicked.
@@ -156,8 +157,12 @@ impl Relay {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JoinError> {
-        let _turn = self.workers.acquire().await.expect("the semaphore is never closed");
-        tokio::task::spawn_blocking(work).await
+        let turn = Arc::clone(&self.workers).acquire_owned().await.expect("the semaphore is never closed");
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        })
+        .await
     }
 
     /// Brings gauges up to date that nothing else keeps.

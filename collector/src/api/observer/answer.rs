@@ -73,8 +73,8 @@ impl Answer<Event> for FlowAnswer {
     type Message = Bytes;
 
     fn wanted(&self) -> Option<Arc<BatchFilter>> {
-        // Expressions may take long for a single flow: others have their turn between two.
-        (!self.filter.has_expressions()).then(|| Arc::clone(&self.filter))
+        // What may take long for a single flow is asked flow by flow: others have their turn between two.
+        (!self.filter.may_take_long()).then(|| Arc::clone(&self.filter))
     }
 
     fn counts(&self, value: &Event) -> bool {

@@ -74,7 +74,7 @@ where
     let wanted = answer.wanted();
     let lookup = ring.lookup().wanting(wanted.clone());
     let asked = &mut answer;
-    let start = span.start(&ring, lookup, move |value| asked.counts(value)).await;
+    let start = span.start(&ring, end, lookup, move |value| asked.counts(value)).await;
     let reader = ring.reader_at(start).wanting(wanted);
     let mut sending = Sending { node, reader, span, answer, client, missed: None, left: span.limit(), over_at: None };
     if sending.send_values(end).await.is_ok() {
@@ -92,7 +92,12 @@ where
     async fn send_values(&mut self, end: u64) -> Result<(), Over> {
         let mut turn = Turn::default();
         while self.left != Some(0) && (self.span.follow || self.reader.position() < end) {
-            match self.reader.read() {
+            let read = self.reader.read();
+            // What came since is not part of the answer; the reader may have passed over what was.
+            if !self.span.follow && self.reader.position() > end {
+                return Ok(());
+            }
+            match read {
                 Read::Value(value) if !value.is_loss() && self.span.is_past(value.when()) => return Ok(()),
                 Read::Value(value) if !value.is_loss() && !self.span.covers(value.when()) => {
                     if self.span.is_beyond(value.when()) {
@@ -106,6 +111,7 @@ where
                     }
                 }
                 Read::Lost(count) => self.miss(count),
+                Read::Passed => {}
                 Read::Empty if !self.span.follow => return Ok(()),
                 Read::Empty => {
                     self.tell_missed().await?;

@@ -4,6 +4,7 @@ use super::key::{self, By, Found};
 use super::lexer::{Kind, Token, tokens};
 use super::measure::{Comparison, Measure, Order};
 use super::{LanguageError, Node, Problem, TEXT_BYTES_MAX};
+use crate::filter::set::within_bounds;
 use crate::filter::{CompileExpression, FilterSet, Selection};
 
 /// Parentheses and negations inside each other.
@@ -15,13 +16,17 @@ pub(super) fn parse(text: &str, expression: CompileExpression) -> Result<Node, L
         let start: String = text.chars().take(40).collect();
         return Err(error(&start, 0, Problem::TooLarge { what: "long" }));
     }
-    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0, expression };
+    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0, expression, compiled_bytes: 0 };
     if parser.next_is(&Kind::End) {
         return Ok(Node::All(Vec::new()));
     }
-    let node = parser.any()?;
+    let mut node = parser.any()?;
     match parser.peek().kind {
-        Kind::End => Ok(node),
+        Kind::End => {
+            let among = node.expressions();
+            node.share(among);
+            Ok(node)
+        }
         _ => Err(parser.expected("\"and\", \"or\" or the end")),
     }
 }
@@ -40,6 +45,8 @@ struct Parser<'a> {
     depth: usize,
     /// The language of the values of `cel`.
     expression: CompileExpression,
+    /// About what the regular expressions of all conditions take.
+    compiled_bytes: usize,
 }
 
 /// A condition's operator.
@@ -237,7 +244,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The filters of one condition.
-    fn leaf(&self, found: &Found, values: &[String], at: usize) -> Result<Node, LanguageError> {
+    fn leaf(&mut self, found: &Found, values: &[String], at: usize) -> Result<Node, LanguageError> {
         let values: Vec<String> = values.iter().map(|value| adapted(found, value)).collect();
         let values = match &found.label {
             Some(label) if values.len() == 1 => vec![format!("{label}={}", values[0])],
@@ -247,8 +254,9 @@ impl<'a> Parser<'a> {
         let mut selection = Selection::new();
         let filters = selection.add(&found.condition, &values, false).and_then(|()| selection.finish());
         let (filters, _) = filters.map_err(|problem| error(self.text, at, Problem::Value(problem)))?;
-        let set = FilterSet::compile_with(&filters, &[], self.expression)
-            .map_err(|problem| error(self.text, at, Problem::Filter(problem)))?;
+        let refused = |problem| error(self.text, at, Problem::Filter(problem));
+        let set = FilterSet::compile_with(&filters, &[], self.expression).map_err(refused)?;
+        self.compiled_bytes = within_bounds(self.compiled_bytes, set.compiled_bytes()).map_err(refused)?;
         Ok(Node::Filter(filters, set))
     }
 }

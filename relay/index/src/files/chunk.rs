@@ -73,6 +73,10 @@ impl Chunk {
         if filter.is_empty() {
             return self.segment(&[]);
         }
+        // Expressions look at everything, and are asked piece by piece.
+        if search.filter.has_expressions() {
+            return self.segment(&filter);
+        }
         // The node is read with them: columns of its group have to share their keys.
         let first = [&filter[..], if filter.contains(&Col::NodeName) { &[] } else { &[Col::NodeName] }].concat();
         let batch = self.read(&first)?;

@@ -1,6 +1,6 @@
 //! Flows of the past.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use axum::Json;
@@ -45,14 +45,24 @@ pub(super) async fn flows(State(relay): State<Arc<Relay>>, params: Params) -> Re
         (None, None) => (LAST_DEFAULT.min(max), Order::NewestFirst),
     };
     let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
-    let rows = work(&relay, "reading flows", move || rows(&snapshot, search, count, order)).await?;
+    let asker = Arc::new(());
+    let asked = Arc::downgrade(&asker);
+    let rows = work(&relay, "reading flows", move || rows(&snapshot, search, count, order, asked)).await?;
+    // A client that goes takes this function with it, and the search ends.
+    drop(asker);
     relay.metrics.query_ended("http_flows", Outcome::Ok, begun.elapsed());
     Ok(Json(FlowsAnswer { flows: rows, completeness: relay.index.completeness_since(mark, since, until) }))
 }
 
-/// Finds flows and writes them as rows, the oldest first.
-pub(super) fn rows(snapshot: &Arc<Snapshot>, search: Search, count: usize, order: Order) -> Vec<FlowRow> {
-    let mut hits: Vec<Hit> = snapshot.scan(search, order).take(count).collect();
+/// Finds flows and writes them as rows, the oldest first, while whoever asks is there.
+pub(super) fn rows(
+    snapshot: &Arc<Snapshot>,
+    search: Search,
+    count: usize,
+    order: Order,
+    asker: Weak<()>,
+) -> Vec<FlowRow> {
+    let mut hits: Vec<Hit> = snapshot.scan(search, order).while_asked(asker).take(count).collect();
     if order == Order::NewestFirst {
         hits.reverse();
     }

@@ -140,7 +140,10 @@ impl Live {
             relay: Arc::clone(&relay),
         };
         if last > 0 && resume.is_none() {
-            let past = relay.work(move || rows(&snapshot, search, last, Order::NewestFirst)).await;
+            let asker = Arc::new(());
+            let asked = Arc::downgrade(&asker);
+            let past = relay.work(move || rows(&snapshot, search, last, Order::NewestFirst, asked)).await;
+            drop(asker);
             live.push_flows(&past.map_err(|_| Refusal::failed())?, end);
         }
         Ok(live)
