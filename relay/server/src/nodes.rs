@@ -95,9 +95,9 @@ impl Presence {
         self.tell_trouble(name);
     }
 
-    /// Notes that a node is reached over TLS, and the name in its certificate.
-    pub(crate) fn secured(&self, name: &str, server_name: &str, now: Timestamp) {
-        self.change(name, now, |node| node.tls = Some(server_name.to_owned()));
+    /// Notes whether a node is to be reached over TLS, and the name in its certificate.
+    pub(crate) fn secured(&self, name: &str, server_name: Option<&str>, now: Timestamp) {
+        self.change(name, now, |node| node.tls = server_name.map(str::to_owned));
     }
 
     /// Notes since when a node is up, as it tells itself.
@@ -260,6 +260,18 @@ mod tests {
         presence.up_since("a", before, NOW);
         presence.connected("a", "10.0.0.1:4244", NOW);
         assert_eq!(since(), before);
+    }
+
+    #[test]
+    fn a_node_is_secure_as_it_was_told_last() {
+        let presence = Presence::new(10, Duration::from_secs(60));
+        let index = Index::new(relay_index::Config::default()).unwrap();
+        let tls = || presence.list(&index, NOW)[0].tls.clone();
+        presence.unreachable("a", "", "not connected yet", NOW);
+        presence.secured("a", Some("a.example"), NOW);
+        assert_eq!(tls().as_deref(), Some("a.example"));
+        presence.secured("a", None, NOW);
+        assert_eq!(tls(), None);
     }
 
     #[test]

@@ -94,6 +94,7 @@ struct Position {
 /// what the store has of it. Gives what is remembered of its flows.
 pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Option<Recent>, stop: CancellationToken) -> Recent {
     relay.presence.unreachable(&target.name, &target.address, "not connected yet", relay.now());
+    relay.presence.secured(&target.name, target.tls.as_deref(), relay.now());
     let known = relay.index.node(&target.name).unwrap_or_default();
     let recent = match recent {
         Some(recent) => recent,
@@ -362,9 +363,6 @@ struct Connected {
 impl Connected {
     fn new(relay: &Arc<Relay>, target: &Target) -> Self {
         relay.presence.connected(&target.name, &target.address, relay.now());
-        if let Some(server_name) = &target.tls {
-            relay.presence.secured(&target.name, server_name, relay.now());
-        }
         Self { relay: Arc::clone(relay), name: target.name.clone() }
     }
 }

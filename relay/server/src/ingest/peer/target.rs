@@ -1,5 +1,6 @@
 //! Where a peer is, and connecting to it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,9 +53,11 @@ enum Place {
 }
 
 impl Target {
-    /// The peer of a notification.
+    /// The peer of a notification. An address without a port is shown with the one it means.
     pub(super) fn of(change: ChangeNotification) -> Self {
-        Self { name: change.name, address: change.address, tls: change.tls.map(|tls| tls.server_name) }
+        let ip = change.address.parse().ok();
+        let address = ip.map_or(change.address, |ip| SocketAddr::new(ip, DEFAULT_PORT).to_string());
+        Self { name: change.name, address, tls: change.tls.map(|tls| tls.server_name) }
     }
 
     /// Connects.
@@ -116,6 +119,19 @@ fn place(address: &str) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn peers_are_shown_with_their_port() {
+        for (told, expected) in [
+            ("10.0.0.9", "10.0.0.9:4244"),
+            ("fd00::1", "[fd00::1]:4244"),
+            ("10.0.0.9:1", "10.0.0.9:1"),
+            ("node-1.example:4244", "node-1.example:4244"),
+        ] {
+            let change = ChangeNotification { address: told.to_owned(), ..ChangeNotification::default() };
+            assert_eq!(Target::of(change).address, expected);
+        }
+    }
 
     #[test]
     fn addresses_are_understood_as_by_hubbles_relay() {
