@@ -1,8 +1,9 @@
 //! Searching gives what sorting and filtering all flows would give.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use flow::filter::FilterSet;
+use flow::filter::{Expression, FilterSet};
 use flow::{Flow, FlowFilter, Timestamp};
 use proptest::prelude::*;
 use relay_index::{Config, Index, MapBy, Order, Search};
@@ -122,4 +123,40 @@ fn a_walk_ends_with_whoever_asks() {
     assert_eq!((walk.next().unwrap().time(), walk.next().unwrap().time()), (second(1), second(2)));
     drop(asker);
     assert_eq!(walk.count(), 0, "each flow is a segment of its own");
+}
+
+/// Is true of every flow, and lets whoever asks go once it was asked of so many.
+#[derive(Debug)]
+struct Leaving {
+    asker: Mutex<Option<Arc<()>>>,
+    asked: AtomicUsize,
+    leaves_at: usize,
+}
+
+impl Expression for Leaving {
+    fn is_true_of(&self, _flow: &Flow) -> Option<bool> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) + 1 == self.leaves_at {
+            *self.asker.lock().unwrap() = None;
+        }
+        Some(true)
+    }
+}
+
+/// Expressions take long, so within a segment, too, they are asked for nobody only for a while.
+#[test]
+fn an_expression_is_not_asked_of_all_rows_for_nobody() {
+    let (rows, index) = (5_000, index());
+    append(&index, &(0..rows).map(|cookie| tick("a", second(1), cookie)).collect::<Vec<_>>());
+    let found = |leaves_at| {
+        let asker = Arc::new(());
+        let asked = Arc::downgrade(&asker);
+        let leaving = Arc::new(Leaving { asker: Mutex::new(Some(asker)), asked: AtomicUsize::new(0), leaves_at });
+        let filter = Arc::new(FilterSet::default().and(leaving.clone()).into());
+        let search = Search { filter, ..Search::default() };
+        let found = index.snapshot().scan(search, Order::NewestFirst).while_asked(asked).count();
+        (found, leaving.asked.load(Ordering::Relaxed))
+    };
+    assert_eq!(found(usize::MAX), (5_000, 5_000));
+    let (found, asked) = found(100);
+    assert!(found == 0 && (100..2_500).contains(&asked), "{found} found, asked of {asked}");
 }
