@@ -3,6 +3,7 @@
 mod observer;
 mod peer;
 mod peers;
+mod places;
 mod span;
 
 use std::sync::Arc;

@@ -118,8 +118,8 @@ pub struct ObserverConfig {
     /// Address other nodes reach this observer at, told to relays that ask for peers. Empty (the default) takes the
     /// TCP address, with the node's own address where it listens on all.
     pub advertise: String,
-    /// Streams served at once. Default 1,024; each holds at most 128 answers. More are refused with
-    /// `RESOURCE_EXHAUSTED`.
+    /// Streams served at once: so many of flows and events, and so many of changes of peers. Default 1,024; each holds
+    /// at most 128 answers. More are refused with `RESOURCE_EXHAUSTED`.
     pub streams_max: usize,
     /// TLS on the TCP port: `cert_file`, `key_file`, and `client_ca_files` for mutual TLS. `null` (the default) serves
     /// without. The Unix socket never has it.

@@ -26,7 +26,7 @@ use proto::observer::{
 use proto::raw::{RawFlows, decoded};
 use proto::status::with_causes;
 use table::BatchFilter;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -34,6 +34,7 @@ pub(crate) use self::answer::agent_event_to_wire;
 use self::answer::{AgentAnswer, Answer, FlowAnswer};
 use self::stream::{Client, stream};
 use super::Node;
+use super::places::Places;
 use super::span::Span;
 use crate::ring::{Ring, Timed};
 
@@ -47,23 +48,14 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>
 /// The Observer service of a node.
 pub(crate) struct NodeObserver {
     node: Arc<Node>,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl NodeObserver {
     /// The service of `node`.
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        let places = Arc::new(Semaphore::new(node.streams_max));
+        let places = Places::new(node.streams_max);
         Self { node, places }
-    }
-
-    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let limit = self.node.streams_max;
-            Status::resource_exhausted(format!(
-                "{limit} streams are open already; close some or raise collector.observer.streams_max"
-            ))
-        })
     }
 
     /// Answers with a part of a history, if there is a place for one more client.
@@ -72,7 +64,7 @@ impl NodeObserver {
         T: Clone + Timed + Send + 'static,
         A: Answer<T>,
     {
-        let place = self.place()?;
+        let place = self.places.take()?;
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
         let client = Client { answers, _place: place };
         tokio::spawn(stream(Arc::clone(&self.node), ring.clone(), span, answer, client));
@@ -126,7 +118,7 @@ impl Observer for NodeObserver {
         // Our datapath sends no debug messages: the history is empty, and stays so.
         let request = request.into_inner();
         span((request.number, request.first, request.follow), request.since, request.until)?;
-        let (stop, place) = (self.node.stop.clone(), self.place()?);
+        let (stop, place) = (self.node.stop.clone(), self.places.take()?);
         let silence = async move {
             let _place = place;
             if request.follow {

@@ -10,16 +10,19 @@ use tonic::{Request, Response, Status};
 
 use super::Node;
 use super::peers::{PeerEntry, PeerMap, Peers};
+use super::places::{Place, Places};
 
 /// The Peer service of a node.
 pub(crate) struct NodePeer {
     node: Arc<Node>,
+    places: Places,
 }
 
 impl NodePeer {
     /// The service of `node`.
-    pub(crate) const fn new(node: Arc<Node>) -> Self {
-        Self { node }
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        let places = Places::new(node.streams_max);
+        Self { node, places }
     }
 }
 
@@ -28,7 +31,7 @@ impl Peer for NodePeer {
     type NotifyStream = Pin<Box<dyn Stream<Item = Result<ChangeNotification, Status>> + Send + 'static>>;
 
     async fn notify(&self, _request: Request<NotifyRequest>) -> Result<Response<Self::NotifyStream>, Status> {
-        let told = Told { told: Arc::default(), peers: self.node.peers.clone() };
+        let told = Told { told: Arc::default(), peers: self.node.peers.clone(), _place: self.places.take()? };
         let changes = stream::unfold(told, Told::next).flat_map(stream::iter).map(Ok);
         Ok(Response::new(changes.take_until(self.node.stop.clone().cancelled_owned()).boxed()))
     }
@@ -38,6 +41,7 @@ impl Peer for NodePeer {
 struct Told {
     told: Arc<PeerMap>,
     peers: Peers,
+    _place: Place,
 }
 
 impl Told {

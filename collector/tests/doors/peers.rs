@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::bed::{Bed, lines, write};
 use collector::config::PeerEntry;
-use proto::observer::ServerStatusRequest;
 use proto::observer::observer_client::ObserverClient;
+use proto::observer::{GetFlowsRequest, ServerStatusRequest};
 use proto::peer::peer_client::PeerClient;
 use proto::peer::{ChangeNotification, NotifyRequest};
-use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Streaming};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -53,6 +53,30 @@ async fn all_peers_are_added_and_changes_follow() {
     assert_eq!(next(&mut late).await, own);
     assert_eq!(next(&mut late).await, "PeerAdded node-3 10.0.0.3:4244 -");
     drop((stream, late));
+    bed.stop().await;
+}
+
+#[tokio::test]
+async fn more_streams_than_there_are_places_for_are_refused_until_one_ends() {
+    let bed = Bed::start("", 0, |config| config.observer.streams_max = 2).await;
+    let (mut observer, mut peer) = (ObserverClient::new(bed.channel.clone()), PeerClient::new(bed.channel.clone()));
+    let follow = GetFlowsRequest { follow: true, ..GetFlowsRequest::default() };
+    let flows = [observer.get_flows(follow.clone()).await.unwrap(), observer.get_flows(follow.clone()).await.unwrap()];
+    let changes = [peer.notify(NotifyRequest {}).await.unwrap(), peer.notify(NotifyRequest {}).await.unwrap()];
+    let expected = "2 streams are open already; close some or raise collector.observer.streams_max";
+    for refused in [
+        observer.get_flows(follow.clone()).await.map(drop).unwrap_err(),
+        peer.notify(NotifyRequest {}).await.map(drop).unwrap_err(),
+    ] {
+        assert_eq!((refused.code(), refused.message()), (Code::ResourceExhausted, expected));
+    }
+    drop((flows, changes));
+    let both_are_free = async {
+        while observer.get_flows(follow.clone()).await.is_err() || peer.notify(NotifyRequest {}).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, both_are_free).await.expect("places become free");
     bed.stop().await;
 }
 

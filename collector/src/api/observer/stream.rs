@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow::{LostEvent, LostEventSource, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::answer::Answer;
 use crate::api::Node;
+use crate::api::places::Place;
 use crate::api::span::{DISORDER, Span, Turn};
 use crate::ledger::Cause;
 use crate::ring::{Read, Reader, Ring, Timed};
@@ -20,7 +21,7 @@ const MISSED_WINDOW: Duration = Duration::from_secs(1);
 /// The way to a client, and its place among those served at once.
 pub(super) struct Client<M> {
     pub(super) answers: mpsc::Sender<Result<M, Status>>,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) _place: Place,
 }
 
 /// What a client missed and was not told yet.
