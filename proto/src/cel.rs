@@ -78,10 +78,8 @@ pub fn compile(text: &str) -> Result<Expression, FilterError> {
     if kind != types::Type::Bool {
         return Err(refused(format!("got {:?}, wanted \"bool\" result type", kind.to_string())));
     }
-    let patterns_bytes = patterns.iter().map(|text| Regexes::held_bytes(text)).fold(0, usize::saturating_add);
-    if patterns_bytes > Regexes::TOGETHER_BYTES_MAX {
-        return Err(FilterError::TooManyExpressions);
-    }
+    let patterns_bytes =
+        patterns.iter().try_fold(0, |bytes, text| Regexes::together(bytes, Regexes::held_bytes(text)))?;
     let compile = |text: String| {
         let compiled = Regexes::parse(std::slice::from_ref(&text), "CEL").ok();
         (text, compiled)

@@ -13,10 +13,7 @@ pub(super) struct Places {
 }
 
 /// The place of a stream.
-#[derive(Debug)]
-pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
-}
+pub(super) type Place = OwnedSemaphorePermit;
 
 impl Places {
     pub(super) fn new(max: usize) -> Self {
@@ -28,12 +25,11 @@ impl Places {
     /// # Errors
     /// `RESOURCE_EXHAUSTED`: there is none.
     pub(super) fn take(&self) -> Result<Place, Status> {
-        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
+        Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
             let max = self.max;
             Status::resource_exhausted(format!(
                 "{max} streams are open already; close some or raise collector.observer.streams_max"
             ))
-        })?;
-        Ok(Place { _permit: permit })
+        })
     }
 }

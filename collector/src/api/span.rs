@@ -28,8 +28,8 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Number of the value to begin with, of those before `head`. `counts` says which values count towards `number`; what `lookup` does not
-    /// want does not.
+    /// Number of the value to begin with, of those before `head`. `counts` says which values count towards `number`;
+    /// what `lookup` does not want does not.
     ///
     /// `since` comes before `first` and `number`; following without either begins at the tip. With `since`, values
     /// from before it may follow the beginning: what [`Span::covers`] does not cover is to be left out.

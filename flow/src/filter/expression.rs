@@ -38,14 +38,13 @@ impl Expressions {
     /// # Errors
     /// One of them cannot be compiled, or their regular expressions are too large together.
     pub fn compile(texts: &[String], compile: CompileExpression) -> Result<Self, FilterError> {
-        let mut compiled = Self::default();
-        for text in texts {
-            compiled.expressions.push(compile(text)?);
-            if compiled.compiled_bytes() > Regexes::TOGETHER_BYTES_MAX {
-                return Err(FilterError::TooManyExpressions);
-            }
-        }
-        Ok(compiled)
+        let mut bytes = 0;
+        let one = |text: &String| {
+            let expression = compile(text)?;
+            bytes = Regexes::together(bytes, expression.compiled_bytes())?;
+            Ok(expression)
+        };
+        Ok(Self { expressions: texts.iter().map(one).collect::<Result<_, FilterError>>()? })
     }
 
     /// About how many bytes their regular expressions take.

@@ -18,6 +18,9 @@ const UNICODE_CLASS_BYTES: usize = 48 << 10;
 /// Bytes of what a search of one expression keeps of the states it was in. Where they do not suffice it is slower.
 const STATES_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes that all expressions of one request may take, as [`Regexes::held_bytes`] guesses them.
+const TOGETHER_BYTES_MAX: usize = 32 << 20;
+
 /// Expressions, any of which may match any part of the text.
 #[derive(Clone, Debug, Default)]
 pub struct Regexes {
@@ -26,9 +29,6 @@ pub struct Regexes {
 }
 
 impl Regexes {
-    /// Bytes that all of one request may take, as [`Regexes::held_bytes`] guesses them before anything is compiled.
-    pub const TOGETHER_BYTES_MAX: usize = 32 << 20;
-
     /// Compiles the expressions; `of` names the field in the error.
     ///
     /// # Errors
@@ -51,6 +51,15 @@ impl Regexes {
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         self.expressions.iter().any(|e| e.is_match(text.as_bytes()))
+    }
+
+    /// Bytes that expressions of one request take, with more of them.
+    ///
+    /// # Errors
+    /// They are more than one request may have.
+    pub fn together(bytes: usize, more: usize) -> Result<usize, FilterError> {
+        let together = bytes.saturating_add(more);
+        if together > TOGETHER_BYTES_MAX { Err(FilterError::TooManyExpressions) } else { Ok(together) }
     }
 
     /// About what an expression takes, with what a search keeps; one that cannot be compiled takes nothing.

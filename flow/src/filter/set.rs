@@ -48,7 +48,7 @@ impl FilterSet {
             let one = |filter: &FlowFilter| {
                 let filter = Filter::compile_with(filter, expression)?;
                 let of_expressions = filter.expressions().map(Expressions::compiled_bytes).sum();
-                compiled_bytes = within_bounds(compiled_bytes, of_expressions)?;
+                compiled_bytes = Regexes::together(compiled_bytes, of_expressions)?;
                 Ok(filter)
             };
             filters.iter().map(one).collect::<Result<Vec<_>, FilterError>>()
@@ -124,17 +124,11 @@ fn check_size<'a>(filters: impl Iterator<Item = &'a FlowFilter>) -> Result<usize
     let (mut compiled, mut cel) = (0, 0usize);
     for filter in filters {
         for expression in filter.dns_query.iter().chain(&filter.http_path).chain(&filter.http_url) {
-            compiled = within_bounds(compiled, Regexes::held_bytes(expression))?;
+            compiled = Regexes::together(compiled, Regexes::held_bytes(expression))?;
         }
         cel = cel.saturating_add(filter.cel_expression.iter().map(String::len).sum());
     }
     if cel > CEL_BYTES_MAX { Err(FilterError::TooManyExpressions) } else { Ok(compiled) }
-}
-
-/// Bytes of regular expressions of a request, with more of them.
-pub(super) fn within_bounds(bytes: usize, more: usize) -> Result<usize, FilterError> {
-    let together = bytes.saturating_add(more);
-    if together > Regexes::TOGETHER_BYTES_MAX { Err(FilterError::TooManyExpressions) } else { Ok(together) }
 }
 
 impl Filter {

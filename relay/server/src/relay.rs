@@ -1,7 +1,7 @@
 //! What every door of the relay works on.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -163,6 +163,23 @@ impl Relay {
             work()
         })
         .await
+    }
+
+    /// The same for a search, which ends once nobody waits for it any more: that is what it is given to look at. It must
+    /// have read all by then.
+    ///
+    /// # Errors
+    /// The search panicked.
+    pub(crate) async fn search<T: Send + 'static>(
+        &self,
+        search: impl FnOnce(Weak<()>) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        // Whoever gives this future up lets go of it, too.
+        let asker = Arc::new(());
+        let asked = Arc::downgrade(&asker);
+        let found = self.work(move || search(asked)).await;
+        drop(asker);
+        found
     }
 
     /// Brings gauges up to date that nothing else keeps.

@@ -4,8 +4,7 @@ use super::key::{self, By, Found};
 use super::lexer::{Kind, Token, tokens};
 use super::measure::{Comparison, Measure, Order};
 use super::{LanguageError, Node, Problem, TEXT_BYTES_MAX};
-use crate::filter::set::within_bounds;
-use crate::filter::{CompileExpression, FilterSet, Selection};
+use crate::filter::{CompileExpression, FilterSet, Regexes, Selection};
 
 /// Parentheses and negations inside each other.
 const DEPTH_MAX: usize = 64;
@@ -256,7 +255,7 @@ impl<'a> Parser<'a> {
         let (filters, _) = filters.map_err(|problem| error(self.text, at, Problem::Value(problem)))?;
         let refused = |problem| error(self.text, at, Problem::Filter(problem));
         let set = FilterSet::compile_with(&filters, &[], self.expression).map_err(refused)?;
-        self.compiled_bytes = within_bounds(self.compiled_bytes, set.compiled_bytes()).map_err(refused)?;
+        self.compiled_bytes = Regexes::together(self.compiled_bytes, set.compiled_bytes()).map_err(refused)?;
         Ok(Node::Filter(filters, set))
     }
 }

@@ -18,6 +18,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use tokio::task::JoinError;
 use tower_http::compression::CompressionLayer;
 use tracing::error;
 
@@ -50,10 +51,12 @@ async fn work<T: Send + 'static>(
     doing: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    relay.work(work).await.map_err(|error| {
-        error!(doing, %error, "the work of an answer panicked");
-        Refusal::failed()
-    })
+    relay.work(work).await.map_err(|error| panicked(doing, &error))
+}
+
+fn panicked(doing: &'static str, error: &JoinError) -> Refusal {
+    error!(doing, %error, "the work of an answer panicked");
+    Refusal::failed()
 }
 
 /// Answers everything on the HTTP port.

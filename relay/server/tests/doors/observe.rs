@@ -306,40 +306,16 @@ async fn a_thousand_followers_and_one_that_stops_reading() {
 
 const LOST: &str = r#"weir_relay_lost_flows_total{stage="serve"}"#;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_that_stops_reading_is_given_up_and_told_what_it_lost() {
+/// One that follows and reads nothing while so many flows come by; windows and buffers hold a part of them.
+async fn slow_follower(
+    lag_flows_max: u64,
+    stall_ms: u64,
+    count: u32,
+) -> (TestRelay, TestCollector, Streaming<GetFlowsResponse>) {
     let relay = TestRelay::start_with(|config| {
-        config.grpc.lag_flows_max = 100_000;
+        config.grpc.lag_flows_max = lag_flows_max;
         config.grpc.stream_buffer_flows = 16;
-        config.grpc.stall_ms = 500;
-    })
-    .await;
-    let base = now();
-    let mut collector = TestCollector::connect(relay.grpc(), "node-1", 1).await;
-    collector.push(&flows(base, 0..1)).await;
-    let mut stuck = follow(&relay, GetFlowsRequest { number: 1, ..Default::default() }).await;
-    assert_eq!(read(&mut stuck, 1).await.0, [0]);
-    // More than what buffers hold, and far less than it may lag behind.
-    let more = 40_001;
-    for begin in (1..more).step_by(500) {
-        collector.push(&flows(base, begin..begin + 500)).await;
-    }
-    wait_until("it is given up", async || relay.metric(LOST).await > 0).await;
-    let (numbers, lost) = read(&mut stuck, more as usize - 1).await;
-    assert!(lost > 0 && numbers.is_sorted(), "{lost}");
-    assert_eq!(numbers.len() as u64 + lost, u64::from(more) - 1);
-    assert_eq!(relay.metric(LOST).await, lost);
-    drop(stuck);
-    relay.stop().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slow_follower_is_told_exactly_what_it_lost() {
-    const FLOWS: u32 = 40_000;
-    let relay = TestRelay::start_with(|config| {
-        config.grpc.lag_flows_max = 1000;
-        config.grpc.stream_buffer_flows = 16;
-        config.grpc.stall_ms = 50;
+        config.grpc.stall_ms = stall_ms;
     })
     .await;
     let base = now();
@@ -347,17 +323,35 @@ async fn a_slow_follower_is_told_exactly_what_it_lost() {
     collector.push(&flows(base, 0..1)).await;
     let mut stream = follow(&relay, GetFlowsRequest { number: 1, ..Default::default() }).await;
     assert_eq!(read(&mut stream, 1).await.0, [0]);
-    // It reads nothing while all of this comes by; windows and buffers hold a part of it.
-    for begin in (1..FLOWS).step_by(500) {
-        collector.push(&flows(base, begin..(begin + 500).min(FLOWS))).await;
+    for begin in (1..count).step_by(500) {
+        collector.push(&flows(base, begin..(begin + 500).min(count))).await;
     }
-    let (numbers, lost) = read(&mut stream, FLOWS as usize - 1).await;
-    assert!(lost > 0, "the test pushes more than all buffers hold");
-    assert_eq!(numbers.len() as u64 + lost, u64::from(FLOWS) - 1, "seen = delivered + lost");
+    (relay, collector, stream)
+}
+
+/// It reads on, and is told exactly what it lost.
+async fn is_told_what_it_lost(relay: TestRelay, mut stream: Streaming<GetFlowsResponse>, count: u32) {
+    let (numbers, lost) = read(&mut stream, count as usize - 1).await;
+    assert!(lost > 0, "more was pushed than all buffers hold");
+    assert_eq!(numbers.len() as u64 + lost, u64::from(count) - 1, "seen = delivered + lost");
     assert!(numbers.is_sorted());
-    assert_eq!(relay.metric(r#"weir_relay_lost_flows_total{stage="serve"}"#).await, lost);
+    assert_eq!(relay.metric(LOST).await, lost);
     drop(stream);
     relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stops_reading_is_given_up_and_told_what_it_lost() {
+    // Far less than it may lag behind.
+    let (relay, _collector, stuck) = slow_follower(100_000, 500, 40_001).await;
+    wait_until("it is given up", async || relay.metric(LOST).await > 0).await;
+    is_told_what_it_lost(relay, stuck, 40_001).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_follower_is_told_exactly_what_it_lost() {
+    let (relay, _collector, stream) = slow_follower(1000, 50, 40_000).await;
+    is_told_what_it_lost(relay, stream, 40_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,9 @@ use axum::extract::State;
 use flow::view::{FlowRow, FlowsAnswer, Problem};
 use relay_index::{Hit, Order, Search, Snapshot};
 
+use super::panicked;
 use super::params::Params;
 use super::problem::Refusal;
-use super::work;
 use crate::metrics::Outcome;
 use crate::relay::Relay;
 
@@ -45,11 +45,8 @@ pub(super) async fn flows(State(relay): State<Arc<Relay>>, params: Params) -> Re
         (None, None) => (LAST_DEFAULT.min(max), Order::NewestFirst),
     };
     let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
-    let asker = Arc::new(());
-    let asked = Arc::downgrade(&asker);
-    let rows = work(&relay, "reading flows", move || rows(&snapshot, search, count, order, asked)).await?;
-    // A client that goes takes this function with it, and the search ends.
-    drop(asker);
+    let reading = relay.search(move |asker| rows(&snapshot, search, count, order, asker));
+    let rows = reading.await.map_err(|error| panicked("reading flows", &error))?;
     relay.metrics.query_ended("http_flows", Outcome::Ok, begun.elapsed());
     Ok(Json(FlowsAnswer { flows: rows, completeness: relay.index.completeness_since(mark, since, until) }))
 }

@@ -140,10 +140,7 @@ impl Live {
             relay: Arc::clone(&relay),
         };
         if last > 0 && resume.is_none() {
-            let asker = Arc::new(());
-            let asked = Arc::downgrade(&asker);
-            let past = relay.work(move || rows(&snapshot, search, last, Order::NewestFirst, asked)).await;
-            drop(asker);
+            let past = relay.search(move |asker| rows(&snapshot, search, last, Order::NewestFirst, asker)).await;
             live.push_flows(&past.map_err(|_| Refusal::failed())?, end);
         }
         Ok(live)

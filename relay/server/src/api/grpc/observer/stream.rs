@@ -37,7 +37,7 @@ pub(super) struct FlowStream {
     stall: Duration,
     /// Flows read and encoded at a time.
     chunk_flows: usize,
-    /// Gone with the stream, and with it the searches that others make for it.
+    /// Gone with the stream, and with it the searches that others make for it, and what is still to be read of them.
     asker: Arc<()>,
     _place: OwnedSemaphorePermit,
     _counted: Counted,
