@@ -9,6 +9,7 @@ use flow::{Clock, Emitter, SystemClock};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::field::display;
 
 use crate::capture::CaptureError;
 use crate::config::{Config, ConfigError};
@@ -154,7 +155,13 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         remove_socket(socket.as_deref());
     }
     let supervisor = started?;
-    tracing::info!(?observer, ?socket, ?metrics, "collector is open");
+    let path = socket.as_deref().map(Path::display).map(display);
+    tracing::info!(
+        observer = observer.map(display),
+        socket = path,
+        metrics = metrics.map(display),
+        "collector is open"
+    );
     Ok(Running { observer, socket, metrics, supervisor })
 }
 

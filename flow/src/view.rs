@@ -197,7 +197,7 @@ pub struct DropSummary {
     pub completeness: Completeness,
 }
 
-/// Drops with the same reason, parties and port.
+/// Drops with the same reason, parties, direction and port.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DropGroup {
@@ -213,8 +213,11 @@ pub struct DropGroup {
     pub destination: Party,
     /// Protocol.
     pub protocol: String,
-    /// Destination port, 0 for none.
+    /// Port of the server's side, 0 for none.
     pub port: u16,
+    /// Whether they went from server to client, by their ports where the flows do not tell; then `port` is the sender's.
+    #[serde(default)]
+    pub is_reply: bool,
     /// Packets dropped.
     pub packets: u64,
     /// First drop in the range, RFC 3339.

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::pin::pin;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use proto::peer::peer_client::PeerClient;
 use proto::peer::{ChangeNotification, ChangeNotificationType, NotifyRequest};
+use tonic::{Code, Status};
 
 use crate::connect::Connection;
 use crate::print::put;
@@ -22,7 +23,7 @@ pub(crate) fn peers(settings: &Settings, out: &mut dyn Write) -> Result<()> {
         let connection = Connection::open(&server).await?;
         let mut client = PeerClient::new(connection.channel.clone());
         let mut stream =
-            client.notify(NotifyRequest {}).await.map_err(|status| connection.explain(&status))?.into_inner();
+            client.notify(NotifyRequest {}).await.map_err(|status| explain(&connection, &status))?.into_inner();
         let mut stop = pin!(stop::requested());
         loop {
             let message = tokio::select! {
@@ -38,11 +39,21 @@ pub(crate) fn peers(settings: &Settings, out: &mut dyn Write) -> Result<()> {
                     out.flush()?;
                 }
                 Ok(None) => return Ok(()),
-                Err(status) if status.code() == tonic::Code::Cancelled => return Ok(()),
-                Err(status) => return Err(connection.explain(&status)),
+                Err(status) if status.code() == Code::Cancelled => return Ok(()),
+                Err(status) => return Err(explain(&connection, &status)),
             }
         }
     })
+}
+
+/// What went wrong, in words: relays, where people ask for all else, know of no peers.
+fn explain(connection: &Connection, status: &Status) -> anyhow::Error {
+    match status.code() {
+        Code::Unimplemented => {
+            anyhow!("{} tells of no peers ({}); ask a collector or agent", connection.target, status.message())
+        }
+        _ => connection.explain(status),
+    }
 }
 
 fn write_change(out: &mut Vec<u8>, change: &ChangeNotification) {

@@ -19,7 +19,11 @@ pub(super) fn write(summary: &DropSummary, limit: u64, out: &mut dyn Write) -> i
     }
     tabs.last_cell(|out| out.extend_from_slice(b"LAST"));
     for group in &summary.groups[..shown] {
-        let port = if group.port == 0 { group.protocol.clone() } else { format!("{} {}", group.protocol, group.port) };
+        let port = match (group.port, group.is_reply) {
+            (0, _) => group.protocol.clone(),
+            (port, false) => format!("{} {port}", group.protocol),
+            (port, true) => format!("{} {port} (replies)", group.protocol),
+        };
         let cells = [
             group.packets.to_string(),
             group.reason.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow::view::{DropBucket, DropGroup, DropSummary, FlowRow, Party};
+use flow::view::{DropBucket, DropGroup, DropSummary, FlowRow};
 use flow::{Flow, Timestamp, Verdict};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -39,7 +39,9 @@ struct Alike {
     source: u32,
     destination: u32,
     protocol: u8,
+    /// Port of the server's side.
     port: u16,
+    is_reply: bool,
 }
 
 /// Counts of drops that are alike.
@@ -140,13 +142,15 @@ impl Drops {
         for row in rows {
             let packets = columns.packets(row);
             let time = segment.time(row);
+            let is_reply = columns.is_reply(row);
             let alike = Alike {
                 reason: self.names.number(columns.reason(row)),
                 function: self.names.number(functions.get(row)),
                 source: columns.source.party(row, &mut self.parties),
                 destination: columns.destination.party(row, &mut self.parties),
                 protocol: columns.facts(row).protocol.0,
-                port: columns.destination_port(row),
+                port: columns.server_port(row, is_reply),
+                is_reply,
             };
             self.total = self.total.saturating_add(packets);
             let second = time.0.div_euclid(Timestamp::NANOS_PER_SECOND);
@@ -237,16 +241,19 @@ impl Counts {
 fn group(names: &Names, alike: Alike, counts: &Counts, shown: &Flow) -> DropGroup {
     let row = FlowRow::from(shown);
     let reason = names.name(alike.reason);
-    // Drops that are alike may come from many client ports.
-    let source = Party { port: 0, ..row.source };
+    // Drops that are alike may have many client ports.
+    let (mut source, mut destination) = (row.source, row.destination);
+    let client = if alike.is_reply { &mut destination } else { &mut source };
+    client.port = 0;
     DropGroup {
         reason: reason.to_owned(),
         explanation: flow::text::explain_drop(reason).to_owned(),
         function: names.name(alike.function).to_owned(),
         source,
-        destination: row.destination,
+        destination,
         protocol: row.protocol,
         port: alike.port,
+        is_reply: alike.is_reply,
         packets: counts.packets,
         first: counts.first.to_string(),
         last: counts.last.to_string(),

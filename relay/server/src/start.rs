@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::field::display;
 use tracing::{info, warn};
 
 use crate::api;
@@ -143,7 +144,8 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     if let Some(listener) = flight_sql {
         open_flight_sql(&mut doors, &relay, listener);
     }
-    info!(grpc = %grpc_addr, http = %http_addr, flight_sql = ?flight_sql_addr, metrics = ?metrics_addr, "relay is open");
+    let (flight_sql, metrics) = (flight_sql_addr.map(display), metrics_addr.map(display));
+    info!(grpc = %grpc_addr, http = %http_addr, flight_sql, metrics, "relay is open");
     let flight_sql_door = flight_sql_addr.map(|address| ("Flight SQL", address));
     for (door, address) in [("gRPC", grpc_addr), ("HTTP", http_addr)].into_iter().chain(flight_sql_door) {
         if !address.ip().is_loopback() {

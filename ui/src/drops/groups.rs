@@ -42,7 +42,11 @@ fn Group(group: DropGroup, total: u64, largest: u64, offset: i32) -> impl IntoVi
         })
     };
     let share = units::percent(group.packets as f64 / total.max(1) as f64);
-    let target = if group.port == 0 { group.protocol.clone() } else { format!("{} {}", group.protocol, group.port) };
+    let target = match (group.port, group.is_reply) {
+        (0, _) => group.protocol.clone(),
+        (port, false) => format!("{} {port}", group.protocol),
+        (port, true) => format!("replies of {} {port}", group.protocol),
+    };
     let process = process(&group);
     let seen =
         format!("{} – {}", clock::seconds_of_day(&group.first, offset), clock::seconds_of_day(&group.last, offset));
@@ -103,7 +107,8 @@ fn conditions(group: &DropGroup) -> Vec<Condition> {
     conditions.extend(questions::of_party(&group.source, Side::From));
     conditions.extend(questions::of_party(&group.destination, Side::To));
     if group.port != 0 {
-        conditions.push(Condition::new("to-port", &group.port.to_string()));
+        let side = if group.is_reply { "from-port" } else { "to-port" };
+        conditions.push(Condition::new(side, &group.port.to_string()));
     }
     conditions
 }
@@ -129,5 +134,14 @@ mod tests {
         let expected =
             ["verdict=DROPPED", "from-namespace=shop", "from-workload=thief", "to-ip=10.0.0.5", "to-port=5432"];
         assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn dropped_replies_are_looked_for_by_the_port_they_come_from() {
+        let source = Party { ip: "10.0.0.5".into(), port: 5432, ..Party::default() };
+        let destination = Party { ip: "10.0.0.7".into(), ..Party::default() };
+        let group = DropGroup { source, destination, port: 5432, is_reply: true, ..DropGroup::default() };
+        let texts: Vec<String> = conditions(&group).iter().map(Condition::text).collect();
+        assert_eq!(texts, ["verdict=DROPPED", "from-ip=10.0.0.5", "to-ip=10.0.0.7", "from-port=5432"]);
     }
 }

@@ -205,8 +205,17 @@ impl<'a> Columns<'a> {
         }
     }
 
-    pub(crate) fn destination_port(&self, row: usize) -> u16 {
+    fn destination_port(&self, row: usize) -> u16 {
         u16::try_from(self.destination_port.value(row)).unwrap_or_default()
+    }
+
+    fn source_port(&self, row: usize) -> u16 {
+        u16::try_from(self.source_port.value(row)).unwrap_or_default()
+    }
+
+    /// Port of the server's side, 0 for none.
+    pub(crate) fn server_port(&self, row: usize, is_reply: bool) -> u16 {
+        if is_reply { self.source_port(row) } else { self.destination_port(row) }
     }
 
     /// Whether a row travels from server to client. Drops do not say; there, a source port of a service and a
@@ -215,7 +224,7 @@ impl<'a> Columns<'a> {
         if self.is_reply.is_valid(row) {
             return self.is_reply.value(row);
         }
-        let source = u16::try_from(self.source_port.value(row)).unwrap_or_default();
+        let source = self.source_port(row);
         source > 0 && source < FIRST_CLIENT_PORT && self.destination_port(row) >= FIRST_CLIENT_PORT
     }
 
@@ -223,12 +232,8 @@ impl<'a> Columns<'a> {
     pub(crate) fn talk(&mut self, row: usize, is_reply: bool, protocol: Protocol, parties: &mut Parties) -> Talk {
         let source = self.source.party(row, parties);
         let destination = self.destination.party(row, parties);
-        let (client, server, port) = if is_reply {
-            (destination, source, self.source_port.value(row))
-        } else {
-            (source, destination, self.destination_port.value(row))
-        };
-        Talk { client, server, port: u16::try_from(port).unwrap_or_default(), protocol }
+        let (client, server) = if is_reply { (destination, source) } else { (source, destination) };
+        Talk { client, server, port: self.server_port(row, is_reply), protocol }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flow::view::DropSummary;
-use flow::{Flow, FlowFilter};
+use flow::{Flow, FlowFilter, L4};
 use relay_index::Search;
 use table::BatchFilter;
 
@@ -42,6 +42,22 @@ fn groups_are_sorted_by_packets() {
     assert_eq!(second_group.source.workload, "web");
     assert_eq!(second_group.destination.ip, "10.0.100.1");
     assert_eq!(second_group.source.port, 0);
+}
+
+#[test]
+fn replies_are_grouped_by_the_port_they_come_from() {
+    let reply = Talk::new(pod("web", 1), pod("db", 1)).reply();
+    let to_port = |port: u16| {
+        let mut flow = reply.drop(second(i64::from(port)), "TCP_OLD_DATA");
+        flow.l4 = Some(L4::Tcp { source_port: 80, destination_port: port, flags: None });
+        flow
+    };
+    let flows: Vec<Flow> = (40_000..40_006).map(to_port).collect();
+    let summary = summary(&flows, &Search::default(), 10);
+    let [group] = summary.groups.as_slice() else { panic!("{summary:?}") };
+    assert_eq!((group.packets, group.port, group.is_reply), (6, 80, true));
+    assert_eq!((group.source.workload.as_str(), group.source.port), ("db", 80));
+    assert_eq!((group.destination.workload.as_str(), group.destination.port), ("web", 0));
 }
 
 #[test]
