@@ -31,27 +31,45 @@ pub(super) struct Slice {
 pub(super) struct Table<K: Key> {
     rows: HashMap<K, K::Counts, RandomState>,
     max: usize,
+    /// Flows whose key was one too many, here or in a table that was added.
+    overflowed: u64,
 }
 
 impl<K: Key> Table<K> {
     pub(super) fn new(max: usize) -> Self {
-        Self { rows: HashMap::default(), max }
+        Self { rows: HashMap::default(), max, overflowed: 0 }
     }
 
-    /// Counts of a key, else those of the overflow.
+    /// Counts to which one flow of a key is added, else those of the overflow.
     #[inline]
     pub(super) fn get(&mut self, key: K) -> &mut K::Counts {
+        self.get_for(key, 1)
+    }
+
+    #[inline]
+    fn get_for(&mut self, key: K, flows: u64) -> &mut K::Counts {
         let full = self.rows.len() >= self.max && !self.rows.contains_key(&key);
+        if full {
+            self.overflowed = self.overflowed.saturating_add(flows);
+        }
         self.rows.entry(if full { K::OVERFLOW } else { key }).or_default()
+    }
+
+    /// Adds the counts of another table.
+    fn join(&mut self, other: &Self) {
+        for (key, counts) in other.iter() {
+            self.get_for(*key, counts.rows()).join(counts);
+        }
+        self.overflowed = self.overflowed.saturating_add(other.overflowed);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &K::Counts)> {
         self.rows.iter()
     }
 
-    /// Flows whose key was one too many.
-    pub(super) fn overflowed(&self) -> u64 {
-        if self.rows.len() < self.max { 0 } else { self.rows.get(&K::OVERFLOW).map_or(0, Counts::rows) }
+    /// Flows whose key was one too many. A table with more room that took the counts of a full one has them too.
+    pub(super) const fn overflowed(&self) -> u64 {
+        self.overflowed
     }
 
     fn heap_bytes(&self) -> usize {
@@ -107,7 +125,7 @@ impl Slice {
             }
             settled.get(key).join(counts);
         }
-        settled.max = self.edges.max;
+        (settled.max, settled.overflowed) = (self.edges.max, self.edges.overflowed);
         settled
     }
 
@@ -125,15 +143,9 @@ impl Slice {
 
     /// Adds the counts of another slice.
     pub(super) fn join(&mut self, other: &Self) {
-        for (key, counts) in other.edges.iter() {
-            self.edges.get(*key).join(counts);
-        }
-        for (key, counts) in other.drops.iter() {
-            self.drops.get(*key).join(counts);
-        }
-        for (key, counts) in other.dns.iter() {
-            self.dns.get(*key).join(counts);
-        }
+        self.edges.join(&other.edges);
+        self.drops.join(&other.drops);
+        self.dns.join(&other.dns);
         self.watched.extend(&other.watched);
     }
 

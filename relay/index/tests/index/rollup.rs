@@ -308,6 +308,26 @@ fn keys_beyond_the_limit_share_a_row_and_are_counted() {
     assert_eq!(index.service_map_of_rollups(&Search::default(), MapBy::Workload).source, "flows");
 }
 
+/// An hour has room for more keys than a minute: it must not pass for exact with the folded row of one of its minutes.
+#[test]
+fn a_map_is_not_drawn_from_an_hour_with_a_minute_that_had_too_many_keys() {
+    let limits = RollupLimits { rows_max: 16, ..RollupLimits::default() };
+    let index = Index::new(Config { rollups: limits, ..Config::default() }).unwrap();
+    let talk = Talk::new(pod("web", 1), pod("db", 1));
+    let scanned = (1..40).map(|port| {
+        let l4 = flow::L4::Tcp { source_port: 40_000, destination_port: port, flags: None };
+        Flow { l4: Some(l4), ..talk.flow(second(0)) }
+    });
+    let flows: Vec<Flow> = scanned.chain((1..30).map(|minute| talk.flow(second(60 * minute)))).collect();
+    append(&index, &flows);
+    let search = Search::default();
+    let map = index.service_map_of_rollups(&search, MapBy::Workload);
+    assert_eq!(map.source, "flows");
+    assert_same(&map, &index.snapshot().service_map(&search, MapBy::Workload));
+    let hours = slices(&index, Period::Hour);
+    assert_eq!(hours.iter().map(Rollup::overflowed).sum::<u64>(), 39 - 16);
+}
+
 #[test]
 fn names_without_end_do_not_cost_the_map_its_counts() {
     let limits = RollupLimits { rows_max: 16, ..RollupLimits::default() };
