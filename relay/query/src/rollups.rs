@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -149,10 +149,15 @@ fn narrow(range: RangeInclusive<i64>, filter: &Expr) -> RangeInclusive<i64> {
     start..=end
 }
 
+/// Whether an expression is the time of a row, at most as a finer type: as a date it would be an earlier moment.
 fn is_time(expr: &Expr) -> bool {
     match expr {
         Expr::Column(column) => column.name == TIME,
-        Expr::Cast(cast) => is_time(&cast.expr),
+        Expr::Cast(cast) => {
+            let keeps_all =
+                matches!(cast.field.data_type(), DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _));
+            keeps_all && matches!(&*cast.expr, Expr::Column(column) if column.name == TIME)
+        }
         _ => false,
     }
 }

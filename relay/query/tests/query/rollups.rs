@@ -36,7 +36,7 @@ async fn asked(engine: &Engine, index: &Index, sql: &str) -> Result<String, Quer
 }
 
 /// Sums over the rollups and the same over the flows.
-const SAME: [(&str, &str); 5] = [
+const SAME: [(&str, &str); 6] = [
     (
         "SELECT time, client_namespace, client_workload, server_namespace, server_workload, server_port, l4_protocol,
            l7_protocol, sum(flows) AS flows, sum(bytes_sent) AS sent, sum(bytes_received) AS received,
@@ -53,6 +53,10 @@ const SAME: [(&str, &str); 5] = [
         "SELECT count(*) AS flows, sum(CASE WHEN l7_type = 'REQUEST' THEN 1 ELSE 0 END) AS requests,
            sum(CASE WHEN http_code BETWEEN 400 AND 499 THEN 1 ELSE 0 END) AS client,
            sum(CASE WHEN http_code >= 500 THEN 1 ELSE 0 END) AS server FROM flows",
+    ),
+    (
+        "SELECT sum(flows) AS flows FROM edges_1m WHERE CAST(time AS DATE) = TIMESTAMP '2026-01-15 00:00:00'",
+        "SELECT count(*) AS flows FROM flows WHERE CAST(time AS DATE) = TIMESTAMP '2026-01-15 00:00:00'",
     ),
     (
         "SELECT reason, function, src_namespace, src_workload, dst_workload, sum(drops) AS n, sum(packets) AS packets
