@@ -64,7 +64,7 @@ impl Index {
         }
         let files = as_u64(paths.len());
         keeping.stats.files_compacted += files;
-        keeping.leave(paths, now);
+        keeping.leave(&job.inputs, now);
         Ok((files, 0))
     }
 

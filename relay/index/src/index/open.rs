@@ -96,8 +96,8 @@ pub(super) struct Keeping {
     pub(super) catalog: Catalog,
     pub(super) namer: Namer,
     pub(super) stats: super::StoreStats,
-    /// Files that are in no catalogue any more, and when they may be deleted.
-    pub(super) leaving: Vec<(flow::Timestamp, String)>,
+    /// Files that are in no catalogue any more, until they are deleted.
+    pub(super) leaving: Vec<super::retain::Leaving>,
     /// Files that compaction passed over lately.
     pub(super) passed_over: Vec<super::compact::PassedOver>,
 }
