@@ -12,6 +12,7 @@ use crate::segment::as_u64;
 use crate::{Segment, Snapshot};
 
 mod file_rows;
+mod newest;
 
 pub(crate) use file_rows::FileRows;
 

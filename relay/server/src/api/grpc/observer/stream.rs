@@ -1,11 +1,11 @@
 //! One stream of `GetFlows`: state of the nodes, then the past, then what follows.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use flow::{LostEvent, LostEventSource, NodeState, Timestamp};
 use proto::observer::GetFlowsResponse;
-use relay_index::{Followed, Hit, Order, ReadMark, Scan, Snapshot};
+use relay_index::{Followed, Hit, Order, ReadMark, Search, Snapshot};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
@@ -139,7 +139,7 @@ impl FlowStream {
     ) -> Result<(), End> {
         let (search, oldest) = (self.ask.search.clone(), snapshot.oldest());
         let asker = Arc::downgrade(&self.asker);
-        let finding = self.relay.work(move || find(snapshot.scan(search, order).while_asked(asker).take(count), order));
+        let finding = self.relay.work(move || find(&snapshot, search, (count, order), asker));
         let (from, hits) = finding.await.map_err(|_| End::Failed)?;
         if let Some(from) = from.or(self.ask.search.since).or(oldest) {
             let lines = self.relay.index.losses();
@@ -258,13 +258,17 @@ impl FlowStream {
 }
 
 /// Finds the flows to tell, oldest first, and the time of the first where that is known before it is told.
-fn find(found: std::iter::Take<Scan>, order: Order) -> (Option<Timestamp>, Hits) {
+fn find(
+    snapshot: &Snapshot,
+    search: Search,
+    (count, order): (usize, Order),
+    asker: Weak<()>,
+) -> (Option<Timestamp>, Hits) {
     match order {
-        Order::OldestFirst => (None, Box::new(found)),
+        Order::OldestFirst => (None, Box::new(snapshot.scan(search, order).while_asked(asker).take(count))),
         Order::NewestFirst => {
-            let mut hits: Vec<Hit> = found.collect();
-            hits.reverse();
-            (hits.first().map(Hit::time), Box::new(hits.into_iter()))
+            let mut hits = snapshot.newest_rows(count, search, &asker).peekable();
+            (hits.peek().map(Hit::time), Box::new(hits))
         }
     }
 }
