@@ -114,6 +114,11 @@ pub(crate) fn missing(completeness: &Completeness) -> String {
         let places = if stages.is_empty() { String::new() } else { format!(" ({})", stages.join(", ")) };
         parts.push(format!("{} flows were lost{places}", units::grouped(completeness.lost)));
     }
+    match completeness.damaged.as_slice() {
+        [] => {}
+        [file] => parts.push(format!("flows of a damaged file are missing ({file})")),
+        files => parts.push(format!("flows of {} damaged files are missing ({}, …)", files.len(), files[0])),
+    }
     if parts.is_empty() { String::new() } else { format!("Incomplete: {}.", parts.join("; ")) }
 }
 
@@ -140,6 +145,13 @@ mod tests {
         assert_eq!(
             missing(&completeness),
             "Incomplete: node-2 does not report; 1\u{202f}200 flows were lost (kernel)."
+        );
+        let mut completeness = Completeness { damaged: vec!["a.parquet is damaged".into()], ..Completeness::default() };
+        assert_eq!(missing(&completeness), "Incomplete: flows of a damaged file are missing (a.parquet is damaged).");
+        completeness.damaged.push("b.parquet is damaged".into());
+        assert_eq!(
+            missing(&completeness),
+            "Incomplete: flows of 2 damaged files are missing (a.parquet is damaged, …)."
         );
     }
 }
