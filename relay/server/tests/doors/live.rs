@@ -131,6 +131,39 @@ async fn conditions_select() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_matches_resumes_where_it_looked_last() {
+    let relay = TestRelay::start_with(|config| {
+        config.live.heartbeat_ms = 20;
+        config.live.lag_flows_max = 1000;
+    })
+    .await;
+    let mut collector = TestCollector::connect(relay.grpc(), "node-1", 1).await;
+    let mut events = Events::open(relay.http(), "?verdict=DROPPED", &[]).await;
+    events.next_of("status").await;
+    let base = now();
+    for begin in (0..3000).step_by(500) {
+        collector.push(&flows(base, begin..begin + 500)).await;
+    }
+    // Two heartbeats: the later was made after all of them had been looked at.
+    events.next_of("status").await;
+    let status = loop {
+        let status = events.next_of("status").await;
+        if status.data["flows"] == 3000 {
+            break events.next_of("status").await;
+        }
+    };
+    drop(events);
+    let mut dropped = flows(base, 3000..3001);
+    dropped[0].verdict = flow::Verdict::DROPPED;
+    collector.push(&dropped).await;
+    let resume = [("last-event-id", status.id.as_str())];
+    let mut events = Events::open(relay.http(), "?verdict=DROPPED", &resume).await;
+    let (numbers, lost, _) = events.read(1).await;
+    assert_eq!((numbers.as_slice(), lost), (&[3000][..], 0));
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_is_told_exactly_what_it_lost() {
     const FLOWS: u32 = 60_000;
     let relay = TestRelay::start_with(|config| {

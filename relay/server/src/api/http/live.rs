@@ -48,9 +48,9 @@ pub(super) struct Lost {
 
 /// Flows as they arrive, as server-sent events.
 ///
-/// Event `flows`: a JSON array of flows, every 100 ms where there are any; its id continues the stream after a break
-/// (`Last-Event-ID`). Event `lost`: flows that were not told, and where they were lost. Event `status`: state of the
-/// relay, at the beginning and as heartbeat.
+/// Event `flows`: a JSON array of flows, every 100 ms where there are any. Event `status`: state of the relay, at the
+/// beginning and as heartbeat. The id of both continues the stream after a break (`Last-Event-ID`). Event `lost`: flows that
+/// were not told, and where they were lost; those of this stream itself were not looked at, and may be of other filters.
 #[utoipa::path(
     get,
     path = "/api/v1/flows/stream",
@@ -108,6 +108,8 @@ struct Live {
     relay: Arc<Relay>,
     search: Search,
     follower: Follower,
+    /// What was looked at up to here.
+    end: Cursor,
     losses: LossWatch,
     ready: VecDeque<Event>,
     tick: Instant,
@@ -126,11 +128,13 @@ impl Live {
     ) -> Result<Self, Refusal> {
         let snapshot = relay.index.snapshot();
         let end = Cursor { seq: snapshot.end_seq() };
-        let follower = relay.index.follow(resume.unwrap_or(end).seq).lag_max(relay.config.live.lag_flows_max);
+        let start = resume.unwrap_or(end);
+        let follower = relay.index.follow(start.seq).lag_max(relay.config.live.lag_flows_max);
         let now = Instant::now();
         let mut live = Self {
             search: search.clone(),
             follower,
+            end: start,
             losses: relay.losses.watch(),
             ready: VecDeque::new(),
             tick: now,
@@ -141,7 +145,7 @@ impl Live {
         };
         if last > 0 && resume.is_none() {
             let past = relay.search(move |asker| rows(&snapshot, search, last, Order::NewestFirst, asker)).await;
-            live.push_flows(&past.map_err(|_| Refusal::failed())?, end);
+            live.push_flows(&past.map_err(|_| Refusal::failed())?);
         }
         Ok(live)
     }
@@ -170,7 +174,7 @@ impl Live {
         if Instant::now() >= self.heartbeat {
             self.heartbeat = Instant::now() + Duration::from_millis(self.relay.config.live.heartbeat_ms);
             let status = status_of(&self.relay);
-            self.push("status", None, &status);
+            self.push("status", Some(self.end.write(&self.relay)), &status);
         }
         Some(())
     }
@@ -193,13 +197,14 @@ impl Live {
             self.relay.metrics.lost.get_or_create(&stage).inc_by(lost);
             self.push_lost(LostEventSource::HUBBLE_RING_BUFFER, "", lost);
         }
-        self.push_flows(&newest, end);
+        self.end = end;
+        self.push_flows(&newest);
         Some(())
     }
 
-    fn push_flows(&mut self, rows: &[FlowRow], end: Cursor) {
+    fn push_flows(&mut self, rows: &[FlowRow]) {
         if !rows.is_empty() {
-            let id = end.write(&self.relay);
+            let id = self.end.write(&self.relay);
             self.push("flows", Some(id), &rows);
         }
     }
