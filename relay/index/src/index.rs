@@ -182,22 +182,14 @@ impl Index {
         }
     }
 
-    /// Notes that a node connected, went away or failed.
+    /// Notes that a node connected, went away or failed: a batch says that its node is connected, but none says that it
+    /// is no more.
     pub fn set_node_state(&self, node: &str, state: NodeState, now: Timestamp) {
         let mut writer = self.writer();
         let node = writer.nodes.node(node);
-        node.state = state;
-        node.last_seen = node.last_seen.max(now);
-    }
-
-    /// Notes the version and the address of a node that has not sent a batch yet; empty text leaves what is known.
-    pub fn describe_node(&self, node: &str, version: &str, address: &str) {
-        let mut writer = self.writer();
-        let node = writer.nodes.node(node);
-        for (ours, theirs) in [(&mut node.version, version), (&mut node.address, address)] {
-            if !theirs.is_empty() {
-                theirs.clone_into(ours);
-            }
+        if node.state != state || node.last_seen == Timestamp::default() {
+            node.state = state;
+            node.last_seen = node.last_seen.max(now);
         }
     }
 
@@ -232,7 +224,7 @@ impl Index {
     }
 
     /// How complete an answer about this range is (both ends optional and inclusive), as far as is known now. Missing
-    /// nodes are those that are known but not connected now.
+    /// nodes are those that should report and do not: neither connected now nor gone for good.
     #[must_use]
     pub fn completeness(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Completeness {
         self.completeness_since(self.read_mark(), since, until)
@@ -251,7 +243,7 @@ impl Index {
         let writer = self.writer();
         let losses = writer.ledger.losses(since, until);
         let lost = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.lost));
-        let missing = |node: &Node| node.state != NodeState::NODE_CONNECTED;
+        let missing = |node: &Node| !matches!(node.state, NodeState::NODE_CONNECTED | NodeState::NODE_GONE);
         let missing_nodes = writer.nodes.sorted().into_iter().filter(missing).map(|node| node.name).collect();
         Completeness { oldest, lost, losses, missing_nodes, damaged }
     }

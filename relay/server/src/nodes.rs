@@ -1,6 +1,6 @@
 //! Which nodes there are: who is connected, joined with what the index knows of each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ struct Entry {
     tls: Option<String>,
     known_since: Timestamp,
     last_change: Timestamp,
+    /// Whether it is no part of the cluster any more.
+    has_left: bool,
 }
 
 /// One node.
@@ -79,6 +81,7 @@ impl Presence {
     /// Notes a connection of `name`. Undone by [`Presence::disconnected`].
     pub(crate) fn connected(&self, name: &str, address: &str, now: Timestamp) {
         self.change(name, now, |node| {
+            node.has_left = false;
             node.connections += 1;
             node.was_connected = true;
             node.message.clear();
@@ -126,6 +129,7 @@ impl Presence {
     /// Notes a peer that is not connected yet, or could not be reached.
     pub(crate) fn unreachable(&self, name: &str, address: &str, message: &str, now: Timestamp) {
         self.change(name, now, |node| {
+            node.has_left = false;
             message.clone_into(&mut node.message);
             address.clone_into(&mut node.address);
         });
@@ -134,17 +138,29 @@ impl Presence {
 
     /// Forgets a peer that is no part of the cluster any more; its flows stay, and it is listed as gone for them.
     pub(crate) fn forget(&self, name: &str) {
-        self.lock().remove(name);
+        if let Some(node) = self.lock().get_mut(name) {
+            node.has_left = true;
+        }
     }
 
-    /// All nodes by name, with what the index knows of them.
+    /// All nodes by name, with what the index knows of them. One that sent flows lately, before the relay started, is
+    /// awaited.
     pub(crate) fn list(&self, index: &Index, now: Timestamp) -> Vec<Node> {
-        let mut nodes: HashMap<String, Node> =
-            self.lock().iter().map(|(name, entry)| (name.clone(), self.describe(name, entry, now))).collect();
+        let (mut nodes, mut left) = (HashMap::new(), HashSet::new());
+        for (name, entry) in &*self.lock() {
+            if entry.has_left {
+                left.insert(name.clone());
+            } else {
+                nodes.insert(name.clone(), self.describe(name, entry, now));
+            }
+        }
         for known in index.nodes() {
+            // What was imported has no address.
+            let is_awaited = !left.contains(&known.name) && !known.address.is_empty();
+            let is_recent = known.last_batch.is_some_and(|last| now.since(last) <= self.gone_after);
             let node = nodes.entry(known.name.clone()).or_insert_with(|| Node {
                 name: known.name.clone(),
-                state: NodeState::NODE_GONE,
+                state: if is_awaited && is_recent { NodeState::NODE_UNAVAILABLE } else { NodeState::NODE_GONE },
                 message: String::new(),
                 address: known.address.clone(),
                 tls: None,
@@ -204,6 +220,7 @@ impl Presence {
             tls: None,
             known_since: now,
             last_change: now,
+            has_left: false,
         };
         change(&mut node);
         nodes.insert(name.to_owned(), node);
@@ -247,6 +264,30 @@ mod tests {
         assert_eq!(states(&presence, NOW), [("a".to_owned(), NodeState::NODE_UNAVAILABLE)]);
         let later = NOW.after(Duration::from_secs(61));
         assert_eq!(states(&presence, later), [("a".to_owned(), NodeState::NODE_GONE)]);
+    }
+
+    #[test]
+    fn a_node_that_sent_before_the_relay_started_is_awaited_unless_it_left() {
+        let index = Index::new(relay_index::Config::default()).unwrap();
+        let mut batch = table::FlowBatchBuilder::new();
+        batch.push(&flow::Flow::default()).unwrap();
+        let batch = batch.finish();
+        for (node, address) in [("a", "10.0.0.1:999"), ("b", "10.0.0.2:999"), ("import", "")] {
+            let (node, address) = (node.to_owned(), address.to_owned());
+            let origin = relay_index::BatchOrigin { node, address, received: NOW, ..Default::default() };
+            index.append(&origin, &batch).unwrap();
+        }
+        let presence = Presence::new(10, Duration::from_secs(60));
+        let states = |now| -> Vec<NodeState> { presence.list(&index, now).into_iter().map(|n| n.state).collect() };
+        use NodeState as S;
+        assert_eq!(states(NOW), [S::NODE_UNAVAILABLE, S::NODE_UNAVAILABLE, S::NODE_GONE]);
+        assert_eq!(states(NOW.after(Duration::from_secs(61))), [S::NODE_GONE; 3]);
+        presence.connected("b", "10.0.0.2:999", NOW);
+        presence.disconnected("b", "", NOW);
+        presence.forget("b");
+        assert_eq!(states(NOW), [S::NODE_UNAVAILABLE, S::NODE_GONE, S::NODE_GONE]);
+        presence.connected("b", "10.0.0.2:999", NOW);
+        assert_eq!(states(NOW)[1], S::NODE_CONNECTED);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use flow::view::Completeness;
 use flow::{Clock, NodeState, SystemClock, Timestamp};
-use relay_index::{DamageKind, Index, Recovery};
+use relay_index::{DamageKind, Index, ReadMark, Recovery};
 use relay_query::{Engine, Limits};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
@@ -135,6 +136,25 @@ impl Relay {
     /// All nodes by name.
     pub(crate) fn nodes(&self) -> Vec<Node> {
         self.presence.list(&self.index, self.now())
+    }
+
+    /// Tells the index the states of the nodes, for what it answers itself.
+    pub(crate) fn tell_node_states(&self) {
+        let now = self.now();
+        for node in self.nodes() {
+            self.index.set_node_state(&node.name, node.state, now);
+        }
+    }
+
+    /// How complete an answer about a range is that was begun at a mark.
+    pub(crate) fn completeness(
+        &self,
+        mark: ReadMark,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Completeness {
+        self.tell_node_states();
+        self.index.completeness_since(mark, since, until)
     }
 
     /// Flows a second over the last minute.

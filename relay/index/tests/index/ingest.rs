@@ -67,6 +67,8 @@ fn nodes_are_known_by_what_they_sent() {
     assert_eq!(a.last_batch, Some(second(5)));
     assert_eq!((b.name.as_str(), b.state, b.last_batch), ("b", NodeState::NODE_UNAVAILABLE, None));
     assert_eq!(index.completeness(None, None).missing_nodes, ["b"]);
+    index.set_node_state("b", NodeState::NODE_GONE, second(7));
+    assert!(index.completeness(None, None).missing_nodes.is_empty());
 }
 
 #[test]

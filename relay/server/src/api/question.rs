@@ -31,6 +31,12 @@ impl Question {
         self.begun.elapsed()
     }
 
+    /// Ends it with what came of it.
+    pub(super) fn ended<T, E>(self, answer: Result<T, E>) -> Result<T, E> {
+        self.end(if answer.is_ok() { Outcome::Ok } else { Outcome::Failed });
+        answer
+    }
+
     /// Ends it.
     pub(super) fn end(mut self, outcome: Outcome) {
         self.outcome = outcome;

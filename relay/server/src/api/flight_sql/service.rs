@@ -54,6 +54,7 @@ impl FlightSql {
     async fn answer(&self, query: &str, parameters: Option<&RecordBatch>) -> Result<Response<Messages>, Status> {
         let mut question = Question::begin(&self.relay, KIND, Outcome::Failed);
         let mut damage = Damage::watch(&self.relay.index);
+        self.relay.tell_node_states();
         let answer = self.relay.engine.query_with(&self.relay.index, query, parameters).await.map_err(refuse)?;
         question.outcome = Outcome::Cancelled;
         let (schema, damaged) = (answer.schema(), damage.tell(&self.relay.index));

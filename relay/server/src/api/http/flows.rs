@@ -1,7 +1,6 @@
 //! Flows of the past.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,6 +10,7 @@ use relay_index::{Hit, Order, Search, Snapshot};
 use super::panicked;
 use super::params::Params;
 use super::problem::Refusal;
+use crate::api::question::Question;
 use crate::metrics::Outcome;
 use crate::relay::Relay;
 
@@ -33,7 +33,6 @@ const LAST_DEFAULT: usize = 100;
 )]
 pub(super) async fn flows(State(relay): State<Arc<Relay>>, params: Params) -> Result<Json<FlowsAnswer>, Refusal> {
     params.only(&["since", "until", "last", "first"])?;
-    let begun = Instant::now();
     let max = relay.config.http.answer_flows_max;
     let search = params.search(relay.now())?;
     let (since, until) = (search.since, search.until);
@@ -44,11 +43,11 @@ pub(super) async fn flows(State(relay): State<Arc<Relay>>, params: Params) -> Re
         (None, None) if since.is_some() => (max, Order::NewestFirst),
         (None, None) => (LAST_DEFAULT.min(max), Order::NewestFirst),
     };
+    let question = Question::begin(&relay, "http_flows", Outcome::Cancelled);
     let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
     let reading = relay.search(move |asker| rows(&snapshot, search, count, order, asker));
-    let rows = reading.await.map_err(|error| panicked("reading flows", &error))?;
-    relay.metrics.query_ended("http_flows", Outcome::Ok, begun.elapsed());
-    Ok(Json(FlowsAnswer { flows: rows, completeness: relay.index.completeness_since(mark, since, until) }))
+    let rows = question.ended(reading.await.map_err(|error| panicked("reading flows", &error)))?;
+    Ok(Json(FlowsAnswer { flows: rows, completeness: relay.completeness(mark, since, until) }))
 }
 
 /// Finds flows and writes them as rows, the oldest first, while whoever asks is there.

@@ -1,7 +1,6 @@
 //! Who talks to whom, and what is dropped.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,6 +10,7 @@ use relay_index::{MapBy, MapShape};
 use super::params::Params;
 use super::problem::Refusal;
 use super::work;
+use crate::api::question::Question;
 use crate::metrics::Outcome;
 use crate::relay::Relay;
 
@@ -43,18 +43,19 @@ pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Resu
             .ok_or_else(|| Refusal::bad(format!("by is {name:?}"), "give workload, namespace or pod"))?,
     };
     let edges_max = params.count("edges", EDGES_MAX)?.unwrap_or(EDGES_DEFAULT);
-    let (now, begun) = (relay.now(), Instant::now());
+    let now = relay.now();
     let search = params.search(now)?;
+    let question = Question::begin(&relay, "map", Outcome::Cancelled);
     let (since, until) = (search.since, search.until);
     let (mark, asked) = (relay.index.read_mark(), Arc::clone(&relay));
     let shape = MapShape { by, edges_max };
-    let mut map = work(&relay, "drawing the map", move || asked.index.service_map(&search, shape)).await?;
-    relay.metrics.query_ended("map", Outcome::Ok, begun.elapsed());
+    let drawing = work(&relay, "drawing the map", move || asked.index.service_map(&search, shape));
+    let mut map = question.ended(drawing.await)?;
     if map.since.is_empty() {
         map.since = now.to_string();
     }
     map.until = until.unwrap_or(now).to_string();
-    map.completeness = relay.index.completeness_since(mark, since, until);
+    map.completeness = relay.completeness(mark, since, until);
     Ok(Json(map))
 }
 
@@ -70,12 +71,12 @@ pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Resu
 )]
 pub(super) async fn drops(State(relay): State<Arc<Relay>>, params: Params) -> Result<Json<DropSummary>, Refusal> {
     params.only(&["since", "until"])?;
-    let begun = Instant::now();
     let search = params.search(relay.now())?;
+    let question = Question::begin(&relay, "drops", Outcome::Cancelled);
     let (since, until) = (search.since, search.until);
     let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
-    let mut drops = work(&relay, "summing up drops", move || snapshot.drop_summary(&search, DROP_GROUPS_MAX)).await?;
-    relay.metrics.query_ended("drops", Outcome::Ok, begun.elapsed());
-    drops.completeness = relay.index.completeness_since(mark, since, until);
+    let summing = work(&relay, "summing up drops", move || snapshot.drop_summary(&search, DROP_GROUPS_MAX));
+    let mut drops = question.ended(summing.await)?;
+    drops.completeness = relay.completeness(mark, since, until);
     Ok(Json(drops))
 }

@@ -52,7 +52,8 @@ enum Format {
     Arrow,
 }
 
-/// Answers one statement over the tables `flows`, `losses` and `nodes`.
+/// Answers one statement over the tables and views of docs/sql.md: `flows`, `losses`, `nodes`, counts by the minute and by
+/// the hour such as `edges_1m`, and views such as `drops`.
 #[utoipa::path(
     post,
     path = "/api/v1/sql",
@@ -82,8 +83,7 @@ pub(super) async fn sql(
         Format::Json => answer_json(&relay, &request.query, &question).await,
         Format::Csv | Format::Arrow => return answer_stream(relay, request, question).await,
     };
-    question.end(if answered.is_ok() { Outcome::Ok } else { Outcome::Failed });
-    answered
+    question.ended(answered)
 }
 
 fn read(relay: &Relay, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<SqlRequest, Refusal> {
@@ -109,6 +109,7 @@ fn read(relay: &Relay, headers: &HeaderMap, body: Result<Bytes, BytesRejection>)
 
 async fn answer_json(relay: &Relay, query: &str, question: &Question) -> Result<Response, Refusal> {
     let mark = relay.index.read_mark();
+    relay.tell_node_states();
     let mut answer = relay.engine.query(&relay.index, query).await.map_err(refusal)?;
     let schema = answer.schema();
     let rows_max = relay.config.sql.json_rows_max;
@@ -139,6 +140,7 @@ async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut question: Que
         refusal(error)
     };
     let mut damage = Damage::watch(&relay.index);
+    relay.tell_node_states();
     let mut answer = relay.engine.query(&relay.index, &request.query).await.map_err(|e| refuse(e, &mut question))?;
     // The first rows decide whether this is an answer: after them the status has been sent.
     let first = answer.next().await.transpose().map_err(|e| refuse(e, &mut question))?;
