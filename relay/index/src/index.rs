@@ -182,14 +182,16 @@ impl Index {
         }
     }
 
-    /// Notes that a node connected, went away or failed: a batch says that its node is connected, but none says that it
-    /// is no more.
-    pub fn set_node_state(&self, node: &str, state: NodeState, now: Timestamp) {
+    /// Notes which nodes are connected, went away or failed: a batch says that its node is connected, but none says that
+    /// it is no more. One that is new is left out where there are too many: it must not take the place of one that sent.
+    pub fn set_node_states<'a>(&self, states: impl IntoIterator<Item = (&'a str, NodeState)>, now: Timestamp) {
         let mut writer = self.writer();
-        let node = writer.nodes.node(node);
-        if node.state != state || node.last_seen == Timestamp::default() {
-            node.state = state;
-            node.last_seen = node.last_seen.max(now);
+        for (name, state) in states {
+            let Some(node) = writer.nodes.node_if_room(name) else { continue };
+            if node.state != state || node.last_seen == Timestamp::default() {
+                node.state = state;
+                node.last_seen = node.last_seen.max(now);
+            }
         }
     }
 

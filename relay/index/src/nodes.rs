@@ -70,6 +70,12 @@ impl Nodes {
         &mut self.nodes.entry_ref(name).or_insert_with(known).node
     }
 
+    /// The same, but no other is forgotten for it.
+    pub(crate) fn node_if_room(&mut self, name: &str) -> Option<&mut Node> {
+        let has_place = self.nodes.contains_key(name) || self.nodes.len() < self.nodes_max;
+        has_place.then(|| self.node(name))
+    }
+
     /// Whether this batch was taken before. Sources that do not number their batches never repeat one.
     pub(crate) fn is_repeated(&self, origin: &BatchOrigin) -> bool {
         origin.sequence != 0 && origin.sequence <= self.sequence(&origin.node, origin.boot_id)

@@ -140,10 +140,8 @@ impl Relay {
 
     /// Tells the index the states of the nodes, for what it answers itself.
     pub(crate) fn tell_node_states(&self) {
-        let now = self.now();
-        for node in self.nodes() {
-            self.index.set_node_state(&node.name, node.state, now);
-        }
+        let nodes = self.nodes();
+        self.index.set_node_states(nodes.iter().map(|node| (node.name.as_str(), node.state)), self.now());
     }
 
     /// How complete an answer about a range is that was begun at a mark.

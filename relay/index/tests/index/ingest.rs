@@ -59,7 +59,7 @@ fn nodes_are_known_by_what_they_sent() {
         BatchOrigin { version: "0.1.0".to_owned(), address: "10.0.0.1:555".to_owned(), ..origin("a", 7, 1) };
     index.append(&described, &batch(&[tick("a", second(1), 1), tick("a", second(2), 2)])).unwrap();
     index.append(&origin("a", 7, 2), &batch(&[])).unwrap();
-    index.set_node_state("b", NodeState::NODE_UNAVAILABLE, second(6));
+    index.set_node_states([("b", NodeState::NODE_UNAVAILABLE)], second(6));
     let nodes = index.nodes();
     let [a, b] = nodes.as_slice() else { panic!("{nodes:?}") };
     assert_eq!((a.name.as_str(), a.state, a.flows_seen, a.sequence), ("a", NodeState::NODE_CONNECTED, 2, 2));
@@ -67,7 +67,7 @@ fn nodes_are_known_by_what_they_sent() {
     assert_eq!(a.last_batch, Some(second(5)));
     assert_eq!((b.name.as_str(), b.state, b.last_batch), ("b", NodeState::NODE_UNAVAILABLE, None));
     assert_eq!(index.completeness(None, None).missing_nodes, ["b"]);
-    index.set_node_state("b", NodeState::NODE_GONE, second(7));
+    index.set_node_states([("b", NodeState::NODE_GONE)], second(7));
     assert!(index.completeness(None, None).missing_nodes.is_empty());
 }
 
@@ -75,10 +75,13 @@ fn nodes_are_known_by_what_they_sent() {
 fn the_node_silent_for_longest_is_forgotten_first() {
     let index = Index::new(Config { nodes_max: 2, ..Config::default() }).unwrap();
     for (node, time) in [("a", 3), ("b", 1), ("c", 2)] {
-        index.set_node_state(node, NodeState::NODE_CONNECTED, second(time));
+        index.append(&BatchOrigin { received: second(time), ..origin(node, 7, 1) }, &batch(&[])).unwrap();
     }
     let names: Vec<String> = index.nodes().into_iter().map(|node| node.name).collect();
     assert_eq!(names, ["a", "c"]);
+    index.set_node_states([("d", NodeState::NODE_UNAVAILABLE)], second(9));
+    assert_eq!(index.nodes().len(), 2);
+    assert!(index.node("d").is_none(), "no node that sent is forgotten for one that did not");
 }
 
 #[test]

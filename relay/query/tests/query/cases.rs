@@ -68,7 +68,7 @@ fn fill(index: &Index) {
     }
     let loss = LossRecord { window: second(3), stage: LossStage::Ship, cause: "full".to_owned(), seen: 90, lost: 4 };
     index.record_losses("n1", &[loss]);
-    index.set_node_state("n3", NodeState::NODE_UNAVAILABLE, second(80));
+    index.set_node_states([("n3", NodeState::NODE_UNAVAILABLE)], second(80));
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ fn cluster() -> Index {
     }
     let loss = LossRecord { window: now, stage: LossStage::Ship, cause: "full".to_owned(), seen: 90, lost: 4 };
     index.record_losses("node-1", &[loss]);
-    index.set_node_state("node-2", NodeState::NODE_UNAVAILABLE, now);
+    index.set_node_states([("node-2", NodeState::NODE_UNAVAILABLE)], now);
     index
 }
 
