@@ -91,6 +91,8 @@ struct Open {
     bytes: u64,
     end_seq: u64,
     unsynced: bool,
+    /// Whether its name may not be on the disk yet: without it a machine that loses power loses the whole file.
+    unnamed: bool,
 }
 
 /// A file that is complete.
@@ -213,24 +215,30 @@ impl Wal {
         let mut bytes = MAGIC.to_vec();
         frame::put(&mut bytes, Kind::Head, &json(&head));
         frame::put(&mut bytes, Kind::State, &json(state));
+        let names_first = self.fsync == Fsync::Batch;
         let begun = || -> io::Result<File> {
             let mut file = File::options().write(true).create_new(true).open(&path)?;
             file.write_all(&bytes)?;
-            if self.fsync == Fsync::Batch {
+            if names_first {
                 file.sync_all()?;
                 sync_folder(&self.folder)?;
             }
             Ok(file)
         };
         let file = begun().inspect_err(|_| forget(&path))?;
-        self.stats.bytes_written += as_u64(bytes.len());
-        Ok(Open { file, path, bytes: as_u64(bytes.len()), end_seq: state.end_seq, unsynced: true })
+        let bytes = as_u64(bytes.len());
+        self.stats.bytes_written += bytes;
+        Ok(Open { file, path, bytes, end_seq: state.end_seq, unsynced: true, unnamed: !names_first })
     }
 
     /// Forces what was written to the disk.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         if let Some(open) = self.current.as_mut().filter(|open| open.unsynced) {
             open.file.sync_data()?;
+            if open.unnamed {
+                sync_folder(&self.folder)?;
+                open.unnamed = false;
+            }
             open.unsynced = false;
             self.stats.syncs += 1;
         }
@@ -260,9 +268,9 @@ impl Wal {
     /// Ends the current file after a failure: what of the last write reached it is cut off, and no good frame ever
     /// follows it. Where the cut fails too, a start finds the torn end or batches that are sent again and known then.
     fn abandon(&mut self) {
-        if let Some(Open { file, path, bytes, end_seq, .. }) = self.current.take() {
+        if let Some(Open { file, path, bytes, end_seq, unnamed, .. }) = self.current.take() {
             let cut = file.set_len(bytes).and_then(|()| file.sync_data());
-            debug_assert!(cut.is_ok() || cut.is_err(), "either is fine, see above");
+            drop(cut.and_then(|()| if unnamed { sync_folder(&self.folder) } else { Ok(()) }));
             self.closed.push_back(Closed { path, end_seq, bytes });
         }
     }
@@ -310,4 +318,40 @@ fn forget(path: &Path) {
 
 fn json(record: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(record).expect("records have text keys and finite numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The folder of a log, moved away: what is open can still be written, but no name be made durable.
+    fn without_folder<T>(folder: &Path, act: impl FnOnce() -> T) -> T {
+        let away = folder.with_extension("away");
+        std::fs::rename(folder, &away).unwrap();
+        let done = act();
+        std::fs::rename(&away, folder).unwrap();
+        done
+    }
+
+    #[test]
+    fn the_name_of_a_new_file_is_durable_once_its_rows_are() {
+        for (fsync, named_by_sync) in [(Fsync::Batch, false), (Fsync::Interval(Duration::from_secs(3_600)), true)] {
+            let parent = tempfile::tempdir().unwrap();
+            let folder = parent.path().join("log");
+            std::fs::create_dir(&folder).unwrap();
+            let mut wal = Wal::new(folder.clone(), Namer::new("relay".to_owned()), fsync, 1 << 20, Vec::new());
+            let write = |wal: &mut Wal| {
+                wal.put_losses("node-1", &[]);
+                wal.commit(0, Timestamp(1), Some(StateRecord::default())).unwrap();
+            };
+            write(&mut wal);
+            if named_by_sync {
+                without_folder(&folder, || wal.sync()).expect_err("the folder has the file's name");
+                wal.sync().unwrap();
+            }
+            // Once is enough.
+            without_folder(&folder, || write(&mut wal));
+            without_folder(&folder, || wal.sync()).unwrap();
+        }
+    }
 }
