@@ -83,6 +83,33 @@ async fn a_peer_that_comes_back_is_continued() {
     peer.stop().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_from_the_future_keeps_no_other_away() {
+    // An address of its own, at which no other test comes to listen meanwhile.
+    let peer = TestRelay::start_with(|config| config.grpc.listen = ([127, 0, 76, 2], 0).into()).await;
+    let (address, base) = (peer.grpc(), now());
+    let mut future = flows(base, 50..51);
+    future[0].time = base.after(std::time::Duration::from_secs(2 * 86_400));
+    let mut collector = TestCollector::connect(address, "node-1", 1).await;
+    collector.push(&flows(base, 0..50)).await;
+    collector.push(&future).await;
+    let relay = relay_that_pulls(address.to_string()).await;
+    wait_until("the past was pulled", async || all_numbers(&relay).await.len() == 51).await;
+    peer.stop().await.unwrap();
+
+    let peer = TestRelay::start_with(|config| config.grpc.listen = address).await;
+    let mut collector = TestCollector::connect(address, "node-1", 2).await;
+    collector.push(&flows(base, 40..50)).await;
+    collector.push(&future).await;
+    collector.push(&flows(base, 51..80)).await;
+    wait_until("it was continued", async || all_numbers(&relay).await.len() >= 80).await;
+    let mut pulled = all_numbers(&relay).await;
+    pulled.sort_unstable();
+    assert_eq!(pulled, (0..80).collect::<Vec<_>>(), "each once");
+    relay.stop().await.unwrap();
+    peer.stop().await.unwrap();
+}
+
 /// A relay with a store that pulls, and makes files of flows at once where `seals` says so.
 async fn relay_with_store(place: &std::path::Path, address: std::net::SocketAddr, seals: bool) -> TestRelay {
     let peer = PeerConfig { name: "peer-1".to_owned(), address: address.to_string(), ..PeerConfig::default() };

@@ -122,10 +122,9 @@ pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Option<Recen
 
 /// What the store has of a peer.
 async fn of_store(relay: &Arc<Relay>, peer: &str, newest: Option<Timestamp>) -> Recent {
-    // A flow from the future, of a clock that was wrong for a while, must not keep away what comes before it.
-    let Some(newest) = newest.map(|newest| newest.min(relay.now())) else { return Recent::default() };
-    let (snapshot, peer) = (relay.index.snapshot(), peer.to_owned());
-    let reading = relay.work(move || Recent::of_store(&snapshot, &peer, newest));
+    let Some(newest) = newest else { return Recent::default() };
+    let (snapshot, peer, now) = (relay.index.snapshot(), peer.to_owned(), relay.now());
+    let reading = relay.work(move || Recent::of_store(&snapshot, &peer, newest, now));
     reading.await.unwrap_or_else(|error| {
         warn!(%error, "looking up what is known of a peer panicked");
         Recent::default()
@@ -204,7 +203,7 @@ impl Pull {
     fn request(&self) -> GetFlowsRequest {
         // A Weir server knows the options, a Hubble server ignores them.
         let extensions = prost_types::Any::from_msg(&GetFlowsOptions { details: true });
-        let since = self.recent.since().map(time_to_wire);
+        let since = self.recent.since(self.relay.now()).map(time_to_wire);
         GetFlowsRequest {
             number: if since.is_some() { 0 } else { self.history() },
             since,
@@ -246,7 +245,7 @@ impl Pull {
         if let Some(pieces) = self.splitter.split(encoded)
             && let Ok(understood) = self.builder.understand(&pieces, &mut self.decoder)
         {
-            let repeats = !self.recent.is_new_id(FlowId::Uuid(pieces.uuid), pieces.time);
+            let repeats = !self.recent.is_new_id(FlowId::Uuid(pieces.uuid), pieces.time, self.relay.now());
             if self.position.take(repeats) {
                 tell_gap(&self.relay, &self.target, &self.position, pieces.time);
             }
@@ -290,7 +289,7 @@ impl Pull {
         if flow.node_name.is_empty() {
             flow.node_name = self.target.name.as_str().into();
         }
-        let repeats = !self.recent.is_new(&flow, encoded);
+        let repeats = !self.recent.is_new(&flow, encoded, self.relay.now());
         if self.position.take(repeats) {
             tell_gap(&self.relay, &self.target, &self.position, flow.time);
         }
