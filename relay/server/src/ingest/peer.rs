@@ -17,6 +17,7 @@ use self::target::Target;
 use crate::config::PeerConfig;
 use crate::relay::Relay;
 
+mod delivery;
 mod fleet;
 mod names;
 mod notify;

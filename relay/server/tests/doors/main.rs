@@ -7,6 +7,7 @@ mod flight_sql;
 mod http;
 mod live;
 mod malformed;
+mod moving;
 mod newer;
 mod observe;
 mod peers;

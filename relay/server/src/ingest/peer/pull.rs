@@ -24,16 +24,16 @@ use tonic::{Code, Status, Streaming};
 use tracing::{debug, info, warn};
 
 use super::Pauses;
+use super::delivery::Delivery;
 use super::recent::Recent;
 use super::target::{Target, TargetError};
-use crate::ingest::{Job, Rejected, record_losses};
+use crate::ingest::{Rejected, record_losses};
 use crate::losses::{WINDOW, stage_of};
-use crate::metrics::FromLabels;
 use crate::relay::Relay;
 use proto::status::with_causes;
 
-/// Wait until a batch that the store could not take is tried again.
-const STORE_RETRY: Duration = Duration::from_millis(500);
+/// Time that the last flows of a pull that ends have to get into the index. Changes of other peers wait meanwhile.
+const LAST_FLUSH: Duration = Duration::from_secs(10);
 /// Time for an answer that is no stream.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of one response; a flow has some hundred.
@@ -71,6 +71,8 @@ struct Pull {
     target: Target,
     version: String,
     builder: FlowBatchBuilder,
+    /// A batch that the index has not taken yet; its flows are among the recent ones already.
+    delivery: Option<Delivery>,
     splitter: Splitter,
     decoder: PieceDecoder,
     recent: Recent,
@@ -104,7 +106,7 @@ pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Option<Recen
     let position = Position { reached: known.peer_seen, ..Position::default() };
     let decoder = PieceDecoder::new(target.name.as_str().into());
     let splitter = Splitter::default();
-    let mut pull = Pull { relay, target, version, builder, splitter, decoder, recent, position };
+    let mut pull = Pull { relay, target, version, builder, delivery: None, splitter, decoder, recent, position };
     let mut pauses = Pauses::new();
     while let Some(error) = stop.run_until_cancelled(pull.connect_and_read(&mut pauses)).await {
         let (name, text) = (&pull.target.name, with_causes(&error));
@@ -114,10 +116,7 @@ pub(super) async fn pull(relay: Arc<Relay>, target: Target, recent: Option<Recen
             break;
         }
     }
-    if let Err(error) = pull.flush().await {
-        warn!(peer = pull.target.name, error = with_causes(&error), "the last flows of a peer were not taken");
-    }
-    pull.recent
+    pull.end().await
 }
 
 /// What the store has of a peer.
@@ -163,15 +162,7 @@ impl Pull {
         }
         let request = self.request();
         self.recent.resume();
-        self.get_flows(channel, &request).await
-    }
-
-    async fn get_flows(&self, channel: Channel, request: &GetFlowsRequest) -> Result<Streaming<Bytes>, PullError> {
-        let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(RESPONSE_BYTES_MAX);
-        client.ready().await.map_err(PullError::Lost)?;
-        let request = tonic::Request::new(Bytes::from(request.encode_to_vec()));
-        let answer = client.server_streaming(request, PathAndQuery::from_static(GET_FLOWS), RawCodec).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| PullError::Call(Box::new(status)))
+        get_flows(channel, &request).await
     }
 
     /// Learns from the peer's status how far its ring reaches back.
@@ -299,32 +290,55 @@ impl Pull {
     }
 
     /// Hands over what there is. While the store cannot take it, it waits, and so stops reading from the peer.
+    ///
+    /// # Cancel safety
+    /// A batch under way is kept, and the next call goes on with it.
     async fn flush(&mut self) -> Result<(), Rejected> {
-        if self.builder.is_empty() {
-            return Ok(());
-        }
-        let batch = self.builder.finish();
-        let stop = self.relay.stages.sources.stop.clone();
         loop {
+            if let Some(delivery) = &mut self.delivery {
+                let ended = delivery.await;
+                self.delivery = None;
+                ended?;
+            }
+            if self.builder.is_empty() {
+                return Ok(());
+            }
             let origin = BatchOrigin {
                 node: self.target.name.clone(),
                 version: self.version.clone(),
                 address: self.target.address.clone(),
-                received: self.relay.now(),
                 peer_seen: self.position.reached.saturating_sub(self.position.counted),
                 ..BatchOrigin::default()
             };
-            let job = Job { from: FromLabels::PULL, origin, batch: batch.clone(), losses: Vec::new() };
-            let taken = self.relay.ingest.take(job).await;
-            match taken {
-                Err(error) if error.is_transient() && !stop.is_cancelled() => {
-                    debug!(peer = self.target.name, error = with_causes(&error), "flows of a peer wait for the store");
-                    stop.run_until_cancelled(tokio::time::sleep(STORE_RETRY)).await;
-                }
-                taken => return taken.map(|_| ()),
-            }
+            self.delivery = Some(Delivery::begin(&self.relay, origin, self.builder.finish()));
         }
     }
+
+    /// Hands over the last flows, as far as they are taken in time.
+    async fn end(mut self) -> Recent {
+        match tokio::time::timeout(LAST_FLUSH, self.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                warn!(peer = self.target.name, error = with_causes(&error), "the last flows of a peer were not taken");
+            }
+            Err(_) => {
+                if let Some(delivery) = self.delivery.take() {
+                    delivery.try_once_more();
+                    // It counts what it gives up.
+                    self.relay.stages.sources.tasks.spawn(delivery);
+                }
+            }
+        }
+        self.recent
+    }
+}
+
+async fn get_flows(channel: Channel, request: &GetFlowsRequest) -> Result<Streaming<Bytes>, PullError> {
+    let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(RESPONSE_BYTES_MAX);
+    client.ready().await.map_err(PullError::Lost)?;
+    let request = tonic::Request::new(Bytes::from(request.encode_to_vec()));
+    let answer = client.server_streaming(request, PathAndQuery::from_static(GET_FLOWS), RawCodec).await;
+    answer.map(tonic::Response::into_inner).map_err(|status| PullError::Call(Box::new(status)))
 }
 
 impl Position {
