@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod place;
 mod pods;
 mod store;
 
 pub use check::ConfigError;
+pub(crate) use place::Place;
 pub use pods::PeerPods;
 pub use store::{FsyncMode, StoreConfig};
 
@@ -175,7 +177,8 @@ pub struct IngestConfig {
 pub struct PeerConfig {
     /// Name shown for it. Empty (the default) takes the address.
     pub name: String,
-    /// Its gRPC address, as `host:port` or `unix:///path`. No default.
+    /// Its gRPC address: `host:port`, an IP address alone for port 4244, `unix:///path`, or a path that ends in `.sock`.
+    /// No default.
     pub address: String,
     /// Whether it serves TLS. Default `false`.
     pub tls: bool,
@@ -336,18 +339,6 @@ impl PeerConfig {
     #[must_use]
     pub fn display_name(&self) -> &str {
         if self.name.is_empty() { &self.address } else { &self.name }
-    }
-
-    /// The address as the URI a gRPC channel takes; `None` where it is neither `host:port` nor `unix:///path`.
-    #[must_use]
-    pub fn endpoint(&self) -> Option<String> {
-        if self.address.starts_with("unix:///") {
-            return Some(self.address.clone());
-        }
-        let (host, port) = self.address.rsplit_once(':')?;
-        let port: u16 = port.parse().ok()?;
-        let plain = !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
-        (plain && port != 0).then(|| format!("http://{host}:{port}"))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Checking what types cannot express.
 
-use super::Config;
+use std::net::IpAddr;
+
+use super::{Config, Place};
 use crate::memory::Budget;
 
 /// Bytes without which the index cannot work.
@@ -96,9 +98,15 @@ impl Config {
         let lists = [("peers", &self.peers), ("peer_services", &self.peer_services), ("peer_names", &self.peer_names)];
         for (list, peers) in lists {
             for (i, peer) in peers.iter().enumerate() {
-                if peer.endpoint().is_none() || (list == "peer_names" && peer.address.starts_with("unix:")) {
-                    let form =
-                        if list == "peer_names" { "not name:port" } else { "neither host:port nor unix:///path" };
+                // A name is looked up with its port.
+                let is_name = list == "peer_names";
+                let understood = match Place::of(&peer.address) {
+                    Some(Place::Tcp { .. }) => !is_name || peer.address.parse::<IpAddr>().is_err(),
+                    Some(Place::Unix(_)) => !is_name,
+                    None => false,
+                };
+                if !understood {
+                    let form = if is_name { "not name:port" } else { Place::NONE };
                     let problem = format!("{:?} is {form}", peer.address);
                     return Err(ConfigError { key: format!("{list}[{i}].address"), problem });
                 }
@@ -162,20 +170,31 @@ mod tests {
 
     #[test]
     fn addresses_of_peers_are_checked() {
-        for (address, ok) in [
-            ("10.0.0.5:4244", true),
-            ("[fd00::5]:4244", true),
-            ("node-1.example:4244", true),
-            ("unix:///run/weir/observer.sock", true),
-            ("node-1", false),
-            ("http://node-1:4244", false),
-            (":4244", false),
-            ("node-1:0", false),
-            ("", false),
+        // As a peer, and as a name of which each address is one.
+        for (address, peer, name) in [
+            ("10.0.0.5:4244", true, true),
+            ("[fd00::5]:4244", true, true),
+            ("node-1.example:4244", true, true),
+            ("unix:///run/weir/observer.sock", true, false),
+            ("/run/weir/observer.sock", true, false),
+            ("10.0.0.5", true, false),
+            ("fd00::5", true, false),
+            ("node-1", false, false),
+            ("http://node-1:4244", false, false),
+            (":4244", false, false),
+            ("node-1:0", false, false),
+            ("", false, false),
         ] {
-            let peers = vec![PeerConfig { address: address.to_owned(), ..PeerConfig::default() }];
-            assert_eq!(Config { peers, ..Config::default() }.validate().is_ok(), ok, "{address}");
+            let list = vec![PeerConfig { address: address.to_owned(), ..PeerConfig::default() }];
+            let peers = Config { peers: list.clone(), ..Config::default() };
+            let services = Config { peer_services: list.clone(), ..Config::default() };
+            let names = Config { peer_names: list, ..Config::default() };
+            let valid = [peers, services, names].map(|config| config.validate().is_ok());
+            assert_eq!(valid, [peer, peer, name], "{address}");
         }
+        let peers = vec![PeerConfig { address: "node-1".to_owned(), ..PeerConfig::default() }];
+        let error = Config { peers, ..Config::default() }.validate().unwrap_err().to_string();
+        assert!(error.starts_with("relay setting peers[0].address: \"node-1\" is no address such as"), "{error}");
     }
 
     #[test]

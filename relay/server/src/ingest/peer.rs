@@ -14,7 +14,7 @@ use self::fleet::{CHANGES_MAX, Change};
 use self::notify::Service;
 use self::pods::Pods;
 use self::target::Target;
-use crate::config::PeerConfig;
+use crate::config::{PeerConfig, Place};
 use crate::relay::Relay;
 
 mod delivery;
@@ -107,7 +107,7 @@ pub(crate) fn open_peers(relay: &Arc<Relay>) {
 fn target_of(config: &PeerConfig) -> Target {
     Target {
         name: config.display_name().to_owned(),
-        address: config.address.clone(),
+        address: Place::shown(&config.address),
         tls: config.tls.then(|| config.tls_server_name.clone().unwrap_or_default()),
     }
 }
