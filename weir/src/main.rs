@@ -46,7 +46,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Collector(_) | Command::Relay(_) | Command::Up(_) => {
             let part = cli.command.part().expect("these commands run a part");
             let settings = Settings::load(cli, part)?;
-            start_logging(&settings);
+            start_logging(&settings)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let ended = runtime.block_on(serve::run(part, settings));
             // What still blocks missed its deadline, such as a call to an object store that does not answer.
@@ -56,14 +56,14 @@ fn run(cli: &Cli) -> Result<()> {
     }
 }
 
-fn start_logging(settings: &Settings) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log.filter)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+fn start_logging(settings: &Settings) -> Result<()> {
+    let filter = settings.log.env_filter()?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log.format {
         LogFormat::Text => logs.with_target(false).init(),
         LogFormat::Json => logs.json().init(),
     }
+    Ok(())
 }
 
 /// Every cause on a line of its own: the first says what failed, the last why.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_norway::{Mapping, Value};
+use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Part};
 
@@ -47,6 +48,22 @@ impl Default for LogSettings {
     }
 }
 
+impl LogSettings {
+    /// What to log.
+    ///
+    /// # Errors
+    /// The filter cannot be read; the text names the setting and what would do.
+    pub(crate) fn env_filter(&self) -> Result<EnvFilter> {
+        EnvFilter::try_new(&self.filter).with_context(|| {
+            format!(
+                "log.filter {:?} cannot be read: set it to a level (error, warn, info, debug, trace, off), or to a filter \
+                 such as info,collector=debug",
+                self.filter
+            )
+        })
+    }
+}
+
 impl Settings {
     /// Reads the settings of `part` as the command line, the environment and the file give them.
     ///
@@ -76,6 +93,7 @@ impl Settings {
         }
         layers.lay_flags(cli);
         let settings = layers.check("the flags")?;
+        settings.log.env_filter()?;
         settings.relay.validate()?;
         Ok(settings)
     }
@@ -262,6 +280,17 @@ mod tests {
         assert!(error.contains("the flags") && error.contains("colector"), "{error}");
         let error = message(read(&["up", "--set", "collector.ring"], &[]));
         assert!(error.contains("KEY=VALUE"), "{error}");
+    }
+
+    #[test]
+    fn a_log_filter_that_cannot_be_read_is_refused() {
+        for filter in ["info", "off", "warn,collector=debug", "relay_server::ingest=trace"] {
+            read(&["up", "--log", filter], &[]).unwrap();
+        }
+        for args in [&["up", "--log", "info,collector=verbose"][..], &["config", "check", "--log", "=="]] {
+            let error = message(read(args, &[]));
+            assert!(error.contains("log.filter") && error.contains("such as info,collector=debug"), "{error}");
+        }
     }
 
     #[test]
