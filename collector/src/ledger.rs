@@ -35,11 +35,13 @@ pub(crate) enum Cause {
     SpoolFull,
     /// The relay was not reached before the collector had to end.
     NotSent,
+    /// The relay refused the batch as invalid.
+    Refused,
 }
 
 impl Cause {
     /// All causes in the order of the stages.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::RingFull,
         Self::MapFull,
         Self::Unreadable,
@@ -52,6 +54,7 @@ impl Cause {
         Self::ExportFailed,
         Self::SpoolFull,
         Self::NotSent,
+        Self::Refused,
     ];
 
     /// Stage at which it happens.
@@ -63,7 +66,7 @@ impl Cause {
             Self::ShipperOvertaken | Self::ClientOvertaken | Self::ExporterOvertaken | Self::ExportFailed => {
                 LossStage::Ring
             }
-            Self::SpoolFull | Self::NotSent => LossStage::Ship,
+            Self::SpoolFull | Self::NotSent | Self::Refused => LossStage::Ship,
         }
     }
 
@@ -82,6 +85,7 @@ impl Cause {
             Self::ExportFailed => "export_failed",
             Self::SpoolFull => "spool_full",
             Self::NotSent => "not_sent",
+            Self::Refused => "refused",
         }
     }
 }

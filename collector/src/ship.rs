@@ -159,3 +159,6 @@ async fn drained(shared: &Shared) {
         emptied.await;
     }
 }
+
+#[cfg(test)]
+mod tests;

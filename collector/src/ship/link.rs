@@ -11,13 +11,15 @@ use proto::weir::BatchAck;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
-use tracing::{info, warn};
+use tonic::{Code, Status, Streaming};
+use tracing::{error, info, warn};
 
 use super::parcel::opening;
+use super::spool::Refusal;
 use super::{Sender, Shared};
 use crate::config::RelayConfig;
+use crate::ledger::Cause;
 
 /// Messages that wait for the connection to take them.
 const MESSAGES_AHEAD: usize = 16;
@@ -38,7 +40,7 @@ enum Broken {
     Secure(#[source] tls::ConnectError),
     /// The relay refused or ended the stream.
     #[error("the relay ended the stream: {0}")]
-    Refused(Box<tonic::Status>),
+    Refused(Box<Status>),
     /// The relay closed the stream without a word.
     #[error("the relay closed the stream")]
     Closed,
@@ -80,19 +82,53 @@ impl Link {
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut pause = self.retry_min;
         loop {
-            let before = self.shared.stats.batches_acknowledged.load(Ordering::Relaxed);
+            let before = self.progress();
             let Some(broken) = stop.run_until_cancelled(self.connection()).await else { return };
             self.shared.stats.connected.store(false, Ordering::Relaxed);
             self.shared.stats.failures.fetch_add(1, Ordering::Relaxed);
-            if self.shared.stats.batches_acknowledged.load(Ordering::Relaxed) > before {
+            if self.progress() > before {
                 pause = self.retry_min;
             }
             let cause = std::error::Error::source(&broken).map(ToString::to_string);
             warn!(relay = self.address, ?pause, cause, error = %broken, "no connection to the relay; flows wait in the spool");
+            if let Broken::Refused(status) = &broken {
+                self.refused(status);
+            }
             if stop.run_until_cancelled(tokio::time::sleep(jittered(pause, &self.sender))).await.is_none() {
                 return;
             }
             pause = (pause * 2).min(self.retry_max);
+        }
+    }
+
+    /// A number that grows with every batch that leaves the spool.
+    fn progress(&self) -> u64 {
+        self.shared.stats.batches_acknowledged.load(Ordering::Relaxed) + self.shared.tallies.get(Cause::Refused).1
+    }
+
+    /// Finds out whether a batch is to blame for the end of the stream.
+    fn refused(&self, status: &Status) {
+        // Only these say that what was sent is wrong, whenever it is sent. A relay that checks nothing itself but the
+        // length of messages says the second.
+        if !matches!(status.code(), Code::InvalidArgument | Code::OutOfRange) {
+            return;
+        }
+        let relay = &self.address;
+        match self.shared.with(|spool| spool.refuse(status.message())) {
+            Refusal::OfBatch((_, sequence), rows) => {
+                warn!(
+                    relay,
+                    sequence,
+                    rows,
+                    "the relay refuses a batch: an empty one goes in its place, to see whether that is taken"
+                );
+            }
+            Refusal::OfAll => error!(
+                relay,
+                refusal = status.message(),
+                "the relay refuses even an empty batch of this collector: bring the relay to the collector's version"
+            ),
+            Refusal::OfNothing => {}
         }
     }
 
@@ -121,7 +157,7 @@ impl Link {
     async fn talk(&self) -> Result<std::convert::Infallible, Broken> {
         let channel = self.connect().await?;
         let (messages, outgoing) = mpsc::channel::<FlightData>(MESSAGES_AHEAD);
-        send(&messages, opening()).await?;
+        messages.send(opening()).await.map_err(|_| Broken::Closed)?;
         let mut acks = self.open(channel, outgoing).await?;
         self.shared.stats.connections.fetch_add(1, Ordering::Relaxed);
         self.shared.stats.connected.store(true, Ordering::Relaxed);
@@ -167,13 +203,13 @@ impl Link {
         acks: &mut Streaming<PutResult>,
     ) -> Result<(), Broken> {
         for message in parcel {
-            let mut sending = std::pin::pin!(send(messages, message));
+            let mut sending = std::pin::pin!(messages.send(message));
             loop {
                 tokio::select! {
-                    sent = &mut sending => {
-                        sent?;
-                        break;
-                    }
+                    sent = &mut sending => match sent {
+                        Ok(()) => break,
+                        Err(_) => return Err(self.end_of(acks).await),
+                    },
                     ack = acks.message() => self.take(ack)?,
                     () = tokio::time::sleep(self.ack_timeout) => return Err(Broken::Silent(self.ack_timeout)),
                 }
@@ -182,19 +218,37 @@ impl Link {
         Ok(())
     }
 
-    fn take(&self, ack: Result<Option<PutResult>, tonic::Status>) -> Result<(), Broken> {
+    /// Reads the answers of a stream that takes no more messages, up to the one that tells why.
+    async fn end_of(&self, acks: &mut Streaming<PutResult>) -> Broken {
+        let rest = async {
+            loop {
+                if let Err(broken) = self.take(acks.message().await) {
+                    return broken;
+                }
+            }
+        };
+        tokio::time::timeout(self.ack_timeout, rest).await.unwrap_or(Broken::Closed)
+    }
+
+    fn take(&self, ack: Result<Option<PutResult>, Status>) -> Result<(), Broken> {
         let result = ack.map_err(|status| Broken::Refused(Box::new(status)))?.ok_or(Broken::Closed)?;
         let ack = BatchAck::decode(result.app_metadata).map_err(Broken::Acknowledgment)?;
-        let (batches, rows) = self.shared.with(|spool| spool.acknowledge((ack.boot_id, ack.sequence)));
-        self.shared.stats.batches_acknowledged.fetch_add(batches, Ordering::Relaxed);
-        self.shared.stats.rows_acknowledged.fetch_add(rows, Ordering::Relaxed);
+        let acknowledged = self.shared.with(|spool| spool.acknowledge((ack.boot_id, ack.sequence)));
+        self.shared.stats.batches_acknowledged.fetch_add(acknowledged.batches, Ordering::Relaxed);
+        self.shared.stats.rows_acknowledged.fetch_add(acknowledged.rows, Ordering::Relaxed);
+        if let Some((rows, refusal)) = acknowledged.refused {
+            self.shared.tallies.add(Cause::Refused, 0, rows);
+            error!(
+                relay = self.address,
+                rows,
+                refusal,
+                "the relay refused a batch, its flows are lost: raise relay.ingest.batch_rows_max and \
+                 relay.ingest.message_bytes_max there, or lower collector.relay.batch_rows_max"
+            );
+        }
         self.shared.emptied.notify_one();
         Ok(())
     }
-}
-
-async fn send(messages: &mpsc::Sender<FlightData>, message: FlightData) -> Result<(), Broken> {
-    messages.send(message).await.map_err(|_| Broken::Closed)
 }
 
 /// Up to a quarter more, different for each node, so that a cluster does not come back all at once.

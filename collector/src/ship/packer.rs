@@ -20,6 +20,10 @@ const YIELD_ROWS: usize = 1_024;
 /// Lines of the ledger kept for a later batch: some hours of windows.
 const UNTOLD_MAX: usize = 4_096;
 
+/// Bytes of an encoded batch. A relay takes messages of 16 MiB unless it is told otherwise; a narrow link should have a
+/// batch across, and acknowledged, in seconds.
+const BATCH_BYTES_MAX: usize = 2 << 20;
+
 /// Reads the history and fills the spool.
 pub(super) struct Packer {
     shared: Arc<Shared>,
@@ -29,6 +33,7 @@ pub(super) struct Packer {
     untold: Vec<LossRecord>,
     builder: FlowBatchBuilder,
     rows_max: usize,
+    bytes_max: usize,
     age_max: Duration,
     /// When the batch under construction has to go.
     due: Option<Instant>,
@@ -41,6 +46,8 @@ impl Packer {
             untold: Vec::new(),
             builder: FlowBatchBuilder::new(),
             rows_max: config.batch_rows_max.clamp(1, table::MAX_BATCH_ROWS),
+            // More than one must have room in the spool.
+            bytes_max: BATCH_BYTES_MAX.min(config.spool_bytes_max / 2),
             age_max: Duration::from_millis(config.batch_age_ms_max),
             due: None,
             shared,
@@ -112,19 +119,22 @@ impl Packer {
         losses.append(&mut self.untold);
         let batch = self.builder.finish();
         let rows = batch.num_rows() as u64;
-        let parcel = match Parcel::encode(&batch, losses) {
-            Ok(parcel) => parcel,
+        let parcels = match Parcel::encode_within(&batch, losses, self.bytes_max) {
+            Ok(parcels) => parcels,
             Err(error) => {
                 self.sender.tallies.add(Cause::NotSent, rows, rows);
                 tracing::error!(rows, %error, "a batch could not be encoded: its flows are lost");
                 return;
             }
         };
-        let lost = self.shared.with(|spool| spool.push(parcel));
         self.sender.tallies.add(Cause::ShipperOvertaken, rows, 0);
-        self.sender.tallies.add(Cause::SpoolFull, rows, lost.rows);
-        for line in lost.losses {
-            tell_later(&mut self.untold, line);
+        self.sender.tallies.add(Cause::SpoolFull, rows, 0);
+        for parcel in parcels {
+            let lost = self.shared.with(|spool| spool.push(parcel));
+            self.sender.tallies.add(Cause::SpoolFull, 0, lost.rows);
+            for line in lost.losses {
+                tell_later(&mut self.untold, line);
+            }
         }
         self.shared.filled.notify_one();
     }

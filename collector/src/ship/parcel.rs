@@ -10,8 +10,8 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use prost::Message as _;
 use proto::convert::{time_from_wire, time_to_wire};
 use proto::weir::{BatchHeader, Loss};
-use table::SchemaError;
 use table::wire::{FLIGHT_PATH, batch_messages, pack, packed_schema, schema_message};
+use table::{FlowBatchBuilder, SchemaError};
 
 use super::Sender;
 use super::disk::Number;
@@ -49,6 +49,35 @@ impl Parcel {
         let messages: Vec<FlightData> = batch_messages(&batch)?.into_iter().map(FlightData::from).collect();
         let bytes = messages.iter().map(|m| m.data_header.len() + m.data_body.len()).sum();
         Ok(Self { messages, losses, rows: batch.num_rows() as u64, bytes })
+    }
+
+    /// Encodes a batch as one parcel, or where that has more than `bytes_max` bytes as several with parts of the rows.
+    /// Only a row that is larger by itself makes a larger one. The losses go with the first.
+    pub(super) fn encode_within(
+        batch: &RecordBatch,
+        losses: Vec<LossRecord>,
+        bytes_max: usize,
+    ) -> Result<Vec<Self>, EncodeError> {
+        let whole = Self::encode(batch, losses)?;
+        let (rows, bytes) = (batch.num_rows(), whole.bytes);
+        if bytes <= bytes_max || rows < 2 {
+            return Ok(vec![whole]);
+        }
+        let mut losses = whole.into_losses();
+        let rows_each = (rows / (bytes / bytes_max.max(1) + 1)).max(1);
+        let mut parcels = Vec::new();
+        for start in (0..rows).step_by(rows_each) {
+            // A slice would bring the texts of all rows.
+            let part = table::merge(&[batch.slice(start, rows_each.min(rows - start))])?;
+            parcels.extend(Self::encode_within(&part, std::mem::take(&mut losses), bytes_max)?);
+        }
+        Ok(parcels)
+    }
+
+    /// What is sent in the place of one that the relay refuses: no rows, and what was to be told with them.
+    pub(super) fn emptied(&self) -> Self {
+        let nothing = FlowBatchBuilder::new().finish();
+        Self::encode(&nothing, self.losses.clone()).expect("a batch of the builder has the columns of the table")
     }
 
     /// Rows of the batch.
@@ -167,8 +196,7 @@ fn loss_to_wire(loss: &LossRecord) -> Loss {
 
 #[cfg(test)]
 mod tests {
-    use flow::Flow;
-    use table::FlowBatchBuilder;
+    use flow::{Flow, L7Record};
     use table::wire::Unpacker;
 
     use super::*;
@@ -201,6 +229,32 @@ mod tests {
         let read = Parcel::from_bytes(&parcel.to_bytes()).unwrap();
         assert_eq!((read.rows, read.bytes), (parcel.rows, parcel.bytes));
         assert_eq!(sent(&read), flows());
+    }
+
+    /// Long texts make a batch large long before it has many rows.
+    #[test]
+    fn a_large_batch_becomes_several_that_are_not() {
+        let bytes_max = 1 << 20;
+        let url = |n: u64| format!("http://shop/{n}?{}", "q".repeat(5 << 10));
+        let flows: Vec<Flow> = (0..1_500)
+            .map(|n| {
+                let http = flow::Http { url: url(n), ..flow::Http::default() };
+                let l7 = flow::L7 { record: L7Record::Http(http), ..flow::L7::default() };
+                Flow { socket_cookie: n, summary: (n % 7).to_string(), l7: Some(Box::new(l7)), ..Flow::default() }
+            })
+            .collect();
+        let mut builder = FlowBatchBuilder::new();
+        flows.iter().for_each(|flow| builder.push(flow).unwrap());
+        let window = flow::Timestamp(0);
+        let loss = LossRecord { window, stage: LossStage::Ring, cause: "x".to_owned(), seen: 2, lost: 1 };
+        let parcels = Parcel::encode_within(&builder.finish(), vec![loss], bytes_max).unwrap();
+        assert!((8..20).contains(&parcels.len()), "{}", parcels.len());
+        for parcel in &parcels {
+            let largest = parcel.messages.iter().map(|m| m.data_body.len()).max().unwrap();
+            assert!(parcel.bytes <= bytes_max && largest < bytes_max, "{} {largest}", parcel.bytes);
+        }
+        assert_eq!(parcels.iter().map(|parcel| parcel.losses.len()).collect::<Vec<_>>()[..2], [1, 0]);
+        assert!(parcels.iter().flat_map(sent).eq(flows), "the flows are the same in the same order");
     }
 
     /// A collector that is replaced by a later version leaves a spool.

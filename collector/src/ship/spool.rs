@@ -30,6 +30,30 @@ struct Sent {
     parcel: Parcel,
     /// Its file, where it came from the disk.
     entry: Option<Entry>,
+    /// Why the relay refuses it; an empty batch is sent under its number then.
+    refusal: Option<String>,
+}
+
+/// What an acknowledgment was for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Acknowledged {
+    /// Batches the relay owns.
+    pub(super) batches: u64,
+    /// Their rows.
+    pub(super) rows: u64,
+    /// Rows of a batch that the relay refused, of which it took an empty one in its place, and why it did.
+    pub(super) refused: Option<(u64, String)>,
+}
+
+/// What a refusal is taken for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nothing waited for an answer.
+    OfNothing,
+    /// Of this batch, with so many rows: an empty one is sent in its place.
+    OfBatch(Number, u64),
+    /// Of everything, as an empty batch was refused too: the batch itself is sent again.
+    OfAll,
 }
 
 /// What had to go.
@@ -100,7 +124,7 @@ impl Spool {
         // Those come first: they are older than anything in memory.
         let left_over = self.disk.as_ref().is_some_and(Disk::front_was_sent);
         let sent = match if left_over { None } else { self.waiting.pop_front() } {
-            Some(parcel) => Sent { number: self.number(), parcel, entry: None },
+            Some(parcel) => Sent { number: self.number(), parcel, entry: None, refusal: None },
             None => self.next_from_disk()?,
         };
         let next = (sent.number, sent.parcel.clone());
@@ -124,7 +148,7 @@ impl Spool {
                 }
             };
             self.bytes += parcel.bytes();
-            return Some(Sent { number, parcel, entry: Some(entry) });
+            return Some(Sent { number, parcel, entry: Some(entry), refusal: None });
         }
     }
 
@@ -133,9 +157,22 @@ impl Spool {
         (self.boot_id, self.sequence)
     }
 
-    /// Batches that were sent and not acknowledged, the oldest first.
+    /// Batches that were sent and not acknowledged, the oldest first, as they are to be sent again.
     pub(super) fn unacknowledged(&self) -> Vec<(Number, Parcel)> {
-        self.sent.iter().map(|sent| (sent.number, sent.parcel.clone())).collect()
+        let to_send = |sent: &Sent| if sent.refusal.is_some() { sent.parcel.emptied() } else { sent.parcel.clone() };
+        self.sent.iter().map(|sent| (sent.number, to_send(sent))).collect()
+    }
+
+    /// Notes that the relay ended the stream because something in it is invalid. It answers in order, so it means the
+    /// oldest batch without an answer, or what every stream begins with. An empty batch under the same number tells which:
+    /// once that is acknowledged the batch is given up, and the numbers have no gap.
+    pub(super) fn refuse(&mut self, reason: &str) -> Refusal {
+        let Some(sent) = self.sent.front_mut() else { return Refusal::OfNothing };
+        if sent.refusal.take().is_some() || sent.parcel.rows() == 0 {
+            return Refusal::OfAll;
+        }
+        sent.refusal = Some(reason.to_owned());
+        Refusal::OfBatch(sent.number, sent.parcel.rows())
     }
 
     /// How many batches were sent and not acknowledged.
@@ -143,18 +180,23 @@ impl Spool {
         self.sent.len()
     }
 
-    /// Drops everything up to this number of its boot; returns how many batches and rows that were.
-    pub(super) fn acknowledge(&mut self, (boot_id, sequence): Number) -> (u64, u64) {
-        let (mut batches, mut rows) = (0, 0);
+    /// Drops everything up to this number of its boot.
+    pub(super) fn acknowledge(&mut self, (boot_id, sequence): Number) -> Acknowledged {
+        let mut acknowledged = Acknowledged::default();
         while let Some(sent) = self.sent.pop_front_if(|sent| sent.number.0 == boot_id && sent.number.1 <= sequence) {
             self.bytes -= sent.parcel.bytes();
             if let (Some(disk), Some(entry)) = (&self.disk, &sent.entry) {
                 disk.remove(entry);
             }
-            batches += 1;
-            rows += sent.parcel.rows();
+            match sent.refusal {
+                Some(reason) => acknowledged.refused = Some((sent.parcel.rows(), reason)),
+                None => {
+                    acknowledged.batches += 1;
+                    acknowledged.rows += sent.parcel.rows();
+                }
+            }
         }
-        (batches, rows)
+        acknowledged
     }
 
     /// Leaves on the disk what is in memory, for the next start; gives the rows that it cannot take.
@@ -217,6 +259,10 @@ mod tests {
         Spool::new(boot_id, 300, Some(Disk::open(folder, disk_bytes).unwrap()))
     }
 
+    fn acknowledged(batches: u64, rows: u64) -> Acknowledged {
+        Acknowledged { batches, rows, refused: None }
+    }
+
     fn drain(spool: &mut Spool) -> Vec<(Number, u64)> {
         std::iter::from_fn(|| spool.next()).map(|(number, parcel)| (number, parcel.rows())).collect()
     }
@@ -242,11 +288,32 @@ mod tests {
         for _ in 0..3 {
             spool.next();
         }
-        assert_eq!(spool.acknowledge((BOOT, 2)), (2, 3));
-        assert_eq!(spool.acknowledge((BOOT, 2)), (0, 0));
-        assert_eq!(spool.acknowledge((BOOT + 1, 9)), (0, 0));
+        assert_eq!(spool.acknowledge((BOOT, 2)), acknowledged(2, 3));
+        assert_eq!(spool.acknowledge((BOOT, 2)), acknowledged(0, 0));
+        assert_eq!(spool.acknowledge((BOOT + 1, 9)), acknowledged(0, 0));
         assert_eq!(spool.unacknowledged().iter().map(|(n, p)| (*n, p.rows())).collect::<Vec<_>>(), [((BOOT, 3), 3)]);
         assert_eq!((spool.len(), spool.in_flight(), spool.bytes()), (2, 1, 200));
+    }
+
+    #[test]
+    fn a_refused_batch_is_given_up_once_an_empty_one_is_taken_in_its_place() {
+        let mut spool = Spool::new(BOOT, 1000, None);
+        assert_eq!(spool.refuse("bad"), Refusal::OfNothing);
+        for rows in 1..=3 {
+            spool.push(parcel(rows));
+            spool.next();
+        }
+        let to_send = |spool: &Spool| spool.unacknowledged().iter().map(|(n, p)| (n.1, p.rows())).collect::<Vec<_>>();
+        assert_eq!(spool.acknowledge((BOOT, 1)), acknowledged(1, 1));
+        assert_eq!(spool.refuse("bad"), Refusal::OfBatch((BOOT, 2), 2));
+        assert_eq!(to_send(&spool), [(2, 0), (3, 3)]);
+        // The empty one is refused as well: it is not the batch.
+        assert_eq!(spool.refuse("old relay"), Refusal::OfAll);
+        assert_eq!(to_send(&spool), [(2, 2), (3, 3)]);
+        assert_eq!(spool.refuse("bad"), Refusal::OfBatch((BOOT, 2), 2));
+        let refused = Some((2, "bad".to_owned()));
+        assert_eq!(spool.acknowledge((BOOT, 2)), Acknowledged { batches: 0, rows: 0, refused });
+        assert_eq!((spool.rows(), spool.bytes()), (3, 100));
     }
 
     #[test]
@@ -259,7 +326,7 @@ mod tests {
         assert_eq!((spool.len(), spool.rows(), spool.bytes()), (9, 45, 300));
         let expected: Vec<(Number, u64)> = (1..=9).map(|n| ((BOOT, n), n)).collect();
         assert_eq!(drain(&mut spool), expected);
-        assert_eq!(spool.acknowledge((BOOT, 9)), (9, 45));
+        assert_eq!(spool.acknowledge((BOOT, 9)), acknowledged(9, 45));
         assert_eq!((spool.bytes(), std::fs::read_dir(folder.path()).unwrap().count()), (0, 0));
     }
 
@@ -283,7 +350,7 @@ mod tests {
         for _ in 0..5 {
             spool.next();
         }
-        assert_eq!(spool.acknowledge((BOOT, 1)), (1, 1));
+        assert_eq!(spool.acknowledge((BOOT, 1)), acknowledged(1, 1));
         // An end in order; what was sent from memory goes behind what was sent from the disk.
         assert_eq!(spool.leave(), 0);
         drop(spool);
