@@ -98,9 +98,8 @@ impl Queries {
             Some(known) if sighting.repeats(known.asked) => return false,
             // Asked again before the answer: the latency counts from the first time.
             Some(known) if known.answered.is_none() => known.asked = Some(sighting),
-            // A query with an answer has done its duty: its id is used anew.
-            Some(known) => *known = fresh,
-            None => self.remember(key, fresh, stats),
+            // A query with an answer has done its duty: its id is used anew. It goes behind those that are older now.
+            Some(_) | None => self.remember(key, fresh, stats),
         }
         true
     }
@@ -183,4 +182,33 @@ fn record(message: Message) -> L7Record {
         qtypes: vec![kinds::name(message.qtype)],
         rrtypes: message.rrtypes.into_iter().map(kinds::name).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: u16) -> Key {
+        let address = "10.0.0.1:53".parse().unwrap();
+        Key { client: address, server: address, netns: 1, tcp: false, id, question: 1 }
+    }
+
+    fn at(second: i64) -> Sighting {
+        Sighting { point: 1, time: Timestamp(second * Timestamp::NANOS_PER_SECOND) }
+    }
+
+    /// Who resolves one name again and again uses one key again and again.
+    #[test]
+    fn a_question_that_is_asked_again_keeps_no_older_one_from_its_end() {
+        let (mut queries, mut stats) = (Queries::new(&L7Config::default()), L7Stats::default());
+        let timeout = i64::try_from(L7Config::default().dns_timeout_seconds).unwrap();
+        assert!(queries.ask(key(1), at(0), &mut stats) && queries.answer(key(1), at(0), &mut stats).0);
+        for id in 2..5 {
+            assert!(queries.ask(key(id), at(0), &mut stats));
+        }
+        assert!(queries.ask(key(1), at(timeout), &mut stats));
+        queries.expire(at(timeout + 1).time, &mut stats);
+        assert_eq!((queries.len(), stats.dns_unanswered, stats.dns_evicted), (1, 3, 0));
+        assert_eq!(queries.answer(key(1), at(timeout + 1), &mut stats), (true, Some(at(timeout).time)));
+    }
 }
