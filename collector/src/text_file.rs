@@ -1,5 +1,6 @@
 //! Small text files that people write and the collector reads again and again.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// A file that cannot be read.
@@ -30,10 +31,17 @@ pub enum TextFileError {
 /// It cannot be read, is too large, or is no UTF-8.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<String, TextFileError> {
     let failed = |cause| TextFileError::Read { path: path.to_owned(), cause };
-    if std::fs::metadata(path).map_err(failed)?.len() > bytes_max {
+    // What is told of its size beforehand binds neither a device nor a file that grows.
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut file = file.take(bytes_max.saturating_add(1));
+    // A text that is cut within a character is too large, not wrong.
+    let read = file.read_to_string(&mut text);
+    if file.limit() == 0 {
         return Err(TextFileError::Size { path: path.to_owned(), bytes_max });
     }
-    std::fs::read_to_string(path).map_err(failed)
+    read.map_err(failed)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -47,6 +55,9 @@ mod tests {
         assert_eq!(read(file.path(), 5).unwrap(), "12345");
         let error = read(file.path(), 4).unwrap_err().to_string();
         assert_eq!(error, format!("{} has more than 4 bytes", file.path().display()));
+        std::fs::write(file.path(), "123ää").unwrap();
+        assert!(matches!(read(file.path(), 5), Err(TextFileError::Size { .. })));
+        assert!(matches!(read(Path::new("/dev/zero"), 4), Err(TextFileError::Size { .. })));
         assert!(matches!(read(Path::new("/nowhere"), 4), Err(TextFileError::Read { .. })));
     }
 }

@@ -8,21 +8,20 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::text_file::{self, TextFileError};
+
 /// Most entries of a file; a larger one is refused rather than read into memory.
 pub(crate) const ENTRIES_MAX: usize = 65_536;
+
+/// Most bytes of a file: 256 for each entry.
+const BYTES_MAX: u64 = 16 << 20;
 
 /// The file with names cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NamesError {
     /// The file could not be read.
-    #[error("cannot read the names file {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        cause: std::io::Error,
-    },
+    #[error("the names file cannot be read")]
+    Read(#[from] TextFileError),
     /// The file is not what it should be; the cause tells line and column.
     #[error("the names file {path} is wrong")]
     Parse {
@@ -131,8 +130,7 @@ impl Names {
     /// # Errors
     /// The file cannot be read, or says something that makes no sense; the chain of causes names the line.
     pub(crate) fn read(path: &Path) -> Result<Self, NamesError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| NamesError::Read { path: path.to_owned(), cause })?;
-        Self::parse(&text, path)
+        Self::parse(&text_file::read(path, BYTES_MAX)?, path)
     }
 
     /// Reads the text of a file; `path` is for messages.
@@ -373,6 +371,15 @@ names:
         check("names:\n  - netns: a\n  - netns: b\n", "gives none of name");
         check("name: x\n", "unknown field `name`");
         check("names: [", "at line 2");
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // Without any of its blocks on the disk.
+        file.as_file().set_len(BYTES_MAX + 1).unwrap();
+        let error = Names::read(file.path()).unwrap_err();
+        assert!(matches!(error, NamesError::Read(TextFileError::Size { .. })), "{error:?}");
     }
 
     #[test]
