@@ -33,28 +33,45 @@ pub(crate) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
         };
         let mut printed = BTreeSet::new();
         for service in services.service.into_iter().filter(|service| !PLUMBING.contains(&service.name.as_str())) {
-            // The next one to ask for is the last.
-            let mut open = vec![MessageRequest::FileContainingSymbol(service.name)];
-            while let Some(request) = open.pop() {
-                let answer = ask(&connection, request).await?;
-                let Some(MessageResponse::FileDescriptorResponse(files)) = answer.message_response else {
-                    anyhow::bail!("unexpected response: {:?}", answer.message_response);
-                };
-                let mut next = Vec::new();
-                for bytes in &files.file_descriptor_proto {
-                    let file =
-                        FileDescriptorProto::decode(bytes.as_slice()).context("a descriptor cannot be understood")?;
-                    if !printed.insert(file.name().to_owned()) {
-                        continue;
+            // The next step is the last.
+            let mut open = vec![Step::Ask(MessageRequest::FileContainingSymbol(service.name))];
+            while let Some(step) = open.pop() {
+                match step {
+                    Step::Ask(request) => {
+                        let files = files(&connection, request).await?;
+                        open.extend(files.into_iter().rev().map(Step::Print));
                     }
-                    out.write_all(descriptor::line(&file).as_bytes())?;
-                    next.extend(file.dependency.into_iter().filter(|name| !printed.contains(name)));
+                    Step::Print(bytes) => {
+                        let file = FileDescriptorProto::decode(bytes.as_slice())
+                            .context("a descriptor cannot be understood")?;
+                        if !printed.insert(file.name().to_owned()) {
+                            continue;
+                        }
+                        out.write_all(descriptor::line(&file).as_bytes())?;
+                        let next = file.dependency.into_iter().rev().filter(|name| !printed.contains(name));
+                        open.extend(next.map(|name| Step::Ask(MessageRequest::FileByFilename(name))));
+                    }
                 }
-                open.extend(next.into_iter().rev().map(MessageRequest::FileByFilename));
             }
         }
         Ok(())
     })
+}
+
+/// What is left to do. Servers answer with one file or with those it builds on, too: each is followed by what it builds
+/// on before the next of the same answer, so the order is the same for both.
+enum Step {
+    Ask(MessageRequest),
+    /// A file as it came.
+    Print(Vec<u8>),
+}
+
+async fn files(connection: &Connection, request: MessageRequest) -> Result<Vec<Vec<u8>>> {
+    let answer = ask(connection, request).await?;
+    let Some(MessageResponse::FileDescriptorResponse(files)) = answer.message_response else {
+        anyhow::bail!("unexpected response: {:?}", answer.message_response);
+    };
+    Ok(files.file_descriptor_proto)
 }
 
 async fn ask(connection: &Connection, request: MessageRequest) -> Result<ServerReflectionResponse> {

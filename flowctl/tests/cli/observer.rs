@@ -99,10 +99,8 @@ where
     let serving =
         if state.is_healthy() { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
     reporter.set_service_status(proto::HEALTH_SERVICE, serving).await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .build_v1alpha()
-        .unwrap();
+    // As agents and relays do, it answers with a file and those that it builds on.
+    let (_, reflection) = proto::reflection::doors(&["observer.Observer", "peer.Peer"], &[]);
     Server::builder()
         .add_service(health)
         .add_service(reflection)

@@ -243,8 +243,10 @@ fn peers_and_reflection() {
         r#"{"name":"GetFlows","input_type":".observer.GetFlowsRequest","output_type":".observer.GetFlowsResponse","#;
     assert!(file("observer/observer.proto").contains(rpc), "{reflected}");
     assert!(file("flow/flow.proto").contains(r#"{"name":"time","number":1,"label":1,"type":11,"#), "{reflected}");
-    file("google/protobuf/timestamp.proto");
-    file("peer/peer.proto");
+    let place = |name: &str| reflected.find(file(name)).unwrap();
+    // What a file builds on follows it at once, although the server sends it all together.
+    assert!(place("google/protobuf/wrappers.proto") < place("google/protobuf/field_mask.proto"), "{reflected}");
+    assert!(place("google/protobuf/field_mask.proto") < place("peer/peer.proto"), "{reflected}");
     assert!(!reflected.contains("grpc.health"), "{reflected}");
     if let Some(hubble) = differential::hubble() {
         let stock = run(&mut isolated(&hubble, &["reflect", &server.flag()])).stdout;
