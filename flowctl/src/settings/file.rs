@@ -150,8 +150,8 @@ impl SettingsFile {
         let Some(format) = Format::of(path) else {
             bail!("config type could not be determined for {}: name a file that ends with .yaml", path.display());
         };
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).with_context(|| {
+        let folder = folder_of(path);
+        private_folder(folder).with_context(|| {
             format!("configuration directory does not exist and cannot be created: {}", folder.display())
         })?;
         let entries: Vec<(String, Yaml)> = self.entries().collect();
@@ -160,10 +160,36 @@ impl SettingsFile {
             Format::Json => json(entries)?,
         };
         let place = || format!("cannot write the configuration {}", path.display());
-        let partial = path.with_extension("partial");
-        let mut file = private(&partial).with_context(place)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(place)?;
-        fs::rename(&partial, path).with_context(place)
+        replace(path, text.as_bytes()).with_context(place)
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Puts the text into the file in one step; only its owner may read it, for it may hold a password. What a link leads to
+/// is replaced, not the link. What cannot be replaced is written in place: a file that is mounted by itself or stands in
+/// a folder that is not to be written to, and what is no file.
+fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let in_place = || {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?.write_all(text)
+    };
+    // Also a link that leads to no file yet.
+    if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return in_place();
+    }
+    // A name of its own, because several may write at the same time.
+    let replaced = tempfile::NamedTempFile::new_in(folder_of(&path)).and_then(|mut partial| {
+        partial.write_all(text)?;
+        partial.as_file().sync_all()?;
+        Ok(partial.persist(&path)?)
+    });
+    match replaced {
+        Err(_) if path.exists() => in_place(),
+        replaced => replaced.map(drop),
     }
 }
 
@@ -246,8 +272,8 @@ fn insert(entries: &mut Mapping, path: &str, value: Yaml, levels_max: usize) -> 
     Ok(())
 }
 
-/// The file may hold a password, so only its owner may read it.
-fn private(path: &Path) -> std::io::Result<fs::File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+/// Makes the folders that are missing, of no use to others.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o750).create(path)
 }

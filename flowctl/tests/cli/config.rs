@@ -46,6 +46,40 @@ fn only_the_owner_may_read_the_file() {
     ok(home.path(), &["set", "basic-auth-password", "secret"]);
     let mode = fs::metadata(home.path().join("hubble/config.yaml")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    let folder = fs::metadata(home.path().join("hubble")).unwrap().permissions().mode();
+    assert_eq!(folder & 0o027, 0, "{folder:o}");
+}
+
+#[test]
+fn several_may_write_at_the_same_time() {
+    let home = tempfile::tempdir().unwrap();
+    let writers: Vec<_> = (0..12)
+        .map(|i| {
+            let name = format!("n{i}");
+            flowctl(&["config", "set", "tls-server-name", &name]).env("XDG_CONFIG_HOME", home.path()).spawn().unwrap()
+        })
+        .collect();
+    for mut writer in writers {
+        assert!(writer.wait().unwrap().success());
+    }
+    let left: Vec<_> = fs::read_dir(home.path().join("hubble")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["config.yaml"]);
+    assert!(ok(home.path(), &["get", "tls-server-name"]).starts_with('n'));
+}
+
+#[test]
+fn what_a_link_leads_to_is_written_and_the_link_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("hubble");
+    fs::create_dir(&folder).unwrap();
+    let link = folder.join("config.yaml");
+    std::os::unix::fs::symlink("../theirs.yaml", &link).unwrap();
+    for (setting, value) in [("tls", "true"), ("timeout", "9s")] {
+        // The first time it leads to no file.
+        ok(home.path(), &["set", setting, value]);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "after {setting}");
+    }
+    assert_eq!(fs::read_to_string(home.path().join("theirs.yaml")).unwrap(), "timeout: 9s\ntls: true\n");
 }
 
 #[test]
