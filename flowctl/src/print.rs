@@ -196,6 +196,7 @@ impl<'a> Printer<'a> {
                     // A loss is no row.
                     Output::Rows(_) => {
                         compact::write_loss(&mut self.line, &shown);
+                        self.out.flush()?;
                         return self.err.write_all(&self.line);
                     }
                     Output::Compact | Output::Wide => compact::write_loss(&mut self.line, &shown),
@@ -243,6 +244,8 @@ impl<'a> Printer<'a> {
                 news::write_line(&mut self.line, status, &response.node_name, &time, self.escape_err);
             }
         }
+        // Both may lead to one terminal or file, where what came first is first.
+        self.out.flush()?;
         self.err.write_all(&self.line)
     }
 
