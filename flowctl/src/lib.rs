@@ -41,14 +41,16 @@ const OUTPUT_BYTES: usize = 64 << 10;
 
 /// Runs the program with its arguments, the first of which is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<String> =
-        arguments.into_iter().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let mut arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
+    let called = arguments.next().unwrap_or_default();
+    let called = called.rsplit('/').next().unwrap_or_default();
+    let arguments: Vec<String> = arguments.collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock());
     // Not locked: warnings about damaged input are written past this one.
     let mut err = io::stderr();
     let result = cli::parse(&arguments)
         .map_err(anyhow::Error::from)
-        .and_then(|typed| dispatch(&typed, &mut out, &mut err))
+        .and_then(|typed| dispatch(called, &typed, &mut out, &mut err))
         .and_then(|()| out.flush().context("cannot write to standard output"));
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,7 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(typed: &Typed, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
+fn dispatch(called: &str, typed: &Typed, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
     let Some(action) = typed.command().action.filter(|_| !typed.help) else {
         return print_help(&typed.path, out);
     };
@@ -107,7 +109,9 @@ fn dispatch(typed: &Typed, out: &mut dyn Write, err: &mut dyn Write) -> Result<(
         Action::Sql => sql::run(given, operands, &settings, out, err),
         Action::WatchPeers => watch::peers(&settings, out),
         Action::Reflect => reflect::run(&settings, out),
-        Action::Completion(shell) => Ok(write!(out, "{}", cli::script(shell, !given.is_on("no-descriptions", false)))?),
+        Action::Completion(shell) => {
+            Ok(write!(out, "{}", cli::script(shell, !given.is_on("no-descriptions", false), called))?)
+        }
         Action::Version => {
             let (version, os, machine) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
             Ok(writeln!(out, "flowctl {version} (Hubble API 1.19) on {os}/{machine}")?)

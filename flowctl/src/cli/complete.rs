@@ -108,12 +108,19 @@ fn values(flag: &'static Flag, typed: &str, ask: &AskServer<'_>) -> (Vec<Candida
     }
 }
 
+/// Layouts that a command has, by what is said of its flag.
+fn layouts(flag: &Flag) -> Vec<&'static str> {
+    const LAYOUTS: [&str; 10] =
+        ["compact", "dict", "json", "jsonpb", "table", "wide", "csv", "ndjson", "arrow", "parquet"];
+    let told: Vec<&str> = flag.help.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    LAYOUTS.into_iter().filter(|layout| told.contains(layout)).collect()
+}
+
 /// Values of a flag that need no server.
 fn known_values(flag: &'static Flag) -> Option<Vec<Candidate>> {
     let of = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "")).collect();
     Some(match flag.name {
-        "output" if flag.default == "table" => of(&["json", "table", "wide"]),
-        "output" => of(&["compact", "dict", "json", "jsonpb", "table", "wide"]),
+        "output" => of(&layouts(flag)),
         "color" => of(&["auto", "always", "never"]),
         "by" => of(&["namespace", "workload", "pod"]),
         "sort" if flag.default == "flows" => of(&["flows", "bytes", "dropped"]),

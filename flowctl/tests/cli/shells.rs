@@ -120,6 +120,43 @@ fn fish_offers_what_is_known() {
     assert!(offered("observe --ip ").iter().all(|offer| offer != "flows.json"), "no files where they mean nothing");
 }
 
+#[test]
+fn a_link_of_another_name_is_completed_too() {
+    for (shell, expected) in [
+        ("bash", "complete -F _flowctl flowctl hubble\n"),
+        ("fish", "complete -c flowctl -c hubble -f -a "),
+        ("powershell", "-CommandName flowctl, hubble -ScriptBlock"),
+        ("zsh", "#compdef flowctl hubble\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("hubble");
+        std::os::unix::fs::symlink(flowctl(&[]).get_program(), &link).unwrap();
+        let script = run(&mut isolated(&link, &["completion", shell])).stdout;
+        assert!(script.contains(expected), "{shell}: {script}");
+        let own = flowctl_says(&["completion", shell]).stdout;
+        assert!(!own.contains("hubble"), "{shell}: {own}");
+        // A name that means something to a shell is none to put into a script.
+        let strange = folder.path().join("a;b");
+        std::os::unix::fs::symlink(flowctl(&[]).get_program(), &strange).unwrap();
+        assert_eq!(run(&mut isolated(&strange, &["completion", shell])).stdout, own, "{shell}");
+    }
+}
+
+#[test]
+fn zsh_completes_by_a_file_in_fpath() {
+    let Some(zsh) = shell("zsh") else { return };
+    let scripts = Scripts::of("zsh");
+    let settings = scripts.0.path().join("zsh");
+    std::fs::create_dir(&settings).unwrap();
+    let found = ZSHRC.replace("autoload -Uz compinit", "fpath=(${ZDOTDIR} $fpath); autoload -Uz compinit");
+    let found = found.replace("source ${ZDOTDIR:h}/script\n", "");
+    std::fs::write(settings.join(".zshrc"), found).unwrap();
+    std::fs::copy(scripts.0.path().join("script"), settings.join("_flowctl")).unwrap();
+    let said =
+        scripts.run(&zsh, &["-f", "-c", TYPE, "type", settings.to_str().unwrap(), "flowctl observe --verdict F"]);
+    assert!(said.contains("<OFFER FORWARDED>"), "{said}");
+}
+
 /// What an interactive zsh reads before its first prompt. Nothing of it is typed, so no echo can pass for an answer.
 const ZSHRC: &str = r#"
 PS1="<READY>" RPS1= PS2=

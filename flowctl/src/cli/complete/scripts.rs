@@ -2,8 +2,9 @@
 
 use crate::cli::tree::Shell;
 
-/// The script that makes a shell ask for candidates.
-pub(crate) fn script(shell: Shell, descriptions: bool) -> String {
+/// The script that makes a shell ask for candidates, also for the name by which the program was called: a link named
+/// `hubble` is completed too.
+pub(crate) fn script(shell: Shell, descriptions: bool, called: &str) -> String {
     let ask = if descriptions { "__complete" } else { "__completeNoDesc" };
     let template = match shell {
         Shell::Bash => BASH,
@@ -11,7 +12,17 @@ pub(crate) fn script(shell: Shell, descriptions: bool) -> String {
         Shell::PowerShell => POWERSHELL,
         Shell::Zsh => ZSH,
     };
-    template.replace("__complete", ask)
+    let is_plain = called.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    let also = if is_plain && !called.is_empty() && called != "flowctl" { called } else { "" };
+    let joined = |between: &str| if also.is_empty() { "flowctl".to_owned() } else { format!("flowctl{between}{also}") };
+    let names = match shell {
+        Shell::PowerShell => joined(", "),
+        Shell::Fish => joined(" -c "),
+        Shell::Bash | Shell::Zsh => joined(" "),
+    };
+    let program = if also.is_empty() { "flowctl" } else { also };
+    let own = format!("_{program}");
+    template.replace("__complete", ask).replace("NAMES", &names).replace("_OWN", &own).replace("PROGRAM", program)
 }
 
 /// Bash cuts words at `=` and `:`, which belong to ours, and replaces what stands behind the last cut only.
@@ -47,10 +58,10 @@ _flowctl() {
         while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
     fi
 }
-complete -F _flowctl flowctl
+complete -F _flowctl NAMES
 "#;
 
-const ZSH: &str = r#"#compdef flowctl
+const ZSH: &str = r#"#compdef NAMES
 _flowctl() {
     local line directive=0
     local -a candidates asked options
@@ -69,7 +80,11 @@ _flowctl() {
         _files
     fi
 }
-compdef _flowctl flowctl
+# As a file in fpath this is what zsh runs for the first completion.
+case "$funcstack[1]" in
+    _flowctl|_OWN) _flowctl "$@" ;;
+    *) compdef _flowctl NAMES ;;
+esac
 "#;
 
 const FISH: &str = r#"# fish completion for flowctl
@@ -84,15 +99,15 @@ function __flowctl_complete
         __fish_complete_path (commandline -ct)
     end
 end
-complete -c flowctl -f -a '(__flowctl_complete)'
+complete -c NAMES -f -a '(__flowctl_complete)'
 "#;
 
 const POWERSHELL: &str = r#"# PowerShell completion for flowctl
-Register-ArgumentCompleter -Native -CommandName flowctl -ScriptBlock {
+Register-ArgumentCompleter -Native -CommandName NAMES -ScriptBlock {
     param($word, $ast, $cursor)
     $words = @($ast.CommandElements | Select-Object -Skip 1 | ForEach-Object { "$_" })
     if ($word -eq '') { $words += '""' }
-    flowctl __complete @words 2>$null | Where-Object { $_ -notlike ':*' } | ForEach-Object {
+    PROGRAM __complete @words 2>$null | Where-Object { $_ -notlike ':*' } | ForEach-Object {
         $value, $about = $_ -split "`t", 2
         if (-not $about) { $about = $value }
         [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $about)
