@@ -73,7 +73,8 @@ impl Connection {
             timeout: settings.connect_timeout,
         };
         // Dialled before tonic gets hold of it, because the cause of a failure is lost in tonic's own error.
-        let first = Arc::new(Mutex::new(Some(dialer.dial().await?)));
+        let first = dialer.dial().await.map_err(|e| Failure::of(Code::Unavailable, format!("{e:#}")))?;
+        let first = Arc::new(Mutex::new(Some(first)));
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         let server_name = settings.tls.as_ref().and_then(|tls| tls.server_name.clone());
         let authority = server_name.unwrap_or_else(|| target.authority());
@@ -117,7 +118,8 @@ impl Connection {
             Ok(Err(status)) => Err(self.explain(&status)),
             Err(_) => {
                 let limit = format_span(u64::try_from(self.request_timeout.as_nanos()).unwrap_or(u64::MAX));
-                Err(anyhow!("no answer from {} within {limit} (see --request-timeout)", self.target))
+                let words = format!("no answer from {} within {limit} (see --request-timeout)", self.target);
+                Err(Failure::of(Code::DeadlineExceeded, words))
             }
         }
     }
@@ -127,20 +129,42 @@ impl Connection {
         let target = &self.target;
         let message = status.message();
         let from_transport = std::error::Error::source(status).is_some();
-        match status.code() {
-            _ if from_transport => anyhow!(
-                "lost the connection to {target}: {}; if it wants TLS, add --tls; is that the port of a Weir or Hubble server?",
-                root_cause(status)
-            ),
-            // Hubble's servers return plain errors, which carry the code Unknown and a message for people.
-            Code::Unknown => anyhow!("{message}"),
-            Code::Unavailable => anyhow!("{target} is not available: {message}"),
-            Code::Unimplemented => anyhow!("{target} does not offer this ({message}); ask a relay, or a newer server"),
-            Code::Unauthenticated | Code::PermissionDenied => {
-                anyhow!("{target} refuses: {message}; see --tls-client-cert-file and --basic-auth-username")
+        let words = match status.code() {
+            _ if from_transport => {
+                let cause = root_cause(status);
+                let hint = "if it wants TLS, add --tls; is that the port of a Weir or Hubble server?";
+                return Failure::of(Code::Unavailable, format!("lost the connection to {target}: {cause}; {hint}"));
             }
-            code => anyhow!("{message} ({code:?}, from {target})"),
-        }
+            Code::Unimplemented => format!("{message}; {target} does not offer this, ask a relay, or a newer server"),
+            Code::Unauthenticated | Code::PermissionDenied => {
+                format!("{message}; {target} refuses, see --tls-client-cert-file and --basic-auth-username")
+            }
+            _ => message.to_owned(),
+        };
+        Failure::of(status.code(), words)
+    }
+}
+
+/// A call that failed. It begins as Go's gRPC library has it, for scripts look for the code.
+#[derive(Debug, thiserror::Error)]
+#[error("rpc error: code = {} desc = {words}", code_name(*code))]
+pub(crate) struct Failure {
+    code: Code,
+    /// What went wrong, and often what to try.
+    pub(crate) words: String,
+}
+
+impl Failure {
+    fn of(code: Code, words: String) -> anyhow::Error {
+        Self { code, words }.into()
+    }
+}
+
+/// The name of a code in Go.
+fn code_name(code: Code) -> String {
+    match code {
+        Code::Cancelled => "Canceled".to_owned(),
+        code => format!("{code:?}"),
     }
 }
 
@@ -223,8 +247,7 @@ impl Dialer {
         };
         let Some(connector) = &self.tls else { return Ok(plain) };
         let name = self.server_name.clone().unwrap_or_else(|| self.target.host().to_owned());
-        let server_name = rustls::pki_types::ServerName::try_from(name.clone())
-            .map_err(|_| anyhow!("{name:?} is not a name that a certificate can have: see --tls-server-name"))?;
+        let server_name = tls::server_name(&name)?;
         let stream = connector.connect(server_name, plain).await.map_err(|e| {
             anyhow!("cannot connect to {} with TLS: {e}; see --tls-ca-cert-files and --tls-server-name", self.target)
         })?;

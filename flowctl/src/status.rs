@@ -10,7 +10,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::connect::Connection;
+use crate::connect::{Connection, Failure};
 use crate::moments::format_span;
 use crate::print::{Tabs, put};
 use crate::settings::Settings;
@@ -44,7 +44,8 @@ pub(crate) fn run(name: &str, settings: &Settings, out: &mut dyn Write) -> Resul
     let server = settings.server()?;
     let output = StatusOutput::from_name(name);
     crate::runtime()?.block_on(async {
-        let connection = Connection::open(&server).await?;
+        let failed = |e: anyhow::Error| if e.is::<Failure>() { e.context("failed getting status") } else { e };
+        let connection = Connection::open(&server).await.map_err(failed)?;
         let request = HealthCheckRequest { service: proto::HEALTH_SERVICE.to_owned() };
         let mut health = HealthClient::new(connection.channel.clone());
         let health = connection.answer(health.check(request)).await.map_err(|e| e.context("failed getting status"))?;

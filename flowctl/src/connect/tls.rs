@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use crate::settings::TlsSettings;
@@ -25,7 +27,11 @@ pub(super) fn connector(settings: &TlsSettings, protocol: &[u8]) -> Result<TlsCo
     let builder = if settings.allow_insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustEverybody(provider)))
     } else {
-        builder.with_root_certificates(roots(settings)?)
+        let (roots, named) = roots(settings)?;
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .context("TLS cannot be set up")?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustNamed { chains, named }))
     };
     let mut config = match &settings.client {
         None => builder.with_no_client_auth(),
@@ -65,7 +71,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     Ok(found)
 }
 
-fn roots(settings: &TlsSettings) -> Result<RootCertStore> {
+/// Whom to trust, and the certificates in files that were named.
+fn roots(settings: &TlsSettings) -> Result<(RootCertStore, Vec<CertificateDer<'static>>)> {
     let mut roots = RootCertStore::empty();
     if settings.ca_files.is_empty() {
         let system = rustls_native_certs::load_native_certs();
@@ -74,12 +81,88 @@ fn roots(settings: &TlsSettings) -> Result<RootCertStore> {
             return Err(anyhow!("this system has no root certificates: install them, or see --tls-ca-cert-files"));
         }
     }
+    let mut named = Vec::new();
     for path in &settings.ca_files {
         for certificate in certificates(path)? {
+            named.push(certificate.clone());
             roots.add(certificate).with_context(|| format!("cannot trust the certificate in {}", path.display()))?;
         }
     }
-    Ok(roots)
+    Ok((roots, named))
+}
+
+/// The name that a certificate must be valid for. `*.example.com` is no name, but people give it where the certificate
+/// has it, and Go's TLS takes it; a certificate that has it is valid for every name below, so one of these is asked for.
+///
+/// # Errors
+/// It is no name of a server.
+pub(super) fn server_name(name: &str) -> Result<ServerName<'static>> {
+    let below = name.strip_prefix("*.").map(|parent| format!("any.{parent}"));
+    ServerName::try_from(below.unwrap_or_else(|| name.to_owned()))
+        .map_err(|_| anyhow!("{name:?} is not a name that a certificate can have: see --tls-server-name"))
+}
+
+/// Trusts chains to an authority and, as Go's TLS does, a server that shows the very certificate that was named: many
+/// sign their server's certificate by itself.
+#[derive(Debug)]
+struct TrustNamed {
+    chains: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for TrustNamed {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let judged = self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match &judged {
+            Err(error) if self.named.contains(end_entity) && is_of_chain(error) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => judged,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Whether only the chain is what is wrong: nobody known signed it, or an authority shows its own certificate. What is
+/// wrong with the certificate's time is told before.
+fn is_of_chain(error: &rustls::Error) -> bool {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+        // Of a type that is not ours to name.
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            format!("{:?}", other.0).contains("CaUsedAsEndEntity")
+        }
+        _ => false,
+    }
 }
 
 /// What `--tls-allow-insecure` asks for: any certificate will do, only the handshake's signature is checked.

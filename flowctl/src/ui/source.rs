@@ -11,7 +11,7 @@ use proto::observer::observer_client::ObserverClient;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use crate::connect::Connection;
+use crate::connect::{Connection, Failure};
 use crate::moments::order;
 use crate::observe::Request;
 use crate::settings::ServerSettings;
@@ -49,7 +49,10 @@ pub(super) async fn follow(server: ServerSettings, request: Request, to: mpsc::S
         }
         let problem = match ended {
             Ok(()) => "the server ended the stream".to_owned(),
-            Err(error) => format!("{error:#}"),
+            Err(error) => match error.downcast::<Failure>() {
+                Ok(failure) => failure.words,
+                Err(error) => format!("{error:#}"),
+            },
         };
         if to.send(News::Broken { problem, again_in: wait }).await.is_err() {
             return;

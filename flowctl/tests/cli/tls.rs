@@ -25,6 +25,11 @@ use super::server::{flows, serving};
 
 /// Serves with TLS; with `mutual`, to clients with a certificate only.
 fn start(mutual: bool, flows: Vec<GetFlowsResponse>) -> (SocketAddr, Runtime) {
+    start_as("server", mutual, flows)
+}
+
+/// Serves with the certificate of this name.
+fn start_as(name: &str, mutual: bool, flows: Vec<GetFlowsResponse>) -> (SocketAddr, Runtime) {
     let pem = |name: &str| folder().join("tls").join(name);
     let certificates =
         |name: &str| CertificateDer::pem_file_iter(pem(name)).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
@@ -38,8 +43,8 @@ fn start(mutual: bool, flows: Vec<GetFlowsResponse>) -> (SocketAddr, Runtime) {
     } else {
         builder.with_no_client_auth()
     };
-    let key = PrivateKeyDer::from_pem_file(pem("server-key.pem")).unwrap();
-    let mut config = builder.with_single_cert(certificates("server.pem"), key).unwrap();
+    let key = PrivateKeyDer::from_pem_file(pem(&format!("{name}-key.pem"))).unwrap();
+    let mut config = builder.with_single_cert(certificates(&format!("{name}.pem")), key).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
 
@@ -107,7 +112,7 @@ fn a_server_is_trusted_by_its_authority_and_name() {
         [(&ca[..], "not valid for name"), (&["--tls-server-name", "relay.weir.test"][..], "UnknownIssuer")]
     {
         let refused = observe(address, more);
-        let start = format!("cannot connect to {address} with TLS: ");
+        let start = format!("rpc error: code = Unavailable desc = cannot connect to {address} with TLS: ");
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{more:?}");
         assert!(
             refused.stderr.starts_with(&start) || refused.stderr.contains("no root certificates"),
@@ -120,6 +125,32 @@ fn a_server_is_trusted_by_its_authority_and_name() {
             refused.stderr
         );
     }
+}
+
+#[test]
+fn a_server_that_signs_for_itself_is_trusted_where_it_is_named() {
+    let (address, _runtime) = start_as("self", false, flows(WEIR_FLOWS));
+    let asked = |ca: &str, name: &str| observe(address, &["--tls-ca-cert-files", ca, "--tls-server-name", name]);
+    // Guides to Hubble have the name as it stands in the certificate, with its star.
+    for name in ["relay.weir.test", "ui.relay.weir.test", "*.relay.weir.test"] {
+        let outcome = asked("tls/self.pem", name);
+        assert_eq!((outcome.code, outcome.stdout.lines().count()), (Some(0), 5), "{name}: {}", outcome.stderr);
+    }
+    for (ca, name) in [
+        ("tls/self.pem", "other.weir.test"),
+        ("tls/self.pem", "*.weir.test"),
+        ("tls/self.pem", "*"),
+        ("tls/ca.pem", "relay.weir.test"),
+        ("tls/server.pem", "relay.weir.test"),
+    ] {
+        let refused = asked(ca, name);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{ca} {name}");
+        assert!(refused.stderr.starts_with("rpc error: code = Unavailable desc = "), "{ca} {name}: {}", refused.stderr);
+    }
+    // The other server's own certificate, which an authority signed.
+    let (address, _runtime) = start(false, flows(WEIR_FLOWS));
+    let pinned = ["--tls-ca-cert-files", "tls/server.pem", "--tls-server-name", "relay.weir.test"];
+    assert_eq!(observe(address, &pinned).code, Some(0));
 }
 
 #[test]
