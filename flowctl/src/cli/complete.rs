@@ -60,7 +60,7 @@ pub(crate) fn complete_expression(typed: &str) -> Vec<String> {
 }
 
 fn candidates(before: &[String], last: &str, ask: &AskServer<'_>) -> (Vec<Candidate>, u8) {
-    let Ok((path, _)) = find(before) else { return (Vec::new(), FILES) };
+    let Ok((path, operands)) = find(before) else { return (Vec::new(), FILES) };
     let command = path[path.len() - 1];
     if let Some((name, value)) = last.strip_prefix("--").and_then(|long| long.split_once('=')) {
         return command.flag(name).map_or((Vec::new(), FILES), |flag| values(flag, value, ask));
@@ -77,11 +77,18 @@ fn candidates(before: &[String], last: &str, ask: &AskServer<'_>) -> (Vec<Candid
             (super::setting_flags().map(|flag| (flag.name.to_owned(), flag.help)).collect(), NO_FILES)
         }
         Some(Action::Map | Action::Top | Action::Drops | Action::Ui) => (expression::candidates(last, ask), NO_SPACE),
-        _ => {
-            let below = command.commands.iter().filter(|command| !command.hidden);
-            (below.map(|command| (command.name().to_owned(), command.short)).collect(), NO_FILES)
-        }
+        // What is below the command that help is wanted for.
+        Some(Action::Help) => match find(&operands) {
+            Ok((path, _)) => (below(path[path.len() - 1]), NO_FILES),
+            Err(_) => (Vec::new(), NO_FILES),
+        },
+        _ => (below(command), NO_FILES),
     }
+}
+
+fn below(command: &'static Command) -> Vec<Candidate> {
+    let shown = command.commands.iter().filter(|command| !command.hidden);
+    shown.map(|command| (command.name().to_owned(), command.short)).collect()
 }
 
 /// The flag of which the word stands before its value.

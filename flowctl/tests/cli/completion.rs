@@ -29,6 +29,20 @@ fn candidates(words: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn commands_and_layouts_are_offered_where_they_are() {
+    let names = |words: &[&str]| -> Vec<String> {
+        candidates(words).iter().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["help", "obs"]), ["observe"]);
+    assert_eq!(names(&["help", "observe", ""]), ["agent-events", "debug-events", "flows"]);
+    assert_eq!(names(&["help", "observe", "flows", ""]), [""; 0]);
+    assert_eq!(names(&["help", "nothing", ""]), [""; 0]);
+    assert_eq!(names(&["status", "-o", ""]), ["compact", "dict", "json", "table"]);
+    assert_eq!(names(&["list", "nodes", "-o", ""]), ["json", "table", "wide"]);
+    assert_eq!(names(&["observe", "-o", "n"]), ["ndjson"]);
+}
+
+#[test]
 fn names_come_from_the_server() {
     let server = relay();
     let flag = server.flag();
