@@ -155,7 +155,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    fn of(code: Code, words: String) -> anyhow::Error {
+    pub(crate) fn of(code: Code, words: String) -> anyhow::Error {
         Self { code, words }.into()
     }
 }

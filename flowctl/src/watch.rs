@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::pin::pin;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use proto::peer::peer_client::PeerClient;
 use proto::peer::{ChangeNotification, ChangeNotificationType, NotifyRequest};
 use tonic::{Code, Status};
 
-use crate::connect::Connection;
+use crate::connect::{Connection, Failure};
 use crate::print::put;
 use crate::settings::Settings;
 use crate::stop;
@@ -50,7 +50,8 @@ pub(crate) fn peers(settings: &Settings, out: &mut dyn Write) -> Result<()> {
 fn explain(connection: &Connection, status: &Status) -> anyhow::Error {
     match status.code() {
         Code::Unimplemented => {
-            anyhow!("{} tells of no peers ({}); ask a collector or agent", connection.target, status.message())
+            let (message, target) = (status.message(), &connection.target);
+            Failure::of(status.code(), format!("{message}; {target} tells of no peers, ask a collector or agent"))
         }
         _ => connection.explain(status),
     }

@@ -252,7 +252,11 @@ mod tests {
         let future = flow(1_000_000, at(1_000).after(TWO_DAYS).0);
         assert!(recent.is_new(&future, b"", at(1_000)));
         assert_eq!(recent.newest(), Some(at(1_000)));
-        assert_eq!(recent.since(at(1_000)), Some(at(0)), "asked for from a second ago, not from the day after tomorrow");
+        assert_eq!(
+            recent.since(at(1_000)),
+            Some(at(0)),
+            "asked for from a second ago, not from the day after tomorrow"
+        );
         recent.resume();
         for ms in 0..1_000 {
             assert!(!recent.is_new(&flow(ms, at(ms).0), b"", at(1_500)), "flow {ms} comes again");
