@@ -8,14 +8,25 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::warn;
 
+mod timed;
+
+pub(crate) use timed::Timed;
+
 /// Rest after an error of `accept`: it is mostly a lack of file descriptors, which asking again at once cannot cure.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Silence after which the kernel asks whether a client is still there. Streams may be silent for as long as they like.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// Time between two such questions.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+/// Questions without an answer after which the connection ends.
+const KEEPALIVE_TRIES: u32 = 4;
 
 /// An accepted connection; frees its place when dropped.
 pub(crate) struct Connection {
@@ -43,6 +54,13 @@ async fn next_connection(listener: &TcpListener, places: &Arc<Semaphore>) -> Con
                 // Small messages must not wait for the peer's acknowledgment; without it they merely come later.
                 if let Err(error) = stream.set_nodelay(true) {
                     warn!(%peer, %error, "cannot switch off Nagle's algorithm");
+                }
+                let keepalive = TcpKeepalive::new()
+                    .with_time(KEEPALIVE_AFTER)
+                    .with_interval(KEEPALIVE_EVERY)
+                    .with_retries(KEEPALIVE_TRIES);
+                if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
+                    warn!(%peer, %error, "cannot have the kernel look after a connection");
                 }
                 return Connection { stream, peer, _place: place };
             }
@@ -91,5 +109,25 @@ impl AsyncWrite for Connection {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_looks_after_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut accepted = std::pin::pin!(connections(listener, 1));
+        let _client = TcpStream::connect(address).await.unwrap();
+        let connection = accepted.next().await.unwrap();
+        let socket = SockRef::from(&connection.stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_AFTER);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_TRIES);
     }
 }

@@ -3,20 +3,31 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::Router;
-use futures::StreamExt as _;
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::Request;
+use axum::middleware::map_request;
+use axum::{BoxError, Router};
+use futures::stream::unfold;
+use futures::{Stream, StreamExt as _};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
-use crate::connections::{Connection, connections};
+use crate::connections::{Connection, Timed, connections};
 
 /// Time a client has to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Time the body of a request may stand still.
+const BODY_SILENCE: Duration = Duration::from_secs(10);
+/// Time the whole body of a request may take.
+const BODY_TIME: Duration = Duration::from_secs(60);
+/// Time a client may take nothing of an answer that has more to give.
+const WRITE_TIME: Duration = Duration::from_secs(60);
 /// Bytes the head of a request may have.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Streams one HTTP/2 connection may have open.
@@ -29,6 +40,7 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 /// # Cancel safety
 /// Dropping the future closes the port and cuts all connections.
 pub(crate) async fn serve(listener: TcpListener, router: Router, connections_max: usize, stop: CancellationToken) {
+    let router = router.layer(map_request(async |request: Request| request.map(in_time)));
     let mut open = JoinSet::new();
     {
         let mut accepted = pin!(connections(listener, connections_max));
@@ -63,7 +75,8 @@ async fn serve_connection(connection: Connection, router: Router, stop: Cancella
         .keep_alive_interval(PING_EVERY)
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).expect("a small constant"));
     let service = TowerToHyperService::new(router);
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(connection), service));
+    let connection = TokioIo::new(Timed::new(connection).with_write_time(WRITE_TIME));
+    let mut serving = pin!(builder.serve_connection(connection, service));
     let mut stopping = false;
     loop {
         tokio::select! {
@@ -79,4 +92,25 @@ async fn serve_connection(connection: Connection, router: Router, stop: Cancella
             }
         }
     }
+}
+
+/// The body of a request did not come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("it did not come in time: at most {BODY_SILENCE:?} of silence, {BODY_TIME:?} in all")]
+struct SlowBody;
+
+/// A body that breaks off where it comes too slowly.
+fn in_time(body: Body) -> Body {
+    if body.is_end_stream() { body } else { Body::from_stream(chunks_in_time(body)) }
+}
+
+fn chunks_in_time(body: Body) -> impl Stream<Item = Result<Bytes, BoxError>> {
+    let end = Instant::now() + BODY_TIME;
+    unfold(Some(body.into_data_stream()), move |chunks| async move {
+        let mut chunks = chunks?;
+        match timeout_at(end.min(Instant::now() + BODY_SILENCE), chunks.next()).await {
+            Ok(chunk) => Some((chunk?.map_err(Into::into), Some(chunks))),
+            Err(_) => Some((Err(SlowBody.into()), None)),
+        }
+    })
 }

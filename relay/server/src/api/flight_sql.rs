@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use self::service::FlightSql;
-use crate::connections::connections;
+use crate::connections::{Timed, connections};
 use crate::relay::Relay;
 
 /// Silence after which a client is asked whether it is still there.
@@ -34,7 +34,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = connections(listener, relay.config.flight_sql.connections_max).map(Ok::<_, std::io::Error>);
+    let incoming = connections(listener, relay.config.flight_sql.connections_max).map(|connection| Ok::<_, std::io::Error>(Timed::new(connection)));
     let message_bytes_max = relay.config.http.request_bytes_max;
     Server::builder()
         .http2_keepalive_interval(Some(PING_EVERY))

@@ -14,5 +14,6 @@ mod peers;
 mod pods;
 mod push;
 mod relay;
+mod silent;
 mod sql;
 mod stop;
