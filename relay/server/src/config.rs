@@ -64,8 +64,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GrpcConfig {
-    /// Address to listen on. Default `127.0.0.1:4245`, the port of `hubble-relay`, for this machine only: there is no
-    /// authentication yet. Collectors on other machines need `0.0.0.0:4245` or `[::]:4245`.
+    /// Address to listen on. Default `127.0.0.1:4245`, the port of `hubble-relay`, for this machine only: nobody is asked
+    /// who they are unless `tls.client_ca_files` is set. Collectors on other machines need `0.0.0.0:4245` or `[::]:4245`.
     pub listen: SocketAddr,
     /// Open connections; more wait in the kernel's queue. Default 4,096.
     pub connections_max: usize,
@@ -110,13 +110,15 @@ pub struct HttpConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlightSqlConfig {
-    /// Address to listen on; `null` for none. Default `127.0.0.1:12001`, for this machine only: there is no
-    /// authentication yet. Limits of queries are those of `relay.sql`.
+    /// Address to listen on; `null` for none. Default `127.0.0.1:12001`, for this machine only: nobody is asked who they
+    /// are unless `tls.client_ca_files` is set. Limits of queries are those of `relay.sql`.
     pub listen: Option<SocketAddr>,
     /// Open connections; more wait in the kernel's queue. Default 256: pools of some programs.
     pub connections_max: usize,
     /// Prepared statements kept; the one unused for longest is forgotten. Default 1,000.
     pub prepared_max: usize,
+    /// TLS, as that of the gRPC port. `null` (the default) serves without.
+    pub tls: Option<tls::ServerTls>,
 }
 
 /// Live streams of the web UI.
@@ -277,7 +279,7 @@ impl Default for HttpConfig {
 
 impl Default for FlightSqlConfig {
     fn default() -> Self {
-        Self { listen: Some(loopback(12001)), connections_max: 256, prepared_max: 1_000 }
+        Self { listen: Some(loopback(12001)), connections_max: 256, prepared_max: 1_000, tls: None }
     }
 }
 

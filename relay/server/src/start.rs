@@ -30,9 +30,15 @@ pub enum StartError {
     /// A port could not be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The certificates of the gRPC port cannot be used.
-    #[error("relay setting grpc.tls")]
-    Tls(#[from] tls::TlsError),
+    /// The certificates of a port cannot be used.
+    #[error("relay setting {key}")]
+    Tls {
+        /// Setting that names them.
+        key: &'static str,
+        /// Why.
+        #[source]
+        cause: Box<tls::TlsError>,
+    },
     /// The index refuses its limits.
     #[error("relay setting index")]
     Index(#[from] relay_index::ConfigError),
@@ -122,7 +128,8 @@ impl Running {
 /// A setting cannot be, or a port cannot be opened; nothing is left running then.
 pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Running, StartError> {
     config.validate()?;
-    let acceptor = config.grpc.tls.clone().map(tls::Acceptor::load).transpose()?.map(Arc::new);
+    let grpc_acceptor = acceptor("grpc.tls", config.grpc.tls.as_ref())?;
+    let flight_sql_acceptor = acceptor("flight_sql.tls", config.flight_sql.tls.as_ref())?;
     let grpc = listen("gRPC", "relay.grpc.listen", config.grpc.listen).await?;
     let http = listen("HTTP", "relay.http.listen", config.http.listen).await?;
     let flight_sql = match config.flight_sql.listen {
@@ -140,20 +147,60 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let opening = tokio::task::spawn_blocking(move || Relay::new(config, http_addr));
     let (relay, queue) = opening.await.map_err(StartError::Opening)??;
     open_sources(&relay, queue);
-    let mut doors = open_doors(&relay, (grpc, acceptor), http, metrics);
+    let mut doors = open_doors(&relay, (grpc, grpc_acceptor), http, metrics);
     if let Some(listener) = flight_sql {
-        open_flight_sql(&mut doors, &relay, listener);
+        open_flight_sql(&mut doors, &relay, (listener, flight_sql_acceptor));
     }
     let (flight_sql, metrics) = (flight_sql_addr.map(display), metrics_addr.map(display));
     info!(grpc = %grpc_addr, http = %http_addr, flight_sql, metrics, "relay is open");
-    let flight_sql_door = flight_sql_addr.map(|address| ("Flight SQL", address));
-    for (door, address) in [("gRPC", grpc_addr), ("HTTP", http_addr)].into_iter().chain(flight_sql_door) {
-        if !address.ip().is_loopback() {
-            warn!(door, %address, "port is open to other machines, and there is no authentication yet");
-        }
-    }
+    warn_of_open_ports(&relay.config, grpc_addr, http_addr, flight_sql_addr);
     let supervisor = tokio::spawn(supervise(relay, doors, shutdown));
     Ok(Running { grpc: grpc_addr, http: http_addr, flight_sql: flight_sql_addr, metrics: metrics_addr, supervisor })
+}
+
+fn acceptor(key: &'static str, settings: Option<&tls::ServerTls>) -> Result<Option<Arc<tls::Acceptor>>, StartError> {
+    let loaded = settings.cloned().map(tls::Acceptor::load).transpose();
+    Ok(loaded.map_err(|cause| StartError::Tls { key, cause: Box::new(cause) })?.map(Arc::new))
+}
+
+/// Says which ports give flows to everybody who reaches them from another machine.
+fn warn_of_open_ports(config: &Config, grpc: SocketAddr, http: SocketAddr, flight_sql: Option<SocketAddr>) {
+    let flight_sql = flight_sql.map(|address| (address, Door::FlightSql(config.flight_sql.tls.as_ref())));
+    let doors = [(grpc, Door::Grpc(config.grpc.tls.as_ref())), (http, Door::Http)];
+    for (address, door) in doors.into_iter().chain(flight_sql).filter(|(address, _)| !address.ip().is_loopback()) {
+        if let Some(remedy) = door.remedy() {
+            warn!(door = door.name(), %address, remedy, "port is open to other machines, and nobody is asked who they are");
+        }
+    }
+}
+
+/// A port that gives flows, with its TLS where it can have that.
+enum Door<'a> {
+    Grpc(Option<&'a tls::ServerTls>),
+    FlightSql(Option<&'a tls::ServerTls>),
+    Http,
+}
+
+impl Door<'_> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Grpc(_) => "gRPC",
+            Self::FlightSql(_) => "Flight SQL",
+            Self::Http => "HTTP",
+        }
+    }
+
+    /// What to do so that not everybody is let in; `None` where clients show certificates.
+    fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Grpc(Some(tls)) | Self::FlightSql(Some(tls)) if !tls.client_ca_files.is_empty() => None,
+            Self::Grpc(_) => Some("set relay.grpc.tls with client_ca_files, or listen on a loopback address"),
+            Self::FlightSql(_) => {
+                Some("set relay.flight_sql.tls with client_ca_files, or listen on a loopback address")
+            }
+            Self::Http => Some("listen on a loopback address, and put a proxy that asks for a login before it"),
+        }
+    }
 }
 
 fn local(listener: &TcpListener, wanted: SocketAddr) -> SocketAddr {
@@ -198,10 +245,9 @@ fn open_doors(
     doors
 }
 
-fn open_flight_sql(doors: &mut Doors, relay: &Arc<Relay>, listener: TcpListener) {
+fn open_flight_sql(doors: &mut Doors, relay: &Arc<Relay>, door: (TcpListener, Option<Arc<tls::Acceptor>>)) {
     let (server, stop) = (Arc::clone(relay), relay.stages.doors.stop.clone());
-    doors
-        .spawn(async move { ("Flight SQL", api::flight_sql::serve(server, listener, stop).await.map_err(Into::into)) });
+    doors.spawn(async move { ("Flight SQL", api::flight_sql::serve(server, door, stop).await.map_err(Into::into)) });
 }
 
 /// Waits for `shutdown` or for a door that fails, then stops everything in order.
@@ -242,5 +288,26 @@ fn early_end(ended: Result<(&'static str, Result<(), DoorError>), JoinError>) ->
     match ended {
         Ok((door, outcome)) => RunError::Door { door, cause: outcome.err() },
         Err(error) => RunError::Panicked(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ports_that_ask_for_certificates_need_no_remedy() {
+        let plain = tls::ServerTls::default();
+        let mutual = tls::ServerTls { client_ca_files: vec!["ca.pem".into()], ..plain.clone() };
+        for (door, key) in [
+            (Door::Grpc(None), "relay.grpc.tls"),
+            (Door::Grpc(Some(&plain)), "client_ca_files"),
+            (Door::FlightSql(None), "relay.flight_sql.tls"),
+            (Door::FlightSql(Some(&plain)), "client_ca_files"),
+            (Door::Http, "loopback"),
+        ] {
+            assert!(door.remedy().unwrap().contains(key), "{}: {key}", door.name());
+        }
+        assert!(Door::Grpc(Some(&mutual)).remedy().or(Door::FlightSql(Some(&mutual)).remedy()).is_none());
     }
 }

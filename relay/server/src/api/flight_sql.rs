@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -31,10 +31,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The server could not go on.
 pub(crate) async fn serve(
     relay: Arc<Relay>,
-    listener: TcpListener,
+    (listener, acceptor): (TcpListener, Option<Arc<tls::Acceptor>>),
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = connections(listener, relay.config.flight_sql.connections_max).map(|connection| Ok::<_, std::io::Error>(Timed::new(connection)));
+    let incoming = connections(listener, relay.config.flight_sql.connections_max).map(Ok::<_, std::io::Error>);
+    let incoming = tls::secured(incoming, acceptor).map_ok(Timed::new);
     let message_bytes_max = relay.config.http.request_bytes_max;
     Server::builder()
         .http2_keepalive_interval(Some(PING_EVERY))

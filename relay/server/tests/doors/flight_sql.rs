@@ -1,5 +1,6 @@
 //! SQL over Arrow Flight.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
@@ -8,10 +9,12 @@ use arrow_flight::FlightInfo;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables, SqlInfo};
 use futures::TryStreamExt as _;
-use tonic::transport::Channel;
+use tls::{ClientTls, Dial, ServerTls};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::collector::TestCollector;
-use crate::relay::{TestRelay, channel, flows, now};
+use crate::relay::{TestRelay, channel, config, flows, now};
 
 type Client = FlightSqlServiceClient<Channel>;
 
@@ -47,6 +50,43 @@ async fn statements_are_answered() {
     assert_eq!(batches[0].column(1).as_primitive::<Int64Type>().value(0), 100);
     assert_eq!(relay.metric(r#"weir_relay_queries_total{kind="flight_sql",outcome="ok"}"#).await, 1);
     relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_answered_over_tls_to_clients_with_certificates() {
+    let file = |name| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tls/tests/certificates").join(name);
+    let relay = TestRelay::start_with(|config| {
+        let client_ca_files = vec![file("ca.pem")];
+        config.flight_sql.tls =
+            Some(ServerTls { cert_file: file("server.pem"), key_file: file("server-key.pem"), client_ca_files });
+    })
+    .await;
+    let address = relay.flight_sql();
+    let (ca_files, shown) = (vec![file("ca.pem")], |name| Some(file(name)));
+    let stranger = ClientTls { ca_files, ..ClientTls::default() };
+    let known = ClientTls { cert_file: shown("client.pem"), key_file: shown("client-key.pem"), ..stranger.clone() };
+    let answer = async |settings: Option<&ClientTls>| {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let dial = Dial { host: address.ip().to_string(), port: address.port(), server_name: None };
+        let channel = match settings {
+            Some(settings) => tls::connect(endpoint, dial, settings).await.ok()?,
+            None => endpoint.connect().await.ok()?,
+        };
+        let mut client = FlightSqlServiceClient::new(channel);
+        let info = client.execute("SELECT 7 AS n".to_owned(), None).await.ok()?;
+        Some(fetch(&mut client, info).await[0].column(0).as_primitive::<Int64Type>().value(0))
+    };
+    assert_eq!(answer(Some(&known)).await, Some(7));
+    assert_eq!(answer(Some(&stranger)).await, None, "no certificate");
+    assert_eq!(answer(None).await, None, "no TLS");
+    relay.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_cannot_be_read_are_named_with_their_setting() {
+    let none = ServerTls { cert_file: "/nowhere/relay.pem".into(), ..ServerTls::default() };
+    let error = relay_server::start(config(|c| c.flight_sql.tls = Some(none)), CancellationToken::new()).await;
+    assert_eq!(error.unwrap_err().to_string(), "relay setting flight_sql.tls");
 }
 
 #[tokio::test(flavor = "multi_thread")]
