@@ -15,6 +15,10 @@ use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::files::{TlsError, authorities, certificates, key};
+use crate::server::{Acceptor, ServerTls};
+
+/// Bytes on their way in a handshake within this process; more wait.
+const HANDSHAKE_BYTES: usize = 16 * 1024;
 
 /// TLS towards servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +61,9 @@ pub enum ConnectError {
     /// Nobody answers, or the handshake failed.
     #[error("no TLS connection")]
     Transport(#[source] tonic::transport::Error),
+    /// One side refused the other.
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
 }
 
 /// Connects over TLS. The files are read each time, so a connection that is made anew takes renewed certificates.
@@ -79,6 +86,22 @@ pub async fn connect(endpoint: Endpoint, dial: Dial, settings: &ClientTls) -> Re
         }
     });
     endpoint.connect_with_connector(connector).await.map_err(ConnectError::Transport)
+}
+
+/// Does the handshake that a client with these settings would have with a server at `host`, within this process.
+///
+/// # Errors
+/// A file cannot be used, the client does not trust the server, or the server not the client.
+pub async fn rehearse(server: &ServerTls, client: &ClientTls, host: &str) -> Result<(), ConnectError> {
+    let acceptor = Acceptor::load(server.clone())?;
+    let connector = TlsConnector::from(config(client)?);
+    let name = client.server_name.clone().unwrap_or_else(|| host.to_owned());
+    let name = ServerName::try_from(name.clone()).map_err(|_| ConnectError::Name(name))?;
+    let (near, far) = tokio::io::duplex(HANDSHAKE_BYTES);
+    let (connected, accepted) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
+    // A client that refuses says why; the server then sees no more than a connection that ended.
+    connected.map_err(ConnectError::Handshake)?;
+    accepted.map(|_| ()).map_err(ConnectError::Handshake)
 }
 
 fn config(settings: &ClientTls) -> Result<Arc<ClientConfig>, TlsError> {

@@ -8,7 +8,7 @@ mod files;
 mod server;
 mod stream;
 
-pub use client::{ClientTls, ConnectError, Dial, connect};
+pub use client::{ClientTls, ConnectError, Dial, connect, rehearse};
 pub use files::TlsError;
 pub use server::{Acceptor, ServerTls, secured};
 pub use stream::Secured;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use tls::{Acceptor, ClientTls, ConnectError, Dial, ServerTls, connect, secured};
+use tls::{Acceptor, ClientTls, ConnectError, Dial, ServerTls, connect, rehearse, secured};
 use tokio::net::TcpListener;
 use tonic::transport::Endpoint;
 
@@ -80,6 +80,24 @@ async fn a_client_shows_its_certificate() {
     assert!(refused.is_err(), "a certificate of another authority");
     let acceptor = Acceptor::load(server(&["ca.pem"])).unwrap();
     assert!(accept_from(&acceptor, client("ca.pem", false)).await.is_err(), "no certificate");
+}
+
+#[tokio::test]
+async fn a_rehearsal_comes_to_what_a_connection_does() {
+    let named = |name: &str| ClientTls { server_name: Some(name.to_owned()), ..client("ca.pem", false) };
+    for (client_ca, client, trusted) in [
+        (None, client("ca.pem", false), true),
+        (None, named("node-1.default.hubble-grpc.cilium.io"), true),
+        (None, named("relay.example"), false),
+        (None, client("other-ca.pem", false), false),
+        (Some("ca.pem"), client("ca.pem", true), true),
+        (Some("ca.pem"), client("ca.pem", false), false),
+        (Some("other-ca.pem"), client("ca.pem", true), false),
+    ] {
+        let rehearsed = rehearse(&server(client_ca.as_slice()), &client, "127.0.0.1").await;
+        assert_eq!(rehearsed.is_ok(), trusted, "{client_ca:?} {client:?}: {rehearsed:?}");
+    }
+    assert!(rehearse(&server(&[]), &client("ca.pem", false), "127.0.0.9").await.is_err(), "an address it lacks");
 }
 
 /// What the server's side of a handshake comes to.

@@ -4,6 +4,7 @@
 mod bench;
 mod cli;
 mod doctor;
+mod join;
 mod serve;
 mod settings;
 mod store;

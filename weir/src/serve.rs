@@ -1,5 +1,7 @@
 //! Running the parts until a signal asks them to stop, and stopping them in order.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use collector::config::SourceKind;
 use tokio::signal::unix::{SignalKind, signal};
@@ -7,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::cli::Part;
+use crate::join::{Way, reachable};
 use crate::settings::Settings;
 
 /// Runs `part` until SIGINT or SIGTERM, or until it fails.
@@ -37,11 +40,16 @@ async fn run_relay(config: relay_server::Config, shutdown: CancellationToken) ->
 
 /// The relay starts first and stops last, so that the collector's last flows still find it.
 async fn run_both(mut settings: Settings, shutdown: CancellationToken) -> Result<()> {
+    let way = Way::of(&settings)?;
+    way.rehearse(&settings).await?;
+    let clients = Clients::of(&settings);
     let relay_shutdown = CancellationToken::new();
     let relay = relay_server::start(settings.relay, relay_shutdown.clone()).await?;
     let (grpc, http, metrics) = (relay.grpc_addr(), relay.http_addr(), relay.metrics_addr());
     let flight_sql = relay.flight_sql_addr();
-    settings.collector.relay.address = Some(format!("http://{}", reachable(grpc)));
+    if let Some(address) = way.address(grpc) {
+        settings.collector.relay.address = Some(address);
+    }
     let source = settings.collector.source.kind;
     let collector = match collector::start(settings.collector, shutdown.clone()).await {
         Ok(collector) => collector,
@@ -57,6 +65,7 @@ async fn run_both(mut settings: Settings, shutdown: CancellationToken) -> Result
         observer: collector.observer.map(reachable),
         flight_sql: flight_sql.map(reachable),
         metrics: [collector.metrics.map(reachable), metrics.map(reachable)],
+        clients,
     });
 
     // A relay that fails takes the collector with it; a collector that ends lets the relay finish what it has.
@@ -99,13 +108,40 @@ struct Greeting {
     observer: Option<std::net::SocketAddr>,
     flight_sql: Option<std::net::SocketAddr>,
     metrics: [Option<std::net::SocketAddr>; 2],
+    clients: Clients,
+}
+
+/// What clients of the relay need to know of its TLS.
+struct Clients {
+    /// Flags of `flowctl` that say whom to trust; `None` where the gRPC port has no TLS.
+    grpc_flags: Option<String>,
+    flight_sql_scheme: &'static str,
+}
+
+impl Clients {
+    fn of(settings: &Settings) -> Self {
+        let trusted = settings.collector.relay.tls.clone().unwrap_or_default();
+        let file = |flag: &'static str| move |file: &PathBuf| format!(" --tls-{flag} {}", file.display());
+        let files = trusted.ca_files.iter().map(file("ca-cert-files"));
+        let shown = trusted.cert_file.iter().map(file("client-cert-file"));
+        let key = trusted.key_file.iter().map(file("client-key-file"));
+        let name = trusted.server_name.iter().map(|name| format!(" --tls-server-name {name}"));
+        Self {
+            grpc_flags: settings.relay.grpc.tls.as_ref().map(|_| files.chain(shown).chain(key).chain(name).collect()),
+            flight_sql_scheme: if settings.relay.flight_sql.tls.is_some() { "grpc+tls" } else { "grpc" },
+        }
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "what a person who typed `weir up` wants to know")]
 fn greet(at: &Greeting) {
     let port = at.ui.port();
     let http = if port == 12000 { String::new() } else { format!(" --http-server http://{}", at.ui) };
-    let server = if at.grpc.port() == 4245 { String::new() } else { format!(" --server {}", at.grpc) };
+    let server = match &at.clients.grpc_flags {
+        Some(flags) => format!(" --server tls://{}{flags}", at.grpc),
+        None if at.grpc.port() == 4245 => String::new(),
+        None => format!(" --server {}", at.grpc),
+    };
     println!("\n  Weir is up.\n");
     println!("  Web UI              http://{}", at.ui);
     println!("  Hubble API (relay)  {}", at.grpc);
@@ -113,7 +149,7 @@ fn greet(at: &Greeting) {
         println!("  Hubble API (node)   {observer}");
     }
     if let Some(flight_sql) = at.flight_sql {
-        println!("  Flight SQL          grpc://{flight_sql}");
+        println!("  Flight SQL          {}://{flight_sql}", at.clients.flight_sql_scheme);
     }
     for (name, address) in ["collector", "relay"].iter().zip(at.metrics) {
         if let Some(address) = address {
@@ -126,16 +162,6 @@ fn greet(at: &Greeting) {
     println!(
         "    flowctl sql \"SELECT src_workload, dst_workload, count(*) AS flows FROM flows GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 10\"{http}\n"
     );
-}
-
-/// An address that can be called: a listener on all addresses is reached over loopback.
-fn reachable(address: std::net::SocketAddr) -> std::net::SocketAddr {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
-        _ => address,
-    }
 }
 
 async fn cancel_on_signal(shutdown: CancellationToken) -> Result<()> {

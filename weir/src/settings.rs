@@ -8,6 +8,7 @@ use serde_norway::{Mapping, Value};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Part};
+use crate::join::Way;
 
 /// Environment variables with these beginnings are settings; `__` stands between the levels of a key.
 const ENV_SECTIONS: [&str; 3] = ["WEIR_COLLECTOR__", "WEIR_RELAY__", "WEIR_LOG__"];
@@ -95,6 +96,9 @@ impl Settings {
         let settings = layers.check("the flags")?;
         settings.log.env_filter()?;
         settings.relay.validate()?;
+        if part == Part::Both {
+            Way::of(&settings)?;
+        }
         Ok(settings)
     }
 
@@ -297,6 +301,16 @@ mod tests {
     fn one_machine_serves_itself_only_and_a_node_serves_its_cluster() {
         assert!(read(&["up"], &[]).unwrap().collector.observer.listen.unwrap().ip().is_loopback());
         assert!(read(&["collector"], &[]).unwrap().collector.observer.listen.unwrap().ip().is_unspecified());
+    }
+
+    #[test]
+    fn a_relay_with_tls_needs_a_collector_that_trusts_it() {
+        let tls = ["--set", "relay.grpc.tls={cert_file: relay.pem, key_file: key.pem}"];
+        let error = message(read(&[&["up"], &tls[..]].concat(), &[]));
+        assert!(error.contains("collector.relay.tls.ca_files"), "{error}");
+        read(&[&["relay"], &tls[..]].concat(), &[]).unwrap();
+        let given = read(&[&["up", "--relay", "https://relay.example:4245"], &tls[..]].concat(), &[]).unwrap();
+        assert_eq!(given.collector.relay.address.as_deref(), Some("https://relay.example:4245"));
     }
 
     #[test]
