@@ -13,7 +13,6 @@ mod spool;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use flow::Clock;
 use tokio::sync::Notify;
@@ -96,7 +95,7 @@ impl Shared {
     }
 }
 
-/// Ships what `reader` reads until the history ends; then waits for the last acknowledgments, at most `deadline`.
+/// Ships what `reader` reads until the history ends; then waits for the last acknowledgments, until `leave`.
 ///
 /// What is not acknowledged by then stays in the spool on the disk for the next start; without one it is lost, and counted.
 pub(crate) async fn ship(
@@ -104,7 +103,7 @@ pub(crate) async fn ship(
     sender: Sender,
     reader: Reader<Event>,
     stats: Arc<ShipStats>,
-    deadline: Duration,
+    leave: CancellationToken,
 ) {
     let Some(address) = config.address.clone() else { return };
     let spool = Spool::new(sender.boot_id, config.spool_bytes_max, open_disk(&config));
@@ -114,13 +113,13 @@ pub(crate) async fn ship(
     let link = Link::new(address, &config, sender.clone(), Arc::clone(&shared));
     let linked = tokio::spawn(link.run(stop.clone()));
     Packer::new(&config, sender, Arc::clone(&shared)).run(reader).await;
-    let drained = tokio::time::timeout(deadline, drained(&shared)).await;
+    let drained = leave.run_until_cancelled(drained(&shared)).await;
     stop.cancel();
     if linked.await.is_err() {
         tracing::error!("the connection to the relay ended by a panic, which is a bug");
     }
     let (batches, rows) = shared.with(|spool| (spool.len(), spool.rows()));
-    if drained.is_err() && rows > 0 {
+    if drained.is_none() && rows > 0 {
         let lost = shared.with(Spool::leave);
         if lost < rows {
             tracing::warn!(batches, rows = rows - lost, "the relay was not reached in time: flows wait on the disk");

@@ -35,6 +35,9 @@ use crate::source::{Source, SourceError};
 use crate::status::Status;
 use crate::{api, metrics};
 
+/// Share of the time for stopping in which the relay may acknowledge; the rest is for writing the spool to the disk.
+const DRAIN_SHARE: f64 = 0.7;
+
 /// What a collector is made of.
 pub(crate) struct Parts {
     pub(crate) config: Config,
@@ -64,6 +67,8 @@ struct Supervisor {
     ship: Part,
     export: Part,
     servers: JoinSet<Result<(), RunError>>,
+    /// Tells the shipper to wait for the relay no longer.
+    leave_spool: CancellationToken,
     stop_servers: CancellationToken,
     shutdown: CancellationToken,
     socket: Option<PathBuf>,
@@ -95,14 +100,15 @@ pub(crate) async fn start(
         tallies: status.tallies.clone(),
         clock: parts.clock.clone(),
     };
-    let deadline = deadline(&parts.config);
-    let ship = ship::ship(parts.config.relay.clone(), sender, reader, shipped, deadline);
+    let (deadline, leave_spool) = (deadline(&parts.config), CancellationToken::new());
+    let ship = ship::ship(parts.config.relay.clone(), sender, reader, shipped, leave_spool.clone());
     let supervisor = Supervisor {
         pipeline,
         history: Part::new("history", tokio::spawn(history::keep(archivist))),
         ship: Part::new("shipper", tokio::spawn(ship)),
         export: Part::new("exporter", start_export(export)),
         servers: serve(parts.listeners, api_node, metrics_page, &stop_servers),
+        leave_spool,
         stop_servers,
         shutdown,
         socket: parts.config.observer.socket.clone(),
@@ -323,12 +329,17 @@ impl Supervisor {
         self.shutdown.cancel();
         // Nobody asks for older flows any more.
         self.history.abort();
-        let until = Instant::now() + self.deadline;
+        let ended_at = Instant::now();
+        let until = ended_at + self.deadline;
         let late = |pending| RunError::Deadline {
             deadline_ms: u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX),
             pending,
         };
-        // The pipeline has ended the history, so its readers come to their end by themselves.
+        // The pipeline has ended the history, so its readers come to their end by themselves. What the relay does not
+        // acknowledge has to be on the disk by the deadline.
+        if timeout_at(ended_at + self.deadline.mul_f64(DRAIN_SHARE), self.ship.end()).await.is_err() {
+            self.leave_spool.cancel();
+        }
         for (part, pending) in [(&mut self.ship, "the shipper"), (&mut self.export, "the flow logs")] {
             let ended = timeout_at(until, part.end()).await;
             // The thread of the flow logs cannot be stopped: one that waits for a disk ends with the process.

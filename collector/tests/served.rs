@@ -279,3 +279,35 @@ async fn what_is_wrong_at_the_start_is_told_with_its_remedy() {
     let error = anyhow::Error::new(start(wrong, CancellationToken::new()).await.unwrap_err());
     assert!(format!("{error:#}").contains("line 2"), "{error:#}");
 }
+
+/// Names of the files of a spool end with the rows of their batch.
+fn rows_of_spool(folder: &std::path::Path) -> u64 {
+    let names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let batches = names.filter_map(|name| name.strip_suffix(".batch").map(str::to_owned));
+    batches.map(|name| name.rsplit('-').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn flows_that_no_relay_takes_are_on_the_disk_when_the_collector_ends() {
+    // A relay that lets in and says nothing, and none at all.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for relay in [silent.local_addr().unwrap(), nobody] {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = directory.path().join("spool");
+        let mut config = config(&directory);
+        config.shutdown_deadline_ms = 1_000;
+        config.relay.address = Some(format!("http://{relay}"));
+        config.relay.spool_dir = Some(spool.clone());
+        let shutdown = CancellationToken::new();
+        let running = start(config, shutdown.clone()).await.unwrap();
+        let metrics = running.metrics.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !scrape(metrics).await.contains("weir_collector_flows_total 20") {
+            assert!(Instant::now() < deadline, "the file is not read");
+        }
+        shutdown.cancel();
+        running.wait().await.unwrap();
+        assert_eq!(rows_of_spool(&spool), FLOWS);
+    }
+}

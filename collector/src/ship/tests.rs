@@ -1,6 +1,6 @@
 //! The shipper against a relay of these tests, which answers batches as it is told.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flow::{Flow, LossStage, SystemClock};
 use tonic::Status;
@@ -17,6 +17,7 @@ struct Bed {
     stats: Arc<ShipStats>,
     tallies: Arc<Tallies>,
     shipping: tokio::task::JoinHandle<()>,
+    leave: CancellationToken,
 }
 
 impl Bed {
@@ -25,9 +26,9 @@ impl Bed {
         let (stats, tallies) = (Arc::<ShipStats>::default(), Arc::<Tallies>::default());
         let clock = Arc::new(SystemClock);
         let sender = Sender { node: "node-1".to_owned(), boot_id: 7, tallies: Arc::clone(&tallies), clock };
-        let reader = ring.reader_at_tip();
-        let shipping = tokio::spawn(ship(config, sender, reader, Arc::clone(&stats), Duration::from_secs(20)));
-        Self { writer, stats, tallies, shipping }
+        let (reader, leave) = (ring.reader_at_tip(), CancellationToken::new());
+        let shipping = tokio::spawn(ship(config, sender, reader, Arc::clone(&stats), leave.clone()));
+        Self { writer, stats, tallies, shipping, leave }
     }
 
     fn push(&mut self, flows: u64) {
@@ -118,4 +119,22 @@ async fn a_refusal_in_the_middle_of_a_batch_is_heard() {
     until("the next is taken", || stats.rows_acknowledged.load(Ordering::Relaxed) == 1).await;
     assert_eq!(LossStage::Ship, Cause::Refused.stage());
     bed.end().await;
+}
+
+#[tokio::test]
+async fn what_no_relay_takes_is_left_on_the_disk_and_else_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    for spool_dir in [Some(folder.path().to_owned()), None] {
+        let relay = TestRelay::start(|_, _| Answer::Ignore).await;
+        let is_kept = spool_dir.is_some();
+        let mut bed = Bed::start(RelayConfig { spool_dir, ..config(&relay) });
+        bed.push(25);
+        let tallies = Arc::clone(&bed.tallies);
+        until("all is packed", || tallies.get(Cause::SpoolFull).0 == 25).await;
+        bed.leave.cancel();
+        bed.end().await;
+        assert_eq!(tallies.get(Cause::NotSent).1, if is_kept { 0 } else { 25 });
+    }
+    let disk = Disk::open(folder.path(), 1 << 20).unwrap();
+    assert_eq!(disk.rows(), 25);
 }
