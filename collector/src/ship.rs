@@ -47,7 +47,7 @@ pub(crate) struct ShipStats {
     pub(crate) batches_acknowledged: AtomicU64,
     /// Flows acknowledged.
     pub(crate) rows_acknowledged: AtomicU64,
-    /// Batches sent again after a broken connection.
+    /// Batches that the relay had already when they were sent again.
     pub(crate) batches_repeated: AtomicU64,
     /// Connections made.
     pub(crate) connections: AtomicU64,

@@ -7,15 +7,18 @@ use std::time::Duration;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, PutResult};
 use prost::Message as _;
+use proto::status::with_causes;
 use proto::weir::BatchAck;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 use tracing::{error, info, warn};
 
-use super::parcel::opening;
+use super::disk::Number;
+use super::parcel::{Parcel, opening};
 use super::spool::Refusal;
 use super::{Sender, Shared};
 use crate::config::RelayConfig;
@@ -26,6 +29,9 @@ const MESSAGES_AHEAD: usize = 16;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Silence after which the relay is asked whether it is still there, though it owes nothing.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
 /// Why a connection came to its end.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
@@ -33,14 +39,14 @@ enum Broken {
     #[error("{0:?} is not an address such as http://relay:4245")]
     Address(String),
     /// No connection.
-    #[error("cannot connect")]
+    #[error("cannot connect: a relay should listen at collector.relay.address, with its port for gRPC")]
     Connect(#[source] tonic::transport::Error),
     /// No connection over TLS.
-    #[error("cannot connect")]
+    #[error("cannot connect as collector.relay.tls says")]
     Secure(#[source] tls::ConnectError),
     /// The relay refused or ended the stream.
-    #[error("the relay ended the stream: {0}")]
-    Refused(Box<Status>),
+    #[error("the relay ended the stream")]
+    Refused(#[source] Box<Status>),
     /// The relay closed the stream without a word.
     #[error("the relay closed the stream")]
     Closed,
@@ -89,8 +95,8 @@ impl Link {
             if self.progress() > before {
                 pause = self.retry_min;
             }
-            let cause = std::error::Error::source(&broken).map(ToString::to_string);
-            warn!(relay = self.address, ?pause, cause, error = %broken, "no connection to the relay; flows wait in the spool");
+            let error = with_causes(&broken);
+            warn!(relay = self.address, ?pause, error, "no connection to the relay; flows wait in the spool");
             if let Broken::Refused(status) = &broken {
                 self.refused(status);
             }
@@ -142,9 +148,7 @@ impl Link {
 
     async fn connect(&self) -> Result<Channel, Broken> {
         let no_address = || Broken::Address(self.address.clone());
-        let open = |address: String| {
-            Endpoint::from_shared(address).map(|e| e.connect_timeout(CONNECT_TIMEOUT)).map_err(|_| no_address())
-        };
+        let open = |address: String| endpoint(address).map_err(|_| no_address());
         let (Some(tls), Some(authority)) = (&self.tls, self.address.strip_prefix("https://")) else {
             return open(self.address.clone())?.connect().await.map_err(Broken::Connect);
         };
@@ -158,60 +162,58 @@ impl Link {
         let channel = self.connect().await?;
         let (messages, outgoing) = mpsc::channel::<FlightData>(MESSAGES_AHEAD);
         messages.send(opening()).await.map_err(|_| Broken::Closed)?;
-        let mut acks = self.open(channel, outgoing).await?;
+        let opened = tokio::time::timeout(self.ack_timeout, open(channel, outgoing)).await;
+        let acks = opened.map_err(|_| Broken::Silent(self.ack_timeout))??;
         self.shared.stats.connections.fetch_add(1, Ordering::Relaxed);
         self.shared.stats.connected.store(true, Ordering::Relaxed);
         info!(relay = self.address, "connected to the relay");
-        for (number, parcel) in self.shared.with(|spool| spool.unacknowledged()) {
-            self.shared.stats.batches_repeated.fetch_add(1, Ordering::Relaxed);
-            self.send_while_reading(&messages, parcel.messages(&self.sender, number), &mut acks).await?;
+        Talk { link: self, messages, acks, owing_since: None }.run().await
+    }
+}
+
+/// One stream to the relay.
+struct Talk<'a> {
+    link: &'a Link,
+    messages: mpsc::Sender<FlightData>,
+    acks: Streaming<PutResult>,
+    /// Since when the relay owes an acknowledgment: since the last one, or since the oldest batch without one was sent.
+    owing_since: Option<Instant>,
+}
+
+impl Talk<'_> {
+    async fn run(mut self) -> Result<std::convert::Infallible, Broken> {
+        let (shared, window) = (&*self.link.shared, self.link.window);
+        for (number, parcel) in shared.with(|spool| spool.unacknowledged()) {
+            self.send(number, &parcel).await?;
         }
         loop {
-            let filled = self.shared.filled.notified();
-            let next = self.shared.with(|s| if s.in_flight() < self.window { s.next() } else { None });
-            let in_flight = self.shared.with(|s| s.in_flight());
+            let filled = shared.filled.notified();
+            let next = shared.with(|spool| if spool.in_flight() < window { spool.next() } else { None });
             match next {
-                Some((number, parcel)) => {
-                    self.send_while_reading(&messages, parcel.messages(&self.sender, number), &mut acks).await?;
-                }
+                Some((number, parcel)) => self.send(number, &parcel).await?,
                 None => tokio::select! {
-                    ack = acks.message() => self.take(ack)?,
+                    ack = self.acks.message() => self.take(ack)?,
                     () = filled => {}
-                    () = tokio::time::sleep(self.ack_timeout), if in_flight > 0 => {
-                        return Err(Broken::Silent(self.ack_timeout));
-                    }
+                    broken = silence(self.owing_since, self.link.ack_timeout) => return Err(broken),
                 },
             }
         }
     }
 
-    async fn open(
-        &self,
-        channel: Channel,
-        outgoing: mpsc::Receiver<FlightData>,
-    ) -> Result<Streaming<PutResult>, Broken> {
-        let mut client = FlightServiceClient::new(channel);
-        let answer = client.do_put(ReceiverStream::new(outgoing)).await.map_err(|s| Broken::Refused(Box::new(s)))?;
-        Ok(answer.into_inner())
-    }
-
-    /// Sends messages and takes acknowledgments meanwhile, so that neither side waits for the other.
-    async fn send_while_reading(
-        &self,
-        messages: &mpsc::Sender<FlightData>,
-        parcel: Vec<FlightData>,
-        acks: &mut Streaming<PutResult>,
-    ) -> Result<(), Broken> {
-        for message in parcel {
+    /// Sends a batch and takes acknowledgments meanwhile, so that neither side waits for the other.
+    async fn send(&mut self, number: Number, parcel: &Parcel) -> Result<(), Broken> {
+        self.owing_since.get_or_insert_with(Instant::now);
+        let messages = self.messages.clone();
+        for message in parcel.messages(&self.link.sender, number) {
             let mut sending = std::pin::pin!(messages.send(message));
             loop {
                 tokio::select! {
                     sent = &mut sending => match sent {
                         Ok(()) => break,
-                        Err(_) => return Err(self.end_of(acks).await),
+                        Err(_) => return Err(self.end().await),
                     },
-                    ack = acks.message() => self.take(ack)?,
-                    () = tokio::time::sleep(self.ack_timeout) => return Err(Broken::Silent(self.ack_timeout)),
+                    ack = self.acks.message() => self.take(ack)?,
+                    broken = silence(self.owing_since, self.link.ack_timeout) => return Err(broken),
                 }
             }
         }
@@ -219,36 +221,64 @@ impl Link {
     }
 
     /// Reads the answers of a stream that takes no more messages, up to the one that tells why.
-    async fn end_of(&self, acks: &mut Streaming<PutResult>) -> Broken {
+    async fn end(&mut self) -> Broken {
+        let ack_timeout = self.link.ack_timeout;
         let rest = async {
             loop {
-                if let Err(broken) = self.take(acks.message().await) {
+                let ack = self.acks.message().await;
+                if let Err(broken) = self.take(ack) {
                     return broken;
                 }
             }
         };
-        tokio::time::timeout(self.ack_timeout, rest).await.unwrap_or(Broken::Closed)
+        tokio::time::timeout(ack_timeout, rest).await.unwrap_or(Broken::Closed)
     }
 
-    fn take(&self, ack: Result<Option<PutResult>, Status>) -> Result<(), Broken> {
+    fn take(&mut self, ack: Result<Option<PutResult>, Status>) -> Result<(), Broken> {
         let result = ack.map_err(|status| Broken::Refused(Box::new(status)))?.ok_or(Broken::Closed)?;
         let ack = BatchAck::decode(result.app_metadata).map_err(Broken::Acknowledgment)?;
-        let acknowledged = self.shared.with(|spool| spool.acknowledge((ack.boot_id, ack.sequence)));
-        self.shared.stats.batches_acknowledged.fetch_add(acknowledged.batches, Ordering::Relaxed);
-        self.shared.stats.rows_acknowledged.fetch_add(acknowledged.rows, Ordering::Relaxed);
+        let shared = &self.link.shared;
+        let (acknowledged, in_flight) =
+            shared.with(|spool| (spool.acknowledge((ack.boot_id, ack.sequence)), spool.in_flight()));
+        self.owing_since = (in_flight > 0).then(Instant::now);
+        shared.stats.batches_repeated.fetch_add(u64::from(ack.repeated_batch), Ordering::Relaxed);
+        shared.stats.batches_acknowledged.fetch_add(acknowledged.batches, Ordering::Relaxed);
+        shared.stats.rows_acknowledged.fetch_add(acknowledged.rows, Ordering::Relaxed);
         if let Some((rows, refusal)) = acknowledged.refused {
-            self.shared.tallies.add(Cause::Refused, 0, rows);
+            shared.tallies.add(Cause::Refused, 0, rows);
             error!(
-                relay = self.address,
+                relay = self.link.address,
                 rows,
                 refusal,
                 "the relay refused a batch, its flows are lost: raise relay.ingest.batch_rows_max and \
                  relay.ingest.message_bytes_max there, or lower collector.relay.batch_rows_max"
             );
         }
-        self.shared.emptied.notify_one();
+        shared.emptied.notify_one();
         Ok(())
     }
+}
+
+/// Ends once a relay that owes an acknowledgment has been silent for so long.
+async fn silence(owing_since: Option<Instant>, ack_timeout: Duration) -> Broken {
+    match owing_since {
+        Some(since) => tokio::time::sleep_until(since + ack_timeout).await,
+        None => std::future::pending().await,
+    }
+    Broken::Silent(ack_timeout)
+}
+
+fn endpoint(address: String) -> Result<Endpoint, tonic::transport::Error> {
+    Ok(Endpoint::from_shared(address)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(PING_EVERY)
+        .keep_alive_while_idle(true))
+}
+
+async fn open(channel: Channel, outgoing: mpsc::Receiver<FlightData>) -> Result<Streaming<PutResult>, Broken> {
+    let mut client = FlightServiceClient::new(channel);
+    let answer = client.do_put(ReceiverStream::new(outgoing)).await.map_err(|s| Broken::Refused(Box::new(s)))?;
+    Ok(answer.into_inner())
 }
 
 /// Up to a quarter more, different for each node, so that a cluster does not come back all at once.

@@ -121,6 +121,42 @@ async fn a_refusal_in_the_middle_of_a_batch_is_heard() {
     bed.end().await;
 }
 
+/// Batches that keep coming must not put off the end of a relay that answers none.
+#[tokio::test]
+async fn a_relay_that_acknowledges_nothing_is_left_though_flows_keep_coming() {
+    let relay = TestRelay::start(|_, _| Answer::Ignore).await;
+    let mut bed = Bed::start(RelayConfig { ack_timeout_ms: 300, window_batches: 4_096, ..config(&relay) });
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    while bed.stats.failures.load(Ordering::Relaxed) == 0 {
+        assert!(Instant::now() < deadline, "after {} batches", relay.headers().len());
+        bed.push(1);
+        tick.tick().await;
+    }
+    bed.leave.cancel();
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn batches_that_the_relay_had_are_counted() {
+    let relay = TestRelay::start(|_, nth| match nth {
+        // It owns the batch, but the connection breaks before it says so.
+        0 => Answer::End(Status::unavailable("broken")),
+        1 => Answer::Repeat,
+        _ => Answer::Take,
+    })
+    .await;
+    let mut bed = Bed::start(config(&relay));
+    let stats = Arc::clone(&bed.stats);
+    let counts = || (&stats.rows_acknowledged, &stats.batches_repeated);
+    for taken in [4, 8] {
+        bed.push(4);
+        until("the flows are taken", || counts().0.load(Ordering::Relaxed) == taken).await;
+        assert_eq!(counts().1.load(Ordering::Relaxed), 1, "it was one of two");
+    }
+    bed.end().await;
+}
+
 #[tokio::test]
 async fn what_no_relay_takes_is_left_on_the_disk_and_else_counted() {
     let folder = tempfile::tempdir().unwrap();
