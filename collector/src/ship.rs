@@ -59,6 +59,8 @@ pub(crate) struct ShipStats {
     pub(crate) spool_disk_bytes: AtomicU64,
     /// Batches in the spool now.
     pub(crate) spool_batches: AtomicU64,
+    /// Batches in the folder of the spool that only a later version can read.
+    pub(crate) spool_later_batches: AtomicU64,
     /// Whether a relay is connected now.
     pub(crate) connected: AtomicBool,
 }
@@ -89,6 +91,7 @@ impl Shared {
             self.tallies.add(Cause::NotSent, 0, damaged);
         }
         self.stats.spool_disk_bytes.store(spool.disk_bytes(), Ordering::Relaxed);
+        self.stats.spool_later_batches.store(spool.later(), Ordering::Relaxed);
         self.stats.spool_bytes.store(spool.bytes() as u64, Ordering::Relaxed);
         self.stats.spool_batches.store(spool.len() as u64, Ordering::Relaxed);
         result
@@ -138,6 +141,15 @@ fn open_disk(config: &RelayConfig) -> Option<Disk> {
         Ok(disk) => {
             if disk.len() > 0 {
                 tracing::info!(batches = disk.len(), rows = disk.rows(), "flows of the last run wait for the relay");
+            }
+            if disk.later() > 0 {
+                let (folder, batches) = (folder.display(), disk.later());
+                tracing::warn!(
+                    %folder,
+                    batches,
+                    "a later version left batches that this one cannot read: start that version again to send them, \
+                     or delete them"
+                );
             }
             Some(disk)
         }

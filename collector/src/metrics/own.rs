@@ -120,6 +120,11 @@ impl OwnMetrics {
             &[none(load(&ship.spool_disk_bytes))],
         )?;
         out.gauge("weir_collector_spool_batches", "Batches held for the relay", &[none(load(&ship.spool_batches))])?;
+        out.gauge(
+            "weir_collector_spool_later_batches",
+            "Batches on the disk that only a later version of the collector can read",
+            &[none(load(&ship.spool_later_batches))],
+        )?;
         out.counter(
             "weir_collector_flows_acknowledged",
             "Flows the relay has acknowledged",

@@ -5,10 +5,10 @@
 //! again, so that the relay can tell repeats; the rest gets numbers of the new boot.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::parcel::Parcel;
+use super::parcel::{FILE_HEAD_BYTES, Parcel};
 
 /// Ending of the files' names.
 const EXTENSION: &str = "batch";
@@ -21,6 +21,8 @@ pub(super) struct Disk {
     bytes: u64,
     next_order: u64,
     entries: VecDeque<Entry>,
+    /// Batches that a later version left and this one cannot read. They stay, and count as bytes.
+    later: u64,
     /// Whether the last write failed, so that it is said once.
     troubled: bool,
 }
@@ -76,6 +78,13 @@ fn in_order(entries: &mut [Entry]) {
     });
 }
 
+/// Whether the file is one of a later version. One that cannot be read is not known to be.
+fn is_later(path: &Path) -> bool {
+    let mut head = [0; FILE_HEAD_BYTES];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && Parcel::is_later(&head)
+}
+
 impl Disk {
     /// Opens the folder, made where it is missing, with what is in it.
     ///
@@ -84,11 +93,20 @@ impl Disk {
     pub(super) fn open(folder: &Path, bytes_max: u64) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut entries = Vec::new();
+        let (mut bytes, mut next_order, mut later) = (0, 0, 0);
         for found in std::fs::read_dir(folder)? {
             let found = found?;
             let entry = found.file_name().to_str().and_then(|name| Entry::read(name, found.metadata().ok()?.len()));
             match entry {
-                Some(entry) => entries.push(entry),
+                Some(entry) => {
+                    bytes += entry.bytes;
+                    next_order = next_order.max(entry.order + 1);
+                    if is_later(&found.path()) {
+                        later += 1;
+                    } else {
+                        entries.push(entry);
+                    }
+                }
                 // What was being written when the collector ended.
                 None if found.path().extension().is_some_and(|ending| ending == "tmp") => {
                     std::fs::remove_file(found.path())?;
@@ -96,11 +114,9 @@ impl Disk {
                 None => {}
             }
         }
-        let next_order = entries.iter().map(|entry| entry.order + 1).max().unwrap_or_default();
         in_order(&mut entries);
-        let bytes = entries.iter().map(|entry| entry.bytes).sum();
         let folder = folder.to_owned();
-        Ok(Self { folder, bytes_max, bytes, next_order, entries: entries.into(), troubled: false })
+        Ok(Self { folder, bytes_max, bytes, next_order, entries: entries.into(), later, troubled: false })
     }
 
     /// Adds a batch at the end; gives it back where it cannot be written.
@@ -166,6 +182,11 @@ impl Disk {
     /// Whether the oldest batch was sent before.
     pub(super) fn front_was_sent(&self) -> bool {
         self.entries.front().is_some_and(|entry| entry.number.is_some())
+    }
+
+    /// Batches that a later version left and this one cannot read.
+    pub(super) const fn later(&self) -> u64 {
+        self.later
     }
 
     pub(super) fn len(&self) -> usize {

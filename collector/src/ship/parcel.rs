@@ -16,10 +16,12 @@ use table::{FlowBatchBuilder, SchemaError};
 use super::Sender;
 use super::disk::Number;
 
-/// First bytes of a batch in a file.
-const FILE_MARK: &[u8] = b"WEIRSPL2";
+/// First bytes of a batch in a file; the last tells the form of the file.
+const FILE_MARK: &[u8; 8] = b"WEIRSPL2";
 /// The same of one that was not packed, as earlier versions left them.
-const PLAIN_FILE_MARK: &[u8] = b"WEIRSPL1";
+const PLAIN_FILE_MARK: &[u8; 8] = b"WEIRSPL1";
+/// Bytes of a file that tell its version: the mark, and the version of the table.
+pub(super) const FILE_HEAD_BYTES: usize = FILE_MARK.len() + 4;
 
 /// A batch cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -129,10 +131,18 @@ impl Parcel {
         bytes
     }
 
+    /// Whether a file that begins so was written by a later version.
+    pub(super) fn is_later(head: &[u8; FILE_HEAD_BYTES]) -> bool {
+        let (mark, version) = head.split_first_chunk::<8>().expect("the head is longer than the mark");
+        let (form, name) = (mark[7], &mark[..7]);
+        let version = version.try_into().map_or(0, u32::from_le_bytes);
+        name == &FILE_MARK[..7] && (form > FILE_MARK[7] || version > table::schema::SCHEMA_VERSION)
+    }
+
     /// Reads a file; `None` where it is damaged or of another version of the table.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let is_packed = bytes.starts_with(FILE_MARK);
-        let bytes = bytes.strip_prefix(if is_packed { FILE_MARK } else { PLAIN_FILE_MARK })?;
+        let bytes = bytes.strip_prefix(if is_packed { &FILE_MARK[..] } else { &PLAIN_FILE_MARK[..] })?;
         let (version, bytes) = bytes.split_first_chunk::<4>()?;
         let (sum, body) = bytes.split_first_chunk::<4>()?;
         let fits = u32::from_le_bytes(*version) == table::schema::SCHEMA_VERSION;

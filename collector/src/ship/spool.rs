@@ -232,6 +232,11 @@ impl Spool {
         sent.chain(waiting).sum::<u64>() + self.disk.as_ref().map_or(0, Disk::rows)
     }
 
+    /// Batches on the disk that only a later version can read; they are not held.
+    pub(super) fn later(&self) -> u64 {
+        self.disk.as_ref().map_or(0, Disk::later)
+    }
+
     /// Bytes held in memory.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
@@ -390,5 +395,35 @@ mod tests {
         std::fs::write(&file, bytes).unwrap();
         assert_eq!(drain(&mut spool).iter().map(|(_, rows)| *rows).collect::<Vec<_>>(), [1, 2, 3, 5]);
         assert_eq!((spool.take_damaged(), spool.take_damaged()), (4, 0));
+    }
+    /// A collector that is replaced by an earlier version finds what the later one left.
+    #[test]
+    fn batches_of_a_later_version_stay_where_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = on_disk(BOOT, folder.path(), 1 << 20);
+        for rows in 1..=8 {
+            spool.push(parcel(rows));
+        }
+        drop(spool);
+        let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+        files.sort();
+        let change = |file: &Path, at: usize, to: u8| {
+            let mut bytes = std::fs::read(file).unwrap();
+            bytes[at] = to;
+            std::fs::write(file, bytes).unwrap();
+        };
+        // The form of the file, the version of the table, and one that is none of ours.
+        change(&files[1], 7, b'3');
+        change(&files[2], 8, 9);
+        change(&files[3], 0, b'X');
+        let mut next = on_disk(BOOT + 1, folder.path(), 1 << 20);
+        assert_eq!((next.later(), next.len(), next.rows()), (2, 3, 4 + 7 + 8));
+        next.push(parcel(9));
+        assert_eq!(drain(&mut next).iter().map(|(_, rows)| *rows).collect::<Vec<_>>(), [4, 8, 9]);
+        assert_eq!(next.take_damaged(), 7);
+        next.acknowledge((BOOT + 1, 9));
+        let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+        left.sort();
+        assert_eq!(left, files[1..3]);
     }
 }
