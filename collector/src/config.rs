@@ -121,6 +121,10 @@ pub struct ObserverConfig {
     /// Streams served at once: so many of flows and events, and so many of changes of peers. Default 1,024; each holds
     /// at most 128 answers. More are refused with `RESOURCE_EXHAUSTED`.
     pub streams_max: usize,
+    /// Connections open at once on the TCP port, and so many on the Unix socket. Default 512: a relay and a client have one
+    /// each, and 1,024 files is what many systems let a program open. Further clients wait. One that says nothing within
+    /// ten seconds of connecting is cut off.
+    pub connections_max: usize,
     /// TLS on the TCP port: `cert_file`, `key_file`, and `client_ca_files` for mutual TLS. `null` (the default) serves
     /// without. The Unix socket never has it.
     pub tls: Option<tls::ServerTls>,
@@ -138,6 +142,7 @@ impl Default for ObserverConfig {
             socket: Some(PathBuf::from("/var/run/weir/observer.sock")),
             advertise: String::new(),
             streams_max: 1024,
+            connections_max: 512,
             tls: None,
             peers: Vec::new(),
             peers_file: None,
@@ -361,6 +366,7 @@ impl Config {
         between("ring.flows_max", self.ring.flows_max, 1, 1 << 26, "1 to 67,108,864")?;
         between("ring.agent_events_max", self.ring.agent_events_max, 1, 1 << 20, "1 to 1,048,576")?;
         between("observer.streams_max", self.observer.streams_max, 1, 1 << 20, "1 to 1,048,576")?;
+        between("observer.connections_max", self.observer.connections_max, 1, 1 << 20, "1 to 1,048,576")?;
         between("metrics.series_max", self.metrics.series_max, 1, 1 << 20, "1 to 1,048,576")?;
         let rows = self.relay.batch_rows_max;
         between("relay.batch_rows_max", rows, 1, table::MAX_BATCH_ROWS, "1 to the rows of a record batch, 32,768")?;

@@ -7,6 +7,7 @@
 mod api;
 pub mod capture;
 pub mod config;
+mod connections;
 mod decode;
 mod enrich;
 mod export;

@@ -18,8 +18,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::MetricsConfig;
+use crate::connections::Connections;
 pub(crate) use flows::FlowMetrics;
 pub(crate) use own::OwnMetrics;
+
+/// Connections open at a time; a Prometheus has one.
+const CONNECTIONS_MAX: usize = 64;
 
 /// All metrics of a collector, to be served.
 #[derive(Clone, Debug)]
@@ -50,7 +54,8 @@ impl Metrics {
 /// The listener failed.
 pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, shutdown: CancellationToken) -> std::io::Result<()> {
     let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    let connections = Connections::new(listener, CONNECTIONS_MAX, "metrics page");
+    axum::serve(connections, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
 async fn scrape(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {

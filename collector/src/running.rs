@@ -134,6 +134,8 @@ pub(crate) struct Listeners {
     pub(crate) metrics: Option<TcpListener>,
     /// TLS of the observer's TCP port.
     pub(crate) acceptor: Option<Arc<tls::Acceptor>>,
+    /// Connections that the observer's TCP port and its socket each may have open.
+    pub(crate) connections_max: usize,
 }
 
 /// Starts the collector: listeners first, then the source, so that a port in use is told before a program is loaded.
@@ -189,7 +191,7 @@ async fn open_listeners(config: &Config) -> Result<Listeners, StartError> {
         Some(path) => Some(listen::unix(path).await?),
         None => None,
     };
-    Ok(Listeners { observer, socket, metrics, acceptor })
+    Ok(Listeners { observer, socket, metrics, acceptor, connections_max: config.observer.connections_max })
 }
 
 /// What every flow of this node carries.

@@ -12,11 +12,11 @@ use futures::TryStreamExt as _;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 
 use self::part::Part;
 use crate::config::{Config, PeerEntry, SourceKind};
+use crate::connections::{Connection, Connections};
 use crate::decode::{Decoder, NodeFacts};
 use crate::enrich::{Discovery, Enricher, Names, Places, Watch};
 use crate::export::{self, Export};
@@ -294,17 +294,14 @@ fn serve(
 ) -> JoinSet<Result<(), RunError>> {
     let mut servers = JoinSet::new();
     if let Some(listener) = listeners.observer {
-        let incoming = TcpListenerStream::new(listener).inspect_ok(|stream| {
-            // Answers must not wait for the client's acknowledgments; without it they merely come later.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "cannot switch off Nagle's algorithm");
-            }
-        });
-        let served = api::serve(node.clone(), tls::secured(incoming, listeners.acceptor));
+        let connections = Connections::new(listener, listeners.connections_max, "observer API").into_stream();
+        let connections = tls::secured(connections, listeners.acceptor).map_ok(Connection::prompt);
+        let served = api::serve(node.clone(), connections);
         servers.spawn(async { served.await.map_err(|cause| RunError::Server("observer API", cause.into())) });
     }
     if let Some(listener) = listeners.socket {
-        let served = api::serve(node, UnixListenerStream::new(listener));
+        let connections = Connections::new(listener, listeners.connections_max, "observer API's unix socket");
+        let served = api::serve(node, connections.into_stream().map_ok(Connection::prompt));
         servers.spawn(async {
             served.await.map_err(|cause| RunError::Server("observer API's unix socket", cause.into()))
         });

@@ -311,3 +311,34 @@ async fn flows_that_no_relay_takes_are_on_the_disk_when_the_collector_ends() {
         assert_eq!(rows_of_spool(&spool), FLOWS);
     }
 }
+
+#[tokio::test]
+async fn clients_that_say_nothing_are_cut_off_and_those_that_wait_are_not() {
+    use tokio::io::AsyncReadExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(&directory);
+    config.observer.connections_max = 2;
+    let shutdown = CancellationToken::new();
+    let running = start(config, shutdown.clone()).await.unwrap();
+    let address = running.observer.unwrap();
+    let url = format!("http://{address}");
+    let channel = Channel::from_shared(url.clone()).unwrap().connect().await.unwrap();
+    let mut peers = PeerClient::new(channel).notify(NotifyRequest {}).await.unwrap().into_inner();
+    peers.message().await.unwrap().unwrap();
+    let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
+    // There is no third place: a client is served once the silent one has lost its own.
+    let channel = Channel::from_shared(url).unwrap().connect_lazy();
+    let mut client = ObserverClient::new(channel);
+    let served = tokio::time::timeout(Duration::from_secs(30), client.server_status(ServerStatusRequest {})).await;
+    assert!(served.unwrap().is_ok());
+    // It was told the settings of the connection, as everybody is.
+    let mut told = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(1), silent.read_to_end(&mut told)).await;
+    assert!(end.is_ok(), "the silent one is closed");
+    let still = tokio::time::timeout(Duration::from_millis(100), peers.message()).await;
+    assert!(still.is_err(), "the stream goes on: {still:?}");
+    shutdown.cancel();
+    assert_eq!(peers.message().await.unwrap(), None, "it ends in order");
+    drop((peers, client));
+    running.wait().await.unwrap();
+}
