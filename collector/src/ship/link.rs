@@ -121,7 +121,7 @@ impl Link {
         }
         let relay = &self.address;
         match self.shared.with(|spool| spool.refuse(status.message())) {
-            Refusal::OfBatch((_, sequence), rows) => {
+            Refusal::Batch((_, sequence), rows) => {
                 warn!(
                     relay,
                     sequence,
@@ -129,12 +129,12 @@ impl Link {
                     "the relay refuses a batch: an empty one goes in its place, to see whether that is taken"
                 );
             }
-            Refusal::OfAll => error!(
+            Refusal::Stream => error!(
                 relay,
                 refusal = status.message(),
                 "the relay refuses even an empty batch of this collector: bring the relay to the collector's version"
             ),
-            Refusal::OfNothing => {}
+            Refusal::Nothing => {}
         }
     }
 

@@ -49,11 +49,11 @@ pub(super) struct Acknowledged {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Nothing waited for an answer.
-    OfNothing,
+    Nothing,
     /// Of this batch, with so many rows: an empty one is sent in its place.
-    OfBatch(Number, u64),
-    /// Of everything, as an empty batch was refused too: the batch itself is sent again.
-    OfAll,
+    Batch(Number, u64),
+    /// Of the stream as such, as an empty batch was refused too: the batch itself is sent again.
+    Stream,
 }
 
 /// What had to go.
@@ -167,12 +167,12 @@ impl Spool {
     /// oldest batch without an answer, or what every stream begins with. An empty batch under the same number tells which:
     /// once that is acknowledged the batch is given up, and the numbers have no gap.
     pub(super) fn refuse(&mut self, reason: &str) -> Refusal {
-        let Some(sent) = self.sent.front_mut() else { return Refusal::OfNothing };
+        let Some(sent) = self.sent.front_mut() else { return Refusal::Nothing };
         if sent.refusal.take().is_some() || sent.parcel.rows() == 0 {
-            return Refusal::OfAll;
+            return Refusal::Stream;
         }
         sent.refusal = Some(reason.to_owned());
-        Refusal::OfBatch(sent.number, sent.parcel.rows())
+        Refusal::Batch(sent.number, sent.parcel.rows())
     }
 
     /// How many batches were sent and not acknowledged.
@@ -303,19 +303,19 @@ mod tests {
     #[test]
     fn a_refused_batch_is_given_up_once_an_empty_one_is_taken_in_its_place() {
         let mut spool = Spool::new(BOOT, 1000, None);
-        assert_eq!(spool.refuse("bad"), Refusal::OfNothing);
+        assert_eq!(spool.refuse("bad"), Refusal::Nothing);
         for rows in 1..=3 {
             spool.push(parcel(rows));
             spool.next();
         }
         let to_send = |spool: &Spool| spool.unacknowledged().iter().map(|(n, p)| (n.1, p.rows())).collect::<Vec<_>>();
         assert_eq!(spool.acknowledge((BOOT, 1)), acknowledged(1, 1));
-        assert_eq!(spool.refuse("bad"), Refusal::OfBatch((BOOT, 2), 2));
+        assert_eq!(spool.refuse("bad"), Refusal::Batch((BOOT, 2), 2));
         assert_eq!(to_send(&spool), [(2, 0), (3, 3)]);
         // The empty one is refused as well: it is not the batch.
-        assert_eq!(spool.refuse("old relay"), Refusal::OfAll);
+        assert_eq!(spool.refuse("old relay"), Refusal::Stream);
         assert_eq!(to_send(&spool), [(2, 2), (3, 3)]);
-        assert_eq!(spool.refuse("bad"), Refusal::OfBatch((BOOT, 2), 2));
+        assert_eq!(spool.refuse("bad"), Refusal::Batch((BOOT, 2), 2));
         let refused = Some((2, "bad".to_owned()));
         assert_eq!(spool.acknowledge((BOOT, 2)), Acknowledged { batches: 0, rows: 0, refused });
         assert_eq!((spool.rows(), spool.bytes()), (3, 100));
