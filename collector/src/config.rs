@@ -45,7 +45,7 @@ pub struct Config {
     /// Sending of flows to a relay.
     pub relay: RelayConfig,
     /// Milliseconds that stopping may take before what is left is given up and counted. Default 10,000: Kubernetes
-    /// kills after 30 seconds.
+    /// kills after 30 seconds. The relay has seven tenths of it to acknowledge what it was sent.
     pub shutdown_deadline_ms: u64,
 }
 
@@ -299,7 +299,7 @@ pub struct RelayConfig {
     /// TLS towards the relay: `ca_files`, and `cert_file` with `key_file` where it asks for a certificate. Default none.
     pub tls: Option<tls::ClientTls>,
     /// Rows at which a batch is sent. Default 4,096: a batch has a hundred dictionaries, which a relay reads faster the
-    /// fewer there are.
+    /// fewer there are. One of more than 2 MiB, or half of `spool_bytes_max`, goes in parts.
     pub batch_rows_max: usize,
     /// Milliseconds after which a smaller batch is sent. Default 50, so that a flow is on the screen within 300.
     pub batch_age_ms_max: u64,
