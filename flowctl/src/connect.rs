@@ -168,6 +168,15 @@ fn code_name(code: Code) -> String {
     }
 }
 
+/// What went wrong with a stream, in words. Hubble's servers return plain errors, with the code Unknown and a message for
+/// people: of these `hubble observe` tells the message alone.
+pub(crate) fn explain_stream(connection: &Connection, status: &Status) -> anyhow::Error {
+    if status.code() == Code::Unknown && std::error::Error::source(status).is_none() {
+        return anyhow!("{}", status.message());
+    }
+    connection.explain(status)
+}
+
 /// Refuses certificates and keys that cannot be read.
 ///
 /// # Errors

@@ -51,8 +51,7 @@ pub(crate) fn run(name: &str, settings: &Settings, out: &mut dyn Write) -> Resul
         let health = connection.answer(health.check(request)).await.map_err(|e| e.context("failed getting status"))?;
         let healthy = health.status() == ServingStatus::Serving;
         if output == Some(StatusOutput::Compact) {
-            let state =
-                if healthy { "Ok".to_owned() } else { format!("Unavailable: {}", health.status().as_str_name()) };
+            let state = if healthy { "Ok".to_owned() } else { format!("Unavailable: {}", told(health.status)) };
             writeln!(out, "Healthcheck (via {}): {state}", connection.name)?;
         }
         if !healthy {
@@ -67,6 +66,11 @@ pub(crate) fn run(name: &str, settings: &Settings, out: &mut dyn Write) -> Resul
         let Some(output) = output else { bail!("invalid output format: {name}: one of compact, dict, json, table") };
         Ok(out.write_all(&render(&status, output)?)?)
     })
+}
+
+/// A state of health by its name, or its number where it has none.
+fn told(state: i32) -> String {
+    ServingStatus::try_from(state).map_or_else(|_| state.to_string(), |known| known.as_str_name().to_owned())
 }
 
 fn render(status: &ServerStatusResponse, output: StatusOutput) -> Result<Vec<u8>> {
@@ -132,7 +136,8 @@ fn values(status: &ServerStatusResponse) -> [String; 8] {
 }
 
 fn rate(status: &ServerStatusResponse) -> Option<String> {
-    (status.flows_rate > 0.0).then(|| format!("{:.2}", status.flows_rate))
+    let rate = status.flows_rate;
+    (rate > 0.0).then(|| if rate.is_infinite() { "+Inf".to_owned() } else { format!("{rate:.2}") })
 }
 
 fn write_compact(out: &mut Vec<u8>, status: &ServerStatusResponse) -> std::io::Result<()> {
@@ -237,6 +242,14 @@ mod tests {
         let lines: Vec<&str> = table.lines().collect();
         assert!(lines[0].starts_with("NUM FLOWS   MAX FLOWS   SEEN FLOWS   FLOWS PER SECOND   UPTIME   NUM CONN"));
         assert!(lines[1].starts_with("0           0           0            N/A                0s       N/A "));
+    }
+
+    #[test]
+    fn states_and_rates_of_strange_servers() {
+        assert_eq!((told(2), told(77)), ("NOT_SERVING".to_owned(), "77".to_owned()));
+        for (flows_rate, expected) in [(f64::INFINITY, Some("+Inf")), (1e3, Some("1000.00")), (-1.0, None)] {
+            assert_eq!(rate(&ServerStatusResponse { flows_rate, ..relay() }).as_deref(), expected);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::EventKind;
 use super::losses::Losses;
 use super::newest::{self, Seen};
 use super::query::{Query, Selectors};
-use crate::connect::Connection;
+use crate::connect::{Connection, explain_stream};
 use crate::print::Printer;
 use crate::settings::Settings;
 use crate::stop;
@@ -154,7 +154,7 @@ pub(super) async fn follow<T>(
     let (stream, first) = tokio::select! {
         biased;
         () = &mut stop => return Ok(Ended::Stopped),
-        answer = answer => answer.map_err(|status| connection.explain(&status))?,
+        answer = answer => answer.map_err(|status| explain_stream(connection, &status))?,
     };
     let mut arrivals = Arrivals { stream, next: Some(first) };
     let mut clock = Clock::start(printer.interval());
@@ -193,7 +193,7 @@ pub(super) async fn follow<T>(
             }
             Ok(None) => return Ok(Ended::Complete),
             Err(status) if status.code() == tonic::Code::Cancelled => return Ok(Ended::Complete),
-            Err(status) => return Err(connection.explain(&status)),
+            Err(status) => return Err(explain_stream(connection, &status)),
         }
     }
 }

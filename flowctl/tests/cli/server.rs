@@ -259,6 +259,19 @@ fn peers_and_reflection() {
 }
 
 #[test]
+fn streams_end_with_the_words_of_the_server() {
+    let said = |end: tonic::Status| {
+        let server = RunningObserver::start(Answers { end: Some(end), ..serving(Vec::new()) });
+        let outcome = flowctl_says(&["observe", &server.flag()]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    // A plain error of a server, such as that of a bad filter, is told without a code.
+    assert_eq!(said(tonic::Status::unknown("invalid filter")), "invalid filter\n");
+    assert_eq!(said(tonic::Status::aborted("enough")), "rpc error: code = Aborted desc = enough\n");
+}
+
+#[test]
 fn unix_sockets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("observer.sock");
