@@ -44,6 +44,9 @@ enum Broken {
     /// No connection over TLS.
     #[error("cannot connect as collector.relay.tls says")]
     Secure(#[source] tls::ConnectError),
+    /// What listens there does not talk as a relay does.
+    #[error("no stream: is collector.relay.address the relay's port for gRPC, and https:// where it has TLS?")]
+    NoStream(#[source] Box<Status>),
     /// The relay refused or ended the stream.
     #[error("the relay ended the stream")]
     Refused(#[source] Box<Status>),
@@ -277,7 +280,13 @@ fn endpoint(address: String) -> Result<Endpoint, tonic::transport::Error> {
 
 async fn open(channel: Channel, outgoing: mpsc::Receiver<FlightData>) -> Result<Streaming<PutResult>, Broken> {
     let mut client = FlightServiceClient::new(channel);
-    let answer = client.do_put(ReceiverStream::new(outgoing)).await.map_err(|s| Broken::Refused(Box::new(s)))?;
+    // A status with a cause comes from this side: the other one does not speak gRPC.
+    let refused = |status: Status| match std::error::Error::source(&status).is_some() {
+        true => Broken::NoStream(Box::new(status)),
+        false if status.code() == Code::Unimplemented => Broken::NoStream(Box::new(status)),
+        false => Broken::Refused(Box::new(status)),
+    };
+    let answer = client.do_put(ReceiverStream::new(outgoing)).await.map_err(refused)?;
     Ok(answer.into_inner())
 }
 
@@ -285,4 +294,40 @@ async fn open(channel: Channel, outgoing: mpsc::Receiver<FlightData>) -> Result<
 fn jittered(pause: Duration, sender: &Sender) -> Duration {
     let share = u32::try_from(sender.boot_id % 256).unwrap_or(0);
     pause + pause / 4 * share / 256
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::super::spool::Spool;
+    use super::*;
+    use crate::config::Config;
+
+    async fn reason(address: String) -> String {
+        let tallies = Arc::<crate::ledger::Tallies>::default();
+        let shared = Shared::new(Spool::new(7, 1 << 20, None), Arc::default(), Arc::clone(&tallies));
+        let sender = Sender { node: "node-1".to_owned(), boot_id: 7, tallies, clock: Arc::new(flow::SystemClock) };
+        let link = Link::new(address, &Config::default().relay, sender, Arc::new(shared));
+        with_causes(&link.connection().await)
+    }
+
+    #[tokio::test]
+    async fn why_there_is_no_connection_is_told_with_what_to_look_at() {
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let told = reason(format!("http://{nobody}")).await;
+        assert!(told.contains("collector.relay.address") && told.contains("Connection refused"), "{told}");
+        let told = reason("relay 4245".to_owned()).await;
+        assert_eq!(told, "\"relay 4245\" is not an address such as http://relay:4245");
+        // Another server, such as the relay's own for the UI.
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = other.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = other.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        });
+        let told = reason(format!("http://{address}")).await;
+        assert!(told.contains("the relay's port for gRPC") && told.contains("https://"), "{told}");
+    }
 }
