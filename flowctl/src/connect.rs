@@ -56,6 +56,17 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 
 impl Connection {
+    /// Connects for calls with one answer: without time for that, as from a setting that is no duration, nobody is asked.
+    ///
+    /// # Errors
+    /// Those of [`Connection::open`], or there is no time.
+    pub(crate) async fn open_for_answers(settings: &ServerSettings) -> Result<Self> {
+        if settings.request_timeout.is_zero() {
+            return Err(out_of_time(&settings.address, settings.request_timeout));
+        }
+        Self::open(settings).await
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -116,11 +127,7 @@ impl Connection {
         match tokio::time::timeout(self.request_timeout, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.explain(&status)),
-            Err(_) => {
-                let limit = format_span(u64::try_from(self.request_timeout.as_nanos()).unwrap_or(u64::MAX));
-                let words = format!("no answer from {} within {limit} (see --request-timeout)", self.target);
-                Err(Failure::of(Code::DeadlineExceeded, words))
-            }
+            Err(_) => Err(out_of_time(&self.target, self.request_timeout)),
         }
     }
 
@@ -143,6 +150,12 @@ impl Connection {
         };
         Failure::of(status.code(), words)
     }
+}
+
+fn out_of_time(server: &impl std::fmt::Display, timeout: Duration) -> anyhow::Error {
+    let limit = format_span(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+    let words = format!("no answer from {server} within {limit} (see --request-timeout)");
+    Failure::of(Code::DeadlineExceeded, words)
 }
 
 /// A call that failed. It begins as Go's gRPC library has it, for scripts look for the code.

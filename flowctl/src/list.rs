@@ -22,7 +22,7 @@ const NOT_AVAILABLE: &str = "N/A";
 pub(crate) fn nodes(output: &str, settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let server = settings.server()?;
     let mut nodes = crate::runtime()?.block_on(async {
-        let connection = Connection::open(&server).await?;
+        let connection = Connection::open_for_answers(&server).await?;
         let mut observer = ObserverClient::new(connection.channel.clone());
         connection.answer(observer.get_nodes(GetNodesRequest {})).await
     })?;
@@ -42,7 +42,7 @@ pub(crate) fn nodes(output: &str, settings: &Settings, out: &mut dyn Write) -> R
 pub(crate) fn namespaces(output: &str, settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let server = settings.server()?;
     let answer = crate::runtime()?.block_on(async {
-        let connection = Connection::open(&server).await?;
+        let connection = Connection::open_for_answers(&server).await?;
         let mut observer = ObserverClient::new(connection.channel.clone());
         connection.answer(observer.get_namespaces(GetNamespacesRequest {})).await
     })?;

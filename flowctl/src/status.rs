@@ -45,7 +45,7 @@ pub(crate) fn run(name: &str, settings: &Settings, out: &mut dyn Write) -> Resul
     let output = StatusOutput::from_name(name);
     crate::runtime()?.block_on(async {
         let failed = |e: anyhow::Error| if e.is::<Failure>() { e.context("failed getting status") } else { e };
-        let connection = Connection::open(&server).await.map_err(failed)?;
+        let connection = Connection::open_for_answers(&server).await.map_err(failed)?;
         let request = HealthCheckRequest { service: proto::HEALTH_SERVICE.to_owned() };
         let mut health = HealthClient::new(connection.channel.clone());
         let health = connection.answer(health.check(request)).await.map_err(|e| e.context("failed getting status"))?;

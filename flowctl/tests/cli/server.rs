@@ -314,6 +314,15 @@ fn a_server_that_is_not_there_is_named_with_the_remedy() {
 }
 
 #[test]
+fn without_time_for_an_answer_nobody_is_asked() {
+    for command in [&["list", "nodes"][..], &["list", "namespaces"], &["status"]] {
+        let outcome = flowctl_says(&[command, &["--server", "127.0.0.1:1", "--request-timeout", "0s"]].concat());
+        let code = "rpc error: code = DeadlineExceeded desc = no answer from 127.0.0.1:1 within 0s";
+        assert!(outcome.stderr.contains(code) && outcome.code == Some(1), "{command:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
 fn a_server_that_never_answers_is_given_up() {
     // It accepts, for the system does, but nobody reads.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -43,7 +43,10 @@ fn main() -> Result<()> {
         let folder = tempfile::tempdir()?;
         return Cluster::start(&runtime, NODES[0], folder.path())?.tell_intake(&runtime, folder.path());
     }
-    let mut sizes: Vec<usize> = arguments.iter().map(|nodes| nodes.parse()).collect::<Result<_, _>>()?;
+    let size =
+        |nodes: &str| nodes.parse().with_context(|| format!("WEIR_BENCH_NODES: {nodes:?} is no number of nodes"));
+    let words = arguments.iter().flat_map(|argument| argument.split([',', ' '])).filter(|word| !word.is_empty());
+    let mut sizes: Vec<usize> = words.map(size).collect::<Result<_>>()?;
     if sizes.is_empty() {
         sizes = NODES.to_vec();
     }
