@@ -86,7 +86,7 @@ impl Collector {
             command.arg("--set").arg(assignment);
         }
         let mut program = Program::start(name, command, folder)?;
-        let address = program.await_value("collector is open observer=Some(", ")")?;
+        let address = program.await_value("collector is open observer=", " ")?;
         Ok(Self { program, address, socket })
     }
 }
