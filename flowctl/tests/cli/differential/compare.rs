@@ -134,6 +134,7 @@ const FAILURES: &[(&[&str], &str)] = &[
     (&["cannot use --input-file and"], "file and port forward"),
     (&["failed to port forward", "failed to create k8s"], "no cluster"),
     (&["config file undefined"], "no file of settings"),
+    (&["code = deadlineexceeded"], "too late"),
     (
         &[
             "connection refused",
