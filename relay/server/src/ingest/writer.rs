@@ -132,34 +132,56 @@ pub(crate) async fn write(relay: Arc<Relay>, mut queue: Queue, stop: Cancellatio
     }
 }
 
-/// Appends batches together, so that one call to the disk makes all of them durable.
-async fn append(relay: &Arc<Relay>, waiting: Vec<Waiting>) {
-    await_room(relay).await;
-    let (mut jobs, mut answers, mut room) = (Vec::new(), Vec::new(), Vec::new());
+/// Appends batches together, so that one call to the disk makes all of them durable. Room for one is not room for all:
+/// those that find none wait again.
+async fn append(relay: &Arc<Relay>, mut waiting: Vec<Waiting>) {
+    loop {
+        await_room(relay).await;
+        let count = waiting.len();
+        waiting = append_group(relay, waiting).await;
+        if waiting.len() == count {
+            break;
+        }
+    }
     for each in waiting {
-        jobs.push(each.job);
-        answers.push(each.answer);
-        room.push(each.room);
+        answer(relay, each.answer, Err(AppendError::Full.into()));
+    }
+}
+
+/// Appends what there is room for, and gives back the rest.
+async fn append_group(relay: &Arc<Relay>, waiting: Vec<Waiting>) -> Vec<Waiting> {
+    let (mut jobs, mut senders) = (Vec::new(), Vec::new());
+    for Waiting { job, answer, room } in waiting {
+        jobs.push(job);
+        senders.push((answer, room));
     }
     let worker = Arc::clone(relay);
     let appending = tokio::task::spawn_blocking(move || append_now(&worker, jobs));
-    let taken = match appending.await {
-        Ok(taken) => taken,
+    let tried = match appending.await {
+        Ok(tried) => tried,
         Err(panic) => {
             error!(error = %panic, "appending a batch panicked");
             let panic = Arc::new(panic);
-            answers.iter().map(|_| Err(Rejected::Failed(Arc::clone(&panic)))).collect()
+            senders.iter().map(|_| Tried::Answered(Err(Rejected::Failed(Arc::clone(&panic))))).collect()
         }
     };
-    drop(room);
-    for (taken, answer) in taken.into_iter().zip(answers) {
-        if let Err(rejected) = &taken {
-            let cause = if rejected.is_transient() { "store" } else { "append" };
-            relay.metrics.refused.get_or_create(&CauseLabels { cause }).inc();
+    let mut left = Vec::new();
+    for (tried, (sender, room)) in tried.into_iter().zip(senders) {
+        match tried {
+            Tried::Answered(taken) => answer(relay, sender, taken),
+            Tried::NoRoom(job) => left.push(Waiting { job, answer: sender, room }),
         }
-        // A source that went away meanwhile will send the batch again and then be told that it is a repeat.
-        drop(answer.send(taken));
     }
+    left
+}
+
+fn answer(relay: &Relay, sender: oneshot::Sender<Taken>, taken: Taken) {
+    if let Err(rejected) = &taken {
+        let cause = if rejected.is_transient() { "store" } else { "append" };
+        relay.metrics.refused.get_or_create(&CauseLabels { cause }).inc();
+    }
+    // A source that went away meanwhile will send the batch again and then be told that it is a repeat.
+    drop(sender.send(taken));
 }
 
 /// Waits for a while until there is room. Nothing else is taken meanwhile, so sources wait too, and send no faster than
@@ -177,16 +199,29 @@ async fn await_room(relay: &Relay) {
     }
 }
 
-fn append_now(relay: &Relay, jobs: Vec<Job>) -> Vec<Taken> {
+/// What became of a batch for now.
+enum Tried {
+    /// It is in the index, or never will be.
+    Answered(Taken),
+    /// The index is full.
+    NoRoom(Job),
+}
+
+fn append_now(relay: &Relay, jobs: Vec<Job>) -> Vec<Tried> {
     let (incoming, from): (Vec<Incoming>, Vec<FromLabels>) =
         jobs.into_iter().map(|Job { from, origin, batch, losses }| (Incoming { origin, batch, losses }, from)).unzip();
     let taken = relay.index.append_all(&incoming);
-    let noted = incoming.iter().zip(from).zip(taken).map(|((job, from), taken)| {
-        let appended = taken?;
-        note(relay, job, &from, appended);
-        Ok(appended)
+    let tried = incoming.into_iter().zip(from).zip(taken).map(|((incoming, from), taken)| match taken {
+        Err(AppendError::Full) => {
+            let Incoming { origin, batch, losses } = incoming;
+            Tried::NoRoom(Job { from, origin, batch, losses })
+        }
+        taken => {
+            let appended = taken.inspect(|appended| note(relay, &incoming, &from, *appended));
+            Tried::Answered(appended.map_err(Rejected::from))
+        }
     });
-    noted.collect()
+    tried.collect()
 }
 
 /// Counts what was taken, and tells followers of its losses.
