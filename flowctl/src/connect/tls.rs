@@ -24,15 +24,16 @@ pub(super) fn connector(settings: &TlsSettings, protocol: &[u8]) -> Result<TlsCo
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .context("TLS cannot be set up")?;
-    let builder = if settings.allow_insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustEverybody(provider)))
+    let trust = if settings.allow_insecure {
+        Trust::Everybody
     } else {
         let (roots, named) = roots(settings)?;
-        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .build()
             .context("TLS cannot be set up")?;
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustNamed { chains, named }))
+        Trust::Named { chains, named }
     };
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Judge { provider, trust }));
     let mut config = match &settings.client {
         None => builder.with_no_client_auth(),
         Some((cert, key)) => {
@@ -102,15 +103,24 @@ pub(super) fn server_name(name: &str) -> Result<ServerName<'static>> {
         .map_err(|_| anyhow!("{name:?} is not a name that a certificate can have: see --tls-server-name"))
 }
 
-/// Trusts chains to an authority and, as Go's TLS does, a server that shows the very certificate that was named: many
-/// sign their server's certificate by itself.
+/// Judges a server's certificate. Whomever it trusts, the handshake's signature is checked.
 #[derive(Debug)]
-struct TrustNamed {
-    chains: Arc<WebPkiServerVerifier>,
-    named: Vec<CertificateDer<'static>>,
+struct Judge {
+    provider: Arc<CryptoProvider>,
+    trust: Trust,
 }
 
-impl ServerCertVerifier for TrustNamed {
+/// Whom to trust.
+#[derive(Debug)]
+enum Trust {
+    /// What `--tls-allow-insecure` asks for: any certificate will do.
+    Everybody,
+    /// Chains to an authority and, as Go's TLS does, a server that shows the very certificate that was named: many sign
+    /// their server's certificate by itself.
+    Named { chains: Arc<WebPkiServerVerifier>, named: Vec<CertificateDer<'static>> },
+}
+
+impl ServerCertVerifier for Judge {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -119,9 +129,10 @@ impl ServerCertVerifier for TrustNamed {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let judged = self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Trust::Named { chains, named } = &self.trust else { return Ok(ServerCertVerified::assertion()) };
+        let judged = chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match &judged {
-            Err(error) if self.named.contains(end_entity) && is_of_chain(error) => {
+            Err(error) if named.contains(end_entity) && is_of_chain(error) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -135,7 +146,7 @@ impl ServerCertVerifier for TrustNamed {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls12_signature(message, cert, signed)
+        verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -144,11 +155,11 @@ impl ServerCertVerifier for TrustNamed {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls13_signature(message, cert, signed)
+        verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -162,44 +173,5 @@ fn is_of_chain(error: &rustls::Error) -> bool {
             format!("{:?}", other.0).contains("CaUsedAsEndEntity")
         }
         _ => false,
-    }
-}
-
-/// What `--tls-allow-insecure` asks for: any certificate will do, only the handshake's signature is checked.
-#[derive(Debug)]
-struct TrustEverybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for TrustEverybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
