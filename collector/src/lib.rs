@@ -7,7 +7,6 @@
 mod api;
 pub mod capture;
 pub mod config;
-mod connections;
 mod decode;
 mod enrich;
 mod export;

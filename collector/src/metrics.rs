@@ -4,6 +4,7 @@ mod flows;
 mod own;
 mod series;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,13 +13,14 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::serve::Listener;
+use connections::{Connection, Connections};
 use prometheus_client::registry::Registry;
 use proto::Exposition;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::MetricsConfig;
-use crate::connections::Connections;
 pub(crate) use flows::FlowMetrics;
 pub(crate) use own::OwnMetrics;
 
@@ -54,8 +56,30 @@ impl Metrics {
 /// The listener failed.
 pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, shutdown: CancellationToken) -> std::io::Result<()> {
     let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
-    let connections = Connections::new(listener, CONNECTIONS_MAX, "metrics page");
-    axum::serve(connections, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    let page = Page(Connections::new(listener, CONNECTIONS_MAX, "metrics page"));
+    axum::serve(page, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+}
+
+/// The connections of scrapers.
+struct Page(Connections<TcpListener>);
+
+impl Listener for Page {
+    type Io = Connection<Connection<TcpStream>>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let connection = self.0.next().await;
+            // A client that is gone again has no address.
+            if let Ok(peer) = connection.stream().peer_addr() {
+                return (Connection::prompt(connection), peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.0.door().local_addr()
+    }
 }
 
 async fn scrape(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use connections::{Connection, Connections};
 use flow::Clock;
 use futures::TryStreamExt as _;
 use tokio::sync::oneshot;
@@ -16,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::part::Part;
 use crate::config::{Config, PeerEntry, SourceKind};
-use crate::connections::{Connection, Connections};
 use crate::decode::{Decoder, NodeFacts};
 use crate::enrich::{Discovery, Enricher, Names, Places, Watch};
 use crate::export::{self, Export};

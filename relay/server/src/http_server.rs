@@ -7,18 +7,17 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::middleware::map_request;
 use axum::{BoxError, Router};
+use connections::{Connection, Connections};
 use futures::stream::unfold;
 use futures::{Stream, StreamExt as _};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
-
-use crate::connections::{Connection, Timed, connections};
 
 /// Time a client has to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -39,15 +38,20 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 ///
 /// # Cancel safety
 /// Dropping the future closes the port and cuts all connections.
-pub(crate) async fn serve(listener: TcpListener, router: Router, connections_max: usize, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    (purpose, connections_max): (&'static str, usize),
+    stop: CancellationToken,
+) {
     let router = router.layer(map_request(async |request: Request| request.map(in_time)));
     let mut open = JoinSet::new();
     {
-        let mut accepted = pin!(connections(listener, connections_max));
+        let mut accepted = pin!(Connections::new(listener, connections_max, purpose).into_stream());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(connection) = accepted.next() => {
+                Some(Ok(connection)) = accepted.next() => {
                     open.spawn(serve_connection(connection, router.clone(), stop.clone()));
                 }
                 Some(ended) = open.join_next() => report(ended),
@@ -65,7 +69,7 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-async fn serve_connection(connection: Connection, router: Router, stop: CancellationToken) {
+async fn serve_connection(connection: Connection<TcpStream>, router: Router, stop: CancellationToken) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_BYTES_MAX);
     builder
@@ -75,7 +79,7 @@ async fn serve_connection(connection: Connection, router: Router, stop: Cancella
         .keep_alive_interval(PING_EVERY)
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).expect("a small constant"));
     let service = TowerToHyperService::new(router);
-    let connection = TokioIo::new(Timed::new(connection).with_write_time(WRITE_TIME));
+    let connection = TokioIo::new(Connection::prompt(connection).with_write_time(WRITE_TIME));
     let mut serving = pin!(builder.serve_connection(connection, service));
     let mut stopping = false;
     loop {

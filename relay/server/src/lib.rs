@@ -7,7 +7,6 @@
 mod api;
 mod assets;
 mod config;
-mod connections;
 mod http_server;
 mod ingest;
 mod listen;

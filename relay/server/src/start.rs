@@ -232,13 +232,13 @@ fn open_doors(
     let (router, stop) = (api::http::router(relay), relay.stages.doors.stop.clone());
     let connections_max = relay.config.http.connections_max;
     doors.spawn(async move {
-        http_server::serve(http, router, connections_max, stop).await;
+        http_server::serve(http, router, ("HTTP", connections_max), stop).await;
         ("HTTP", Ok(()))
     });
     if let Some(listener) = metrics {
         let (router, stop) = (api::metrics::router(relay), relay.stages.doors.stop.clone());
         doors.spawn(async move {
-            http_server::serve(listener, router, METRICS_CONNECTIONS_MAX, stop).await;
+            http_server::serve(listener, router, ("metrics", METRICS_CONNECTIONS_MAX), stop).await;
             ("metrics", Ok(()))
         });
     }

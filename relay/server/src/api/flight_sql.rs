@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use futures::{StreamExt as _, TryStreamExt as _};
+use connections::{Connection, Connections};
+use futures::TryStreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use self::service::FlightSql;
-use crate::connections::{Timed, connections};
 use crate::relay::Relay;
 
 /// Silence after which a client is asked whether it is still there.
@@ -34,8 +34,8 @@ pub(crate) async fn serve(
     (listener, acceptor): (TcpListener, Option<Arc<tls::Acceptor>>),
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = connections(listener, relay.config.flight_sql.connections_max).map(Ok::<_, std::io::Error>);
-    let incoming = tls::secured(incoming, acceptor).map_ok(Timed::new);
+    let incoming = Connections::new(listener, relay.config.flight_sql.connections_max, "Flight SQL").into_stream();
+    let incoming = tls::secured(incoming, acceptor).map_ok(Connection::prompt);
     let message_bytes_max = relay.config.http.request_bytes_max;
     Server::builder()
         .http2_keepalive_interval(Some(PING_EVERY))

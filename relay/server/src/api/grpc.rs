@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
-use futures::{StreamExt as _, TryStreamExt as _};
+use connections::{Connection, Connections};
+use futures::TryStreamExt as _;
 use proto::raw::ObserverDoor;
 use proto::unknown::NameUnknownLayer;
 use tokio::net::TcpListener;
@@ -15,7 +16,6 @@ use tonic::transport::Server;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::observer::RelayObserver;
-use crate::connections::{Timed, connections};
 use crate::ingest::{FlightDoor, FlightIngest};
 use crate::relay::{HUBBLE_API_VERSION, Relay};
 
@@ -46,8 +46,8 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let version = HeaderValue::from_static(HUBBLE_API_VERSION);
-    let incoming = connections(listener, relay.config.grpc.connections_max).map(Ok::<_, std::io::Error>);
-    let incoming = tls::secured(incoming, acceptor).map_ok(Timed::new);
+    let incoming = Connections::new(listener, relay.config.grpc.connections_max, "gRPC").into_stream();
+    let incoming = tls::secured(incoming, acceptor).map_ok(Connection::prompt);
     let message_bytes_max = relay.config.ingest.message_bytes_max;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status(proto::HEALTH_SERVICE, tonic_health::ServingStatus::Serving).await;
