@@ -7,8 +7,8 @@ mod places;
 mod span;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use connections::{PING_EVERY, PING_TIMEOUT};
 use flow::{Clock, Timestamp};
 use futures::Stream;
 use proto::peer::peer_server::PeerServer;
@@ -34,10 +34,6 @@ const HUBBLE_API_VERSION: &str = "1.19.4";
 const SERVER_VERSION_HEADER: http::HeaderName = http::HeaderName::from_static("hubble-server-version");
 /// Services of this node, apart from reflection.
 const SERVICES: [&str; 3] = ["grpc.health.v1.Health", "observer.Observer", "peer.Peer"];
-/// Silence after which a client is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(30);
-/// Time it has to answer.
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the services read.
 pub(crate) struct Node {

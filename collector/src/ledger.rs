@@ -1,12 +1,8 @@
 //! What each stage took in and lost, and the ledger of it in windows of ten seconds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use flow::{LossRecord, LossStage, Timestamp};
-
-/// Length of a window of the ledger.
-pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
 /// Ways to lose something, each with its stage and its name in the ledger and in metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +130,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// A ledger that begins now.
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { window: now.window(WINDOW), drawn: [(0, 0); Cause::ALL.len()] }
+        Self { window: now.window(LossRecord::WINDOW), drawn: [(0, 0); Cause::ALL.len()] }
     }
 
     /// Lines of the window that has ended since the last call; none while it has not.
@@ -142,11 +138,11 @@ impl Ledger {
     /// Counts that were added after the end of the window and before this call are in it too, so no count is lost and
     /// none is told twice.
     pub(crate) fn ended(&mut self, tallies: &Tallies, now: Timestamp) -> Vec<LossRecord> {
-        if now.window(WINDOW) == self.window {
+        if now.window(LossRecord::WINDOW) == self.window {
             return Vec::new();
         }
         let lines = self.draw(tallies);
-        self.window = now.window(WINDOW);
+        self.window = now.window(LossRecord::WINDOW);
         lines
     }
 

@@ -27,6 +27,11 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Questions without an answer after which the connection ends.
 const KEEPALIVE_TRIES: u32 = 4;
 
+/// Silence after which the other side of a connection of HTTP/2 is asked whether it is still there.
+pub const PING_EVERY: Duration = Duration::from_secs(30);
+/// Time it has to answer.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// What is listened on.
 pub trait Door: Send + 'static {
     /// A connection as it is accepted.

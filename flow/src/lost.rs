@@ -1,5 +1,7 @@
 //! Losses: what was seen but could not be delivered.
 
+use std::time::Duration;
+
 use crate::{LostEventSource, Timestamp};
 
 /// Events that were lost before they could be delivered, as told to clients.
@@ -30,6 +32,11 @@ pub struct LossRecord {
     pub seen: u64,
     /// Events of those that were lost.
     pub lost: u64,
+}
+
+impl LossRecord {
+    /// Length of a window.
+    pub const WINDOW: Duration = Duration::from_secs(10);
 }
 
 /// Stages at which a flow can be lost.

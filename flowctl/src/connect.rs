@@ -269,7 +269,8 @@ impl Dialer {
         };
         let Some(connector) = &self.tls else { return Ok(plain) };
         let name = self.server_name.clone().unwrap_or_else(|| self.target.host().to_owned());
-        let server_name = tls::server_name(&name)?;
+        let server_name = ::tls::server_name(&name)
+            .with_context(|| format!("{name:?} is not a name that a certificate can have: see --tls-server-name"))?;
         let stream = connector.connect(server_name, plain).await.map_err(|e| {
             anyhow!("cannot connect to {} with TLS: {e}; see --tls-ca-cert-files and --tls-server-name", self.target)
         })?;

@@ -8,7 +8,7 @@ mod filter;
 mod flow_in;
 mod flow_out;
 
-use flow::{LostEvent, LostEventSource, Timestamp};
+use flow::{LossRecord, LossStage, LostEvent, LostEventSource, Timestamp};
 
 pub use details::{details_from_wire, details_to_wire};
 pub use filter::{filter_from_wire, filter_to_wire};
@@ -99,5 +99,29 @@ pub fn lost_from_wire(lost: &crate::flow::LostEvent) -> LostEvent {
         cpu: lost.cpu,
         first: lost.first.map(time_from_wire),
         last: lost.last.map(time_from_wire),
+    }
+}
+
+/// A line of the loss ledger on its way to the relay.
+#[must_use]
+pub fn loss_to_wire(loss: &LossRecord) -> crate::weir::Loss {
+    crate::weir::Loss {
+        window: Some(time_to_wire(loss.window)),
+        stage: loss.stage.name().to_owned(),
+        cause: loss.cause.clone(),
+        seen: loss.seen,
+        lost: loss.lost,
+    }
+}
+
+/// The way back. A stage of a later version becomes the last one before the relay, where all of them lie.
+#[must_use]
+pub fn loss_from_wire(loss: crate::weir::Loss) -> LossRecord {
+    LossRecord {
+        window: time_from_wire(loss.window.unwrap_or_default()),
+        stage: LossStage::from_name(&loss.stage).unwrap_or(LossStage::Ship),
+        cause: loss.cause,
+        seen: loss.seen,
+        lost: loss.lost,
     }
 }

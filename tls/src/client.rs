@@ -7,7 +7,6 @@ use std::sync::Arc;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -16,6 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::files::{TlsError, authorities, certificates, key};
 use crate::server::{Acceptor, ServerTls};
+use crate::trust::{Judge, server_name};
 
 /// Bytes on their way in a handshake within this process; more wait.
 const HANDSHAKE_BYTES: usize = 16 * 1024;
@@ -24,7 +24,7 @@ const HANDSHAKE_BYTES: usize = 16 * 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientTls {
-    /// Files with the authorities that servers' certificates must come from, PEM.
+    /// Files with the authorities that servers' certificates must come from, PEM; or with such a certificate itself.
     pub ca_files: Vec<PathBuf>,
     /// File with the certificate to show, PEM; none by default.
     #[serde(default)]
@@ -75,7 +75,7 @@ pub enum ConnectError {
 pub async fn connect(endpoint: Endpoint, dial: Dial, settings: &ClientTls) -> Result<Channel, ConnectError> {
     let tls = TlsConnector::from(config(settings)?);
     let name = settings.server_name.clone().or(dial.server_name).unwrap_or_else(|| dial.host.clone());
-    let name = ServerName::try_from(name.clone()).map_err(|_| ConnectError::Name(name))?;
+    let name = server_name(&name).ok_or(ConnectError::Name(name))?;
     let address = Arc::new((dial.host, dial.port));
     let connector = tower::service_fn(move |_: Uri| {
         let (tls, name, address) = (tls.clone(), name.clone(), address.clone());
@@ -96,7 +96,7 @@ pub async fn rehearse(server: &ServerTls, client: &ClientTls, host: &str) -> Res
     let acceptor = Acceptor::load(server.clone())?;
     let connector = TlsConnector::from(config(client)?);
     let name = client.server_name.clone().unwrap_or_else(|| host.to_owned());
-    let name = ServerName::try_from(name.clone()).map_err(|_| ConnectError::Name(name))?;
+    let name = server_name(&name).ok_or(ConnectError::Name(name))?;
     let (near, far) = tokio::io::duplex(HANDSHAKE_BYTES);
     let (connected, accepted) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
     // A client that refuses says why; the server then sees no more than a connection that ended.
@@ -105,10 +105,14 @@ pub async fn rehearse(server: &ServerTls, client: &ClientTls, host: &str) -> Res
 }
 
 fn config(settings: &ClientTls) -> Result<Arc<ClientConfig>, TlsError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let (authorities, named) = authorities(&settings.ca_files)?;
+    let judge = Judge::strict(Arc::clone(&provider), authorities, named).map_err(TlsError::ServerAuthorities)?;
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Versions)?
-        .with_root_certificates(authorities(&settings.ca_files)?);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(judge));
     let mut config = match (&settings.cert_file, &settings.key_file) {
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key_file)) => builder

@@ -59,6 +59,9 @@ pub enum TlsError {
     /// The authorities for clients are of no use.
     #[error("the authorities of client_ca_files cannot be used to check clients")]
     ClientAuthorities(#[source] rustls::server::VerifierBuilderError),
+    /// There are no authorities for servers.
+    #[error("ca_files names no authority that servers' certificates could come from")]
+    ServerAuthorities(#[source] rustls::client::VerifierBuilderError),
     /// The library refuses its own protocol versions.
     #[error("TLS cannot be set up")]
     Versions(#[source] rustls::Error),
@@ -77,13 +80,14 @@ pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_file(path).map_err(|cause| TlsError::Key { path: path.to_owned(), cause })
 }
 
-/// The authorities of files.
-pub(crate) fn authorities(paths: &[PathBuf]) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
+/// The authorities of files, and their certificates as they are.
+pub(crate) fn authorities(paths: &[PathBuf]) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
+    let (mut roots, mut named) = (RootCertStore::empty(), Vec::new());
     for path in paths {
         for certificate in certificates(path)? {
+            named.push(certificate.clone());
             roots.add(certificate).map_err(|cause| TlsError::Authority { path: path.clone(), cause })?;
         }
     }
-    Ok(roots)
+    Ok((roots, named))
 }

@@ -140,7 +140,7 @@ fn config(files: &ServerTls) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = if files.client_ca_files.is_empty() {
         builder.with_no_client_auth()
     } else {
-        let roots = Arc::new(authorities(&files.client_ca_files)?);
+        let roots = Arc::new(authorities(&files.client_ca_files)?.0);
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
         builder.with_client_cert_verifier(verifier.map_err(TlsError::ClientAuthorities)?)
     };

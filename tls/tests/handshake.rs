@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use tls::{Acceptor, ClientTls, ConnectError, Dial, ServerTls, connect, rehearse, secured};
+use tls::{Acceptor, ClientTls, ConnectError, Dial, ServerTls, TlsError, connect, rehearse, secured};
 use tokio::net::TcpListener;
 use tonic::transport::Endpoint;
 
@@ -15,7 +15,13 @@ fn file(name: &str) -> PathBuf {
 
 fn server(client_ca: &[&str]) -> ServerTls {
     let client_ca_files = client_ca.iter().map(|name| file(name)).collect();
-    ServerTls { cert_file: file("server.pem"), key_file: file("server-key.pem"), client_ca_files }
+    ServerTls { client_ca_files, ..server_as("server") }
+}
+
+/// A server with the certificate of this name, open to all.
+fn server_as(name: &str) -> ServerTls {
+    let (cert_file, key_file) = (file(&format!("{name}.pem")), file(&format!("{name}-key.pem")));
+    ServerTls { cert_file, key_file, client_ca_files: Vec::new() }
 }
 
 fn client(ca: &str, shows_certificate: bool) -> ClientTls {
@@ -69,6 +75,25 @@ async fn names_and_authorities_are_checked() {
         let connected = handshake(server(&[]), client(ca, false), server_name).await;
         assert_eq!(connected.is_ok(), trusted, "{ca} {server_name:?}: {connected:?}");
     }
+}
+
+/// As Go's TLS does, and so `hubble-relay`.
+#[tokio::test]
+async fn a_server_that_signs_for_itself_is_trusted_where_it_is_named() {
+    for (ca, server_name, trusted) in [
+        ("self.pem", None, true),
+        ("self.pem", Some("node-1.nodes.example"), true),
+        ("self.pem", Some("*.nodes.example"), true),
+        ("self.pem", Some("node-1.other.example"), false),
+        ("self.pem", Some("*.other.example"), false),
+        ("ca.pem", None, false),
+    ] {
+        let connected = handshake(server_as("self"), client(ca, false), server_name).await;
+        assert_eq!(connected.is_ok(), trusted, "{ca} {server_name:?}: {connected:?}");
+    }
+    let nobody = ClientTls { ca_files: Vec::new(), ..client("ca.pem", false) };
+    let error = handshake(server(&[]), nobody, None).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(TlsError::ServerAuthorities(_))), "{error:?}");
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_norway::{Mapping, Value};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Cli, Part};
 use crate::join::Way;
@@ -55,7 +56,11 @@ impl LogSettings {
     /// # Errors
     /// The filter cannot be read; the text names the setting and what would do.
     pub(crate) fn env_filter(&self) -> Result<EnvFilter> {
-        EnvFilter::try_new(&self.filter).with_context(|| {
+        let filter = match self.filter.split(',').find(|directive| is_mistyped(directive.trim())) {
+            Some(mistyped) => Err(anyhow!("{:?} is no level", mistyped.trim())),
+            None => EnvFilter::try_new(&self.filter).map_err(anyhow::Error::from),
+        };
+        filter.with_context(|| {
             format!(
                 "log.filter {:?} cannot be read: set it to a level (error, warn, info, debug, trace, off), or to a filter \
                  such as info,collector=debug",
@@ -63,6 +68,13 @@ impl LogSettings {
             )
         })
     }
+}
+
+/// Whether a part of a filter is a word that is no level. It would be read as the name of a module, and all others would
+/// be silent.
+fn is_mistyped(directive: &str) -> bool {
+    let is_word = !directive.is_empty() && directive.chars().all(char::is_alphanumeric);
+    is_word && directive.parse::<LevelFilter>().is_err()
 }
 
 impl Settings {
@@ -291,8 +303,8 @@ mod tests {
         for filter in ["info", "off", "warn,collector=debug", "relay_server::ingest=trace"] {
             read(&["up", "--log", filter], &[]).unwrap();
         }
-        for args in [&["up", "--log", "info,collector=verbose"][..], &["config", "check", "--log", "=="]] {
-            let error = message(read(args, &[]));
+        for filter in ["info,collector=verbose", "==", "inof", "info, colector"] {
+            let error = message(read(&["config", "check", "--log", filter], &[]));
             assert!(error.contains("log.filter") && error.contains("such as info,collector=debug"), "{error}");
         }
     }

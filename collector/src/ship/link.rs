@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, PutResult};
+use connections::PING_EVERY;
 use prost::Message as _;
 use proto::status::with_causes;
 use proto::weir::BatchAck;
@@ -28,9 +29,6 @@ use crate::ledger::Cause;
 const MESSAGES_AHEAD: usize = 16;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Silence after which the relay is asked whether it is still there, though it owes nothing.
-const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// Why a connection came to its end.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,11 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::Bytes;
-use flow::{LossRecord, LossStage};
+use flow::LossRecord;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use prost::Message as _;
-use proto::convert::{time_from_wire, time_to_wire};
-use proto::weir::{BatchHeader, Loss};
+use proto::convert::{loss_from_wire, loss_to_wire};
+use proto::weir::BatchHeader;
 use table::wire::{FLIGHT_PATH, batch_messages, pack, packed_schema, schema_message};
 use table::{FlowBatchBuilder, SchemaError};
 
@@ -183,30 +183,9 @@ fn plain_batch(messages: Vec<FlightData>) -> Option<RecordBatch> {
     batches.next().now_or_never()??.ok()
 }
 
-fn loss_from_wire(loss: Loss) -> LossRecord {
-    LossRecord {
-        window: time_from_wire(loss.window.unwrap_or_default()),
-        // A stage of a later version; the batch was lost or late in shipping.
-        stage: LossStage::from_name(&loss.stage).unwrap_or(LossStage::Ship),
-        cause: loss.cause,
-        seen: loss.seen,
-        lost: loss.lost,
-    }
-}
-
-fn loss_to_wire(loss: &LossRecord) -> Loss {
-    Loss {
-        window: Some(time_to_wire(loss.window)),
-        stage: loss.stage.name().to_owned(),
-        cause: loss.cause.clone(),
-        seen: loss.seen,
-        lost: loss.lost,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use flow::{Flow, L7Record};
+    use flow::{Flow, L7Record, LossStage};
     use table::wire::Unpacker;
 
     use super::*;

@@ -4,13 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use tls::Judge;
 use tokio_rustls::TlsConnector;
 
 use crate::settings::TlsSettings;
@@ -24,16 +22,13 @@ pub(super) fn connector(settings: &TlsSettings, protocol: &[u8]) -> Result<TlsCo
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .context("TLS cannot be set up")?;
-    let trust = if settings.allow_insecure {
-        Trust::Everybody
+    let judge = if settings.allow_insecure {
+        Judge::lenient(provider)
     } else {
         let (roots, named) = roots(settings)?;
-        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .context("TLS cannot be set up")?;
-        Trust::Named { chains, named }
+        Judge::strict(provider, roots, named).context("TLS cannot be set up")?
     };
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Judge { provider, trust }));
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(judge));
     let mut config = match &settings.client {
         None => builder.with_no_client_auth(),
         Some((cert, key)) => {
@@ -90,88 +85,4 @@ fn roots(settings: &TlsSettings) -> Result<(RootCertStore, Vec<CertificateDer<'s
         }
     }
     Ok((roots, named))
-}
-
-/// The name that a certificate must be valid for. `*.example.com` is no name, but people give it where the certificate
-/// has it, and Go's TLS takes it; a certificate that has it is valid for every name below, so one of these is asked for.
-///
-/// # Errors
-/// It is no name of a server.
-pub(super) fn server_name(name: &str) -> Result<ServerName<'static>> {
-    let below = name.strip_prefix("*.").map(|parent| format!("any.{parent}"));
-    ServerName::try_from(below.unwrap_or_else(|| name.to_owned()))
-        .map_err(|_| anyhow!("{name:?} is not a name that a certificate can have: see --tls-server-name"))
-}
-
-/// Judges a server's certificate. Whomever it trusts, the handshake's signature is checked.
-#[derive(Debug)]
-struct Judge {
-    provider: Arc<CryptoProvider>,
-    trust: Trust,
-}
-
-/// Whom to trust.
-#[derive(Debug)]
-enum Trust {
-    /// What `--tls-allow-insecure` asks for: any certificate will do.
-    Everybody,
-    /// Chains to an authority and, as Go's TLS does, a server that shows the very certificate that was named: many sign
-    /// their server's certificate by itself.
-    Named { chains: Arc<WebPkiServerVerifier>, named: Vec<CertificateDer<'static>> },
-}
-
-impl ServerCertVerifier for Judge {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let Trust::Named { chains, named } = &self.trust else { return Ok(ServerCertVerified::assertion()) };
-        let judged = chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match &judged {
-            Err(error) if named.contains(end_entity) && is_of_chain(error) => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            _ => judged,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// Whether only the chain is what is wrong: nobody known signed it, or an authority shows its own certificate. What is
-/// wrong with the certificate's time is told before.
-fn is_of_chain(error: &rustls::Error) -> bool {
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
-        // Of a type that is not ours to name.
-        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
-            format!("{:?}", other.0).contains("CaUsedAsEndEntity")
-        }
-        _ => false,
-    }
 }

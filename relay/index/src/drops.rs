@@ -104,6 +104,7 @@ pub(crate) fn drop_summary(snapshot: &Snapshot, search: &Search, groups_max: usi
 impl Drops {
     fn add_part(&mut self, part: &Part<'_>, search: &Search) {
         match part {
+            _ if !search.asker.is_there() => {}
             Part::Hot(segment) => {
                 let rows = marked(segment, search);
                 if !rows.is_empty() {

@@ -1,15 +1,11 @@
 //! The loss ledger.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use flow::view::Loss;
 use flow::{LossRecord, LossStage, Timestamp};
 
 use crate::wal::LineForm;
-
-/// Length of a window of the ledger.
-pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
 /// Cause under which losses are kept whose own cause no longer fits.
 const OTHER_CAUSE: &str = "other";
@@ -69,7 +65,7 @@ impl Ledger {
     pub(crate) fn record(&mut self, node: &str, loss: &LossRecord) {
         let place = Place { node: node.to_owned(), stage: loss.stage, cause: loss.cause.clone() };
         let counts = Counts { seen: loss.seen, lost: loss.lost };
-        self.lines.entry((loss.window.window(WINDOW), place)).or_default().add(counts);
+        self.lines.entry((loss.window.window(LossRecord::WINDOW), place)).or_default().add(counts);
         while self.lines.len() > self.lines_max {
             if let Some(((window, place), counts)) = self.lines.pop_first() {
                 self.fold(window, place, counts);
@@ -122,13 +118,16 @@ impl Ledger {
         let begins = |window: Timestamp| until.is_none_or(|until| window <= until);
         for (place, (window, counts)) in &self.folded {
             // A folded line reaches up to the oldest window that is still kept.
-            let end = self.lines.first_key_value().map_or_else(|| window.after(WINDOW), |((oldest, _), _)| *oldest);
+            let end = self
+                .lines
+                .first_key_value()
+                .map_or_else(|| window.after(LossRecord::WINDOW), |((oldest, _), _)| *oldest);
             if begins(*window) && since.is_none_or(|since| end > since) {
                 places.entry(place).or_default().add(*counts);
             }
         }
         for ((window, place), counts) in &self.lines {
-            if begins(*window) && since.is_none_or(|since| window.after(WINDOW) > since) {
+            if begins(*window) && since.is_none_or(|since| window.after(LossRecord::WINDOW) > since) {
                 places.entry(place).or_default().add(*counts);
             }
         }

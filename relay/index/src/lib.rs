@@ -38,7 +38,7 @@ pub use rollup::{
     Period, ROLLUP_VERSION, Rollup, RollupError, RollupFile, RollupKind, RollupLimits, RollupStats, RollupView,
     Rollups, Sketch, rollups_of,
 };
-pub use scan::{Hit, Order, Scan, Search};
+pub use scan::{Asker, Hit, Order, Scan, Search};
 pub use segment::Segment;
 pub use snapshot::Snapshot;
 pub use wal::{Damage, DamageKind, Fsync, LogStats};

@@ -84,6 +84,7 @@ pub(crate) fn parts<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<Part<'a>
 impl Edges {
     fn add_part(&mut self, part: &Part<'_>, search: &Search) {
         match part {
+            _ if !search.asker.is_there() => {}
             Part::Hot(segment) => self.add(segment, search),
             Part::Cold(chunk) if !chunk.may_match(&search.filter) => {}
             Part::Cold(chunk) => {

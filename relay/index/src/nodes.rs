@@ -28,6 +28,8 @@ pub struct Node {
     pub last_seen: Timestamp,
     /// Flows taken in from it.
     pub flows_seen: u64,
+    /// Of those, the ones that runs of the relay before this one took in.
+    pub flows_before: u64,
     /// Flows it reported as lost.
     pub lost: u64,
     /// Time of the newest flow taken in from it; a pull goes on from there after a restart.
@@ -123,6 +125,13 @@ impl Nodes {
         let mut nodes: Vec<Node> = self.nodes.values().map(|known| known.node.clone()).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         nodes
+    }
+
+    /// Notes that another run begins: what was taken in so far was so before it.
+    pub(crate) fn begin_run(&mut self) {
+        for known in self.nodes.values_mut() {
+            known.node.flows_before = known.node.flows_seen;
+        }
     }
 
     /// All nodes in the form of the log.

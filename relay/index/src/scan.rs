@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use flow::{Flow, Timestamp};
 use table::{BatchFilter, RowReader};
@@ -11,9 +11,11 @@ use crate::files::Chunk;
 use crate::segment::as_u64;
 use crate::{Segment, Snapshot};
 
+mod asker;
 mod file_rows;
 mod newest;
 
+pub use asker::Asker;
 pub(crate) use file_rows::FileRows;
 
 /// Which rows are asked for.
@@ -25,6 +27,8 @@ pub struct Search {
     pub since: Option<Timestamp>,
     /// Newest time, inclusive, as Hubble has it.
     pub until: Option<Timestamp>,
+    /// Whoever asks: once it is gone, nothing more is read, and the answer is not whole.
+    pub asker: Asker,
 }
 
 /// Direction of a walk.
@@ -39,7 +43,7 @@ pub enum Order {
 /// A walk over the matching rows of a snapshot, in true order of time.
 ///
 /// Segments and row groups overlap in time, because nodes deliver late. One is looked at once its range begins, so a
-/// walk that stops early has filtered only those it reached. Of a row group the columns of the filter are read first,
+/// walk that stops early, or that nobody asks for any more, has filtered only those it reached. Of a row group the columns of the filter are read first,
 /// the others for the rows that are asked for.
 #[derive(Debug)]
 pub struct Scan {
@@ -48,8 +52,6 @@ pub struct Scan {
     /// Parts not looked at yet, the next one last.
     pending: Vec<Part>,
     active: BinaryHeap<Cursor>,
-    /// Whoever asks, where it may go away meanwhile.
-    asker: Option<Weak<()>>,
 }
 
 /// A run of rows, in memory or in a file.
@@ -103,29 +105,19 @@ impl Scan {
             Order::NewestFirst => pending.sort_by_key(|part| part.time_range().1),
             Order::OldestFirst => pending.sort_by_key(|part| std::cmp::Reverse(part.time_range().0)),
         }
-        Self { search, order, pending, active: BinaryHeap::new(), asker: None }
-    }
-
-    /// Ends the walk before the next part, a segment or a row group, once whoever asks is gone.
-    #[must_use]
-    pub fn while_asked(self, asker: Weak<()>) -> Self {
-        Self { asker: Some(asker), ..self }
-    }
-
-    fn is_asked(&self) -> bool {
-        self.asker.as_ref().is_none_or(|asker| asker.strong_count() > 0)
+        Self { search, order, pending, active: BinaryHeap::new() }
     }
 
     /// Opens every part that may hold the next row.
     fn open_reached(&mut self) {
         while let Some(part) = self.pending.pop_if(|part| reached(self.order, self.active.peek(), part)) {
-            if !self.is_asked() {
+            if !self.search.asker.is_there() {
                 self.pending.clear();
                 self.active.clear();
                 return;
             }
             let Some((segment, chunk)) = part.open(&self.search) else { continue };
-            let Some(marked) = segment.matching_while(&self.search, || self.is_asked()) else { continue };
+            let marked = segment.matching(&self.search);
             if !marked.has_true() {
                 continue;
             }

@@ -145,27 +145,22 @@ impl Segment {
         search.since.is_none_or(|since| self.newest >= since) && search.until.is_none_or(|until| self.oldest <= until)
     }
 
-    /// Marks the rows that a search asks for.
+    /// Marks the rows that a search asks for; none of them once nobody asks any more.
     pub(crate) fn matching(&self, search: &Search) -> BooleanBuffer {
-        self.in_time(search, mask_of(search, &self.batch))
-    }
-
-    /// The same, in pieces where one row may take long; `None` once nobody asks any more.
-    pub(crate) fn matching_while(&self, search: &Search, is_asked: impl Fn() -> bool) -> Option<BooleanBuffer> {
-        /// Rows of a piece.
+        /// Rows that are looked at in one go where each may take long.
         const PIECE: usize = 1_024;
         if !search.filter.has_expressions() {
-            return Some(self.matching(search));
+            return self.in_time(search, mask_of(search, &self.batch));
         }
         let mut marked = BooleanBufferBuilder::new(self.rows());
         for start in (0..self.rows()).step_by(PIECE) {
-            if !is_asked() {
-                return None;
+            if !search.asker.is_there() {
+                return BooleanBuffer::new_unset(self.rows());
             }
             let piece = self.batch.slice(start, PIECE.min(self.rows() - start));
             marked.append_buffer(&mask_of(search, &piece));
         }
-        Some(self.in_time(search, marked.finish()))
+        self.in_time(search, marked.finish())
     }
 
     /// Of the marked rows those that are in the range of a search.

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::middleware::map_request;
 use axum::{BoxError, Router};
-use connections::{Connection, Connections};
+use connections::{Connection, Connections, PING_EVERY};
 use futures::stream::unfold;
 use futures::{Stream, StreamExt as _};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -31,8 +31,6 @@ const WRITE_TIME: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Streams one HTTP/2 connection may have open.
 const STREAMS_PER_CONNECTION_MAX: u32 = 100;
-/// Silence after which an HTTP/2 peer is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// Serves `router` on `listener` until `stop`, then closes the port and waits for the answers under way.
 ///

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use flow::{LossRecord, LossStage, LostEvent, LostEventSource, Timestamp};
 use relay_index::LedgerLine;
@@ -10,9 +9,6 @@ use tokio::sync::watch;
 
 /// Pairs of node and source that are counted apart; what nodes beyond them lose is counted for no node in particular.
 const PAIRS_MAX: usize = 16_384;
-
-/// Length of a window of the loss ledger.
-pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
 /// Losses reported since the start, by node and source.
 #[derive(Debug)]
@@ -99,14 +95,15 @@ impl LossWatch {
 /// What the ledger says was lost between two moments, by node and source, in order of their names.
 pub(crate) fn past_losses(ledger: &[LedgerLine], since: Timestamp, until: Option<Timestamp>) -> Vec<NodeLoss> {
     let mut losses: BTreeMap<(&str, LostEventSource), LostEvent> = BTreeMap::new();
-    let in_range = |l: &&LedgerLine| l.window.after(WINDOW) > since && until.is_none_or(|until| l.window <= until);
+    let in_range =
+        |l: &&LedgerLine| l.window.after(LossRecord::WINDOW) > since && until.is_none_or(|until| l.window <= until);
     for line in ledger.iter().filter(|l| l.lost > 0).filter(in_range) {
         let source = source_of(line.stage);
         let event = losses.entry((line.node.as_str(), source)).or_default();
         event.source = source;
         event.count = event.count.saturating_add(line.lost);
         event.first = Some(event.first.map_or(line.window, |first| first.min(line.window)));
-        event.last = event.last.max(Some(line.window.after(WINDOW)));
+        event.last = event.last.max(Some(line.window.after(LossRecord::WINDOW)));
     }
     losses.into_iter().map(|((node, _), event)| NodeLoss { node: node.to_owned(), event }).collect()
 }

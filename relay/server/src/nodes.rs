@@ -62,8 +62,10 @@ pub(crate) struct Node {
     pub(crate) tls: Option<String>,
     /// Version of its collector, empty where it is not known.
     pub(crate) version: String,
-    /// Flows taken in from it.
+    /// Flows taken in from it, by all runs of this relay.
     pub(crate) flows_seen: u64,
+    /// Flows that it has seen since `known_since`.
+    pub(crate) flows_since: u64,
     /// Flows that it reported as lost on the way here.
     pub(crate) lost: u64,
     /// Since when it is up, as far as that is known; else when it was first heard of.
@@ -166,12 +168,14 @@ impl Presence {
                 tls: None,
                 version: String::new(),
                 flows_seen: 0,
+                flows_since: 0,
                 lost: 0,
                 known_since: known.last_batch.unwrap_or(now),
                 last_batch: None,
             });
             node.version = known.version;
             node.flows_seen = known.flows_seen;
+            node.flows_since = flows_since(&known);
             node.lost = known.lost;
             node.last_batch = known.last_batch;
         }
@@ -196,6 +200,7 @@ impl Presence {
             tls: entry.tls.clone(),
             version: String::new(),
             flows_seen: 0,
+            flows_since: 0,
             lost: 0,
             known_since: entry.known_since,
             last_batch: None,
@@ -237,6 +242,14 @@ fn forget_one(nodes: &mut HashMap<String, Entry>) -> bool {
     nodes.remove(&name).is_some()
 }
 
+/// Flows that a node has seen since it was first heard of in this run, or since its peer is up, which tells it.
+fn flows_since(known: &relay_index::Node) -> u64 {
+    match known.peer_seen {
+        0 => known.flows_seen.saturating_sub(known.flows_before),
+        seen => seen,
+    }
+}
+
 /// Names of the nodes in `state`.
 pub(crate) fn names_in(nodes: &[Node], state: NodeState) -> Vec<String> {
     nodes.iter().filter(|n| n.state == state).map(|n| n.name.clone()).collect()
@@ -251,6 +264,14 @@ mod tests {
     fn states(presence: &Presence, now: Timestamp) -> Vec<(String, NodeState)> {
         let index = Index::new(relay_index::Config::default()).unwrap();
         presence.list(&index, now).into_iter().map(|n| (n.name, n.state)).collect()
+    }
+
+    /// Clients make a rate of them, so flows that a run before took in must not count.
+    #[test]
+    fn flows_are_those_of_the_time_that_is_told() {
+        let known = relay_index::Node { flows_seen: 2_005, flows_before: 1_775, ..relay_index::Node::default() };
+        assert_eq!(flows_since(&known), 230);
+        assert_eq!(flows_since(&relay_index::Node { peer_seen: 9_000, ..known }), 9_000, "a peer counts by itself");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What every door of the relay works on.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use flow::view::Completeness;
 use flow::{Clock, NodeState, SystemClock, Timestamp};
-use relay_index::{DamageKind, Index, ReadMark, Recovery};
+use relay_index::{Asker, DamageKind, Index, ReadMark, Recovery};
 use relay_query::{Engine, Limits};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
@@ -190,13 +190,13 @@ impl Relay {
     /// The search panicked.
     pub(crate) async fn search<T: Send + 'static>(
         &self,
-        search: impl FnOnce(Weak<()>) -> T + Send + 'static,
+        search: impl FnOnce(Asker) -> T + Send + 'static,
     ) -> Result<T, JoinError> {
         // Whoever gives this future up lets go of it, too.
-        let asker = Arc::new(());
-        let asked = Arc::downgrade(&asker);
-        let found = self.work(move || search(asked)).await;
-        drop(asker);
+        let presence = Arc::new(());
+        let asker = Asker::of(&presence);
+        let found = self.work(move || search(asker)).await;
+        drop(presence);
         found
     }
 

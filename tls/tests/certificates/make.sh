@@ -15,4 +15,7 @@ authority ca
 authority other-ca
 leaf server "DNS:localhost,DNS:*.default.hubble-grpc.cilium.io,IP:127.0.0.1,IP:127.0.0.2" serverAuth
 leaf client "DNS:client" clientAuth
+# A server that signs for itself.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj "/CN=self" \
+  -addext "subjectAltName=DNS:*.nodes.example,IP:127.0.0.1" -keyout self-key.pem -out self.pem
 rm -f ./*.csr ./*.srl ext.cnf ca-key.pem other-ca-key.pem

@@ -146,6 +146,7 @@ impl Index {
         if let Some(Later { path, what }) = replayed.later {
             return Err(OpenError::LaterLog { path, what });
         }
+        writer.nodes.begin_run();
         recovery.log_bytes = replayed.bytes;
         recovery.damages = replayed.damages;
         recovery.troubles = files.troubles().into_iter().map(|trouble| trouble.problem).collect();

@@ -9,7 +9,7 @@ use super::edge::Edges;
 use super::{Part, in_parallel, parts};
 use crate::rollup::{Period, Rollup, RollupFile, RollupKind, RollupView};
 use crate::segment::as_u64;
-use crate::{Search, Snapshot};
+use crate::{Asker, Search, Snapshot};
 
 /// Flows in memory that are counted in the time that one row of a rollup takes. A flow in a file has to be read and
 /// decoded first, and takes as long as that row.
@@ -24,6 +24,7 @@ pub(crate) struct Plan {
     files: Vec<(RollupFile, Period, Range<i64>)>,
     /// The rest at both ends.
     flows: Vec<Search>,
+    asker: Asker,
 }
 
 impl Plan {
@@ -54,7 +55,7 @@ impl Plan {
         if !parts.iter().all(|(period, range)| view.is_whole(*period, range)) {
             return None;
         }
-        let mut plan = Self { rollups: Vec::new(), files: Vec::new(), flows };
+        let mut plan = Self { rollups: Vec::new(), files: Vec::new(), flows, asker: search.asker.clone() };
         for (period, range) in parts.into_iter().filter(|(_, range)| range.start < range.end) {
             plan.rollups.extend(view.starting_in(period, &range).cloned());
             let files = view.files().iter().filter(|file| file.meets(period, &range));
@@ -87,7 +88,8 @@ impl Plan {
         let work: Vec<Work<'_>> = rollups.chain(files).chain(flows).collect();
         let counted = in_parallel(&work, |work| {
             let mut counted = Counted::default();
-            work.iter().try_for_each(|work| counted.add(work)).map(|()| counted)
+            let mut wanted = work.iter().take_while(|_| self.asker.is_there());
+            wanted.try_for_each(|work| counted.add(work)).map(|()| counted)
         });
         let counted = counted.into_iter().reduce(|all, next| Some(all?.join(next?))).flatten()?;
         let mut said = Vec::new();

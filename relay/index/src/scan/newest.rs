@@ -1,7 +1,5 @@
 //! The newest rows, oldest first.
 
-use std::sync::Weak;
-
 use super::{Hit, Order, Search, compare};
 use crate::Snapshot;
 use crate::segment::as_u64;
@@ -13,19 +11,17 @@ const HELD_MAX: usize = 65_536;
 type Hits = Box<dyn Iterator<Item = Hit> + Send>;
 
 impl Snapshot {
-    /// The newest `count` rows that match, oldest first, while whoever asks is there. However many they are, few are held
-    /// at a time.
+    /// The newest `count` rows that match, oldest first. However many they are, few are held at a time.
     #[must_use]
-    pub fn newest_rows(&self, count: usize, search: Search, asker: &Weak<()>) -> Hits {
-        self.newest_holding(HELD_MAX, count, search, asker)
+    pub fn newest_rows(&self, count: usize, search: Search) -> Hits {
+        self.newest_holding(HELD_MAX, count, search)
     }
 
-    fn newest_holding(&self, held_max: usize, count: usize, search: Search, asker: &Weak<()>) -> Hits {
-        let walk = |search, order| self.scan(search, order).while_asked(asker.clone());
+    fn newest_holding(&self, held_max: usize, count: usize, search: Search) -> Hits {
         if as_u64(count) >= self.all_rows() {
-            return Box::new(walk(search, Order::OldestFirst));
+            return Box::new(self.scan(search, Order::OldestFirst));
         }
-        let mut found = walk(search.clone(), Order::NewestFirst).take(count);
+        let mut found = self.scan(search.clone(), Order::NewestFirst).take(count);
         let mut held: Vec<Hit> = found.by_ref().take(held_max).collect();
         let Some(beyond) = found.next() else {
             held.reverse();
@@ -34,7 +30,7 @@ impl Snapshot {
         drop(held);
         let oldest = found.last().unwrap_or(beyond);
         let search = Search { since: Some(oldest.time()), ..search };
-        Box::new(walk(search, Order::OldestFirst).skip_while(move |hit| compare(hit, &oldest).is_lt()))
+        Box::new(self.scan(search, Order::OldestFirst).skip_while(move |hit| compare(hit, &oldest).is_lt()))
     }
 }
 
@@ -45,7 +41,7 @@ mod tests {
     use flow::{Flow, Timestamp};
     use table::FlowBatchBuilder;
 
-    use crate::{BatchOrigin, Config, Index, Search};
+    use crate::{Asker, BatchOrigin, Config, Index, Search};
 
     #[test]
     fn many_are_the_same_as_those_that_are_held() {
@@ -61,10 +57,10 @@ mod tests {
             let origin = BatchOrigin { node: format!("n{}", batch % 3), ..BatchOrigin::default() };
             index.append(&origin, &builder.finish()).unwrap();
         }
-        let (snapshot, asker) = (index.snapshot(), Arc::new(()));
+        let snapshot = index.snapshot();
         for count in [0, 1, 7, 8, 9, 50, 199, 200, usize::MAX] {
             let newest = |held_max| -> Vec<u64> {
-                let hits = snapshot.newest_holding(held_max, count, Search::default(), &Arc::downgrade(&asker));
+                let hits = snapshot.newest_holding(held_max, count, Search::default());
                 hits.map(|hit| hit.seq()).collect()
             };
             let expected = newest(1_000);
@@ -72,6 +68,7 @@ mod tests {
             assert_eq!(newest(8), expected, "the newest {count}");
             assert_eq!(newest(0), expected, "the newest {count}, none held");
         }
-        assert_eq!(snapshot.newest_rows(9, Search::default(), &std::sync::Weak::new()).count(), 0, "nobody asks");
+        let nobody = Search { asker: Asker::of(&Arc::new(())), ..Search::default() };
+        assert_eq!(snapshot.newest_rows(9, nobody).count(), 0);
     }
 }

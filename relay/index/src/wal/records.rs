@@ -181,6 +181,7 @@ impl NodeForm {
             last_batch: self.last_batch.map(Timestamp),
             last_seen: Timestamp(self.last_seen),
             flows_seen: self.flows_seen,
+            flows_before: 0,
             lost: self.lost,
             newest_flow: self.newest_flow.map(Timestamp),
             peer_seen: self.peer_seen,

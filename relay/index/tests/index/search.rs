@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use flow::filter::{Expression, FilterSet};
-use flow::{Flow, FlowFilter, Timestamp};
+use flow::{Flow, FlowFilter, Timestamp, Verdict};
 use proptest::prelude::*;
-use relay_index::{Config, Index, MapBy, Order, Search};
+use relay_index::{Asker, Config, Index, MapBy, Order, Search};
 use table::BatchFilter;
 
 use crate::shop::{append, index, second, tick};
@@ -119,7 +119,8 @@ fn a_walk_ends_with_whoever_asks() {
         append(&index, &[tick("a", second(time), cookie)]);
     }
     let asker = Arc::new(());
-    let mut walk = index.snapshot().scan(Search::default(), Order::OldestFirst).while_asked(Arc::downgrade(&asker));
+    let search = Search { asker: Asker::of(&asker), ..Search::default() };
+    let mut walk = index.snapshot().scan(search, Order::OldestFirst);
     assert_eq!((walk.next().unwrap().time(), walk.next().unwrap().time()), (second(1), second(2)));
     drop(asker);
     assert_eq!(walk.count(), 0, "each flow is a segment of its own");
@@ -142,21 +143,44 @@ impl Expression for Leaving {
     }
 }
 
+/// How often an expression was asked, in a question whose asker leaves at some row.
+fn asked_of(index: &Index, leaves_at: usize, question: impl Fn(&Index, Search)) -> usize {
+    let presence = Arc::new(());
+    let asker = Asker::of(&presence);
+    let leaving = Arc::new(Leaving { asker: Mutex::new(Some(presence)), asked: AtomicUsize::new(0), leaves_at });
+    let filter = Arc::new(FilterSet::default().and(leaving.clone()).into());
+    question(index, Search { filter, asker, ..Search::default() });
+    leaving.asked.load(Ordering::Relaxed)
+}
+
 /// Expressions take long, so within a segment, too, they are asked for nobody only for a while.
 #[test]
 fn an_expression_is_not_asked_of_all_rows_for_nobody() {
     let (rows, index) = (5_000, index());
     append(&index, &(0..rows).map(|cookie| tick("a", second(1), cookie)).collect::<Vec<_>>());
-    let found = |leaves_at| {
-        let asker = Arc::new(());
-        let asked = Arc::downgrade(&asker);
-        let leaving = Arc::new(Leaving { asker: Mutex::new(Some(asker)), asked: AtomicUsize::new(0), leaves_at });
-        let filter = Arc::new(FilterSet::default().and(leaving.clone()).into());
-        let search = Search { filter, ..Search::default() };
-        let found = index.snapshot().scan(search, Order::NewestFirst).while_asked(asked).count();
-        (found, leaving.asked.load(Ordering::Relaxed))
+    let finds = |expected| {
+        move |index: &Index, search: Search| {
+            assert_eq!(index.snapshot().scan(search, Order::NewestFirst).count(), expected);
+        }
     };
-    assert_eq!(found(usize::MAX), (5_000, 5_000));
-    let (found, asked) = found(100);
-    assert!(found == 0 && (100..2_500).contains(&asked), "{found} found, asked of {asked}");
+    assert_eq!(asked_of(&index, usize::MAX, finds(5_000)), 5_000);
+    let asked = asked_of(&index, 100, finds(0));
+    assert!((100..2_500).contains(&asked), "asked of {asked}");
+}
+
+/// A map or a summary of drops is made of many segments, by several threads.
+#[test]
+fn sums_for_nobody_end() {
+    let index = index();
+    for cookie in 0..200 {
+        let dropped = Flow { verdict: Verdict::DROPPED, ..tick("a", second(1), cookie) };
+        append(&index, &vec![dropped; 100]);
+    }
+    let map = |index: &Index, search: Search| drop(index.service_map(&search, MapBy::Workload));
+    let drops = |index: &Index, search: Search| drop(index.snapshot().drop_summary(&search, 10));
+    for question in [&map as &dyn Fn(&Index, Search), &drops] {
+        assert_eq!(asked_of(&index, usize::MAX, question), 20_000);
+        let asked = asked_of(&index, 1_000, question);
+        assert!((1_000..10_000).contains(&asked), "asked of {asked}");
+    }
 }

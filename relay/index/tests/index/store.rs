@@ -236,6 +236,8 @@ fn losses_and_nodes_survive() {
         assert_eq!(facts(&index.nodes()), expected);
         // The next file of the log begins with all of it, and the ones before can go.
         push(&index, 100 + restart, &flows(restart, 1));
+        let of_this_run: u64 = index.nodes().iter().map(|node| node.flows_seen - node.flows_before).sum();
+        assert_eq!(of_this_run, 1, "the others were taken in before");
         index.seal_all(second(10)).unwrap();
         assert_eq!(log_files(folder.path()).len(), 1);
     }

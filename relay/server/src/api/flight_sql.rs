@@ -8,10 +8,9 @@ mod prepared;
 mod service;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use connections::{Connection, Connections};
+use connections::{Connection, Connections, PING_EVERY, PING_TIMEOUT};
 use futures::TryStreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,11 +18,6 @@ use tonic::transport::Server;
 
 use self::service::FlightSql;
 use crate::relay::Relay;
-
-/// Silence after which a client is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(30);
-/// Time it has to answer.
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves the Flight SQL port until `stop`, then waits for the calls under way.
 ///

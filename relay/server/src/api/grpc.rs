@@ -3,10 +3,9 @@
 mod observer;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
-use connections::{Connection, Connections};
+use connections::{Connection, Connections, PING_EVERY, PING_TIMEOUT};
 use futures::TryStreamExt as _;
 use proto::raw::ObserverDoor;
 use proto::unknown::NameUnknownLayer;
@@ -21,10 +20,6 @@ use crate::relay::{HUBBLE_API_VERSION, Relay};
 
 /// Services of Hubble that a relay has, apart from reflection.
 const SERVICES: [&str; 2] = ["grpc.health.v1.Health", "observer.Observer"];
-/// Silence after which a peer is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(30);
-/// Time it has to answer.
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Streams one connection may have open.
 const STREAMS_PER_CONNECTION_MAX: u32 = 1000;
 /// Bytes that one stream may send ahead, so that batches from far away do not wait for acknowledgments of packets.

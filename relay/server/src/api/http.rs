@@ -18,6 +18,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use relay_index::Asker;
 use tokio::task::JoinError;
 use tower_http::compression::CompressionLayer;
 use tracing::error;
@@ -45,13 +46,14 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Relay>>)> {
     ]
 }
 
-/// Does the work of an answer on a thread that may block; `doing` says in the log what it was, should it panic.
+/// Does the work of an answer on a thread that may block, while its client is there; `doing` says in the log what it
+/// was, should it panic.
 async fn work<T: Send + 'static>(
     relay: &Relay,
     doing: &'static str,
-    work: impl FnOnce() -> T + Send + 'static,
+    work: impl FnOnce(Asker) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    relay.work(work).await.map_err(|error| panicked(doing, &error))
+    relay.search(work).await.map_err(|error| panicked(doing, &error))
 }
 
 fn panicked(doing: &'static str, error: &JoinError) -> Refusal {

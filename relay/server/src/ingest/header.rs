@@ -1,12 +1,10 @@
 //! What a collector says about a batch.
 
-use flow::{LossRecord, LossStage};
+use flow::LossRecord;
 use prost::Message as _;
-use proto::convert::time_from_wire;
+use proto::convert::loss_from_wire;
 use proto::weir::{BatchAck, BatchHeader, Loss};
 use relay_index::{Appended, BatchOrigin};
-
-use crate::losses::WINDOW;
 
 /// Bytes a node's name may have.
 const NODE_NAME_BYTES_MAX: usize = 512;
@@ -92,23 +90,17 @@ impl Header {
             version: header.version,
             ..BatchOrigin::default()
         };
-        let losses = header.losses.into_iter().map(loss_from_wire).collect();
+        let losses = header.losses.into_iter().map(tidy).collect();
         Ok(Self { origin, losses, own_dictionaries: header.own_dictionaries })
     }
 }
 
-fn loss_from_wire(loss: Loss) -> LossRecord {
-    let mut cause = loss.cause;
-    let end = (0..=cause.len().min(CAUSE_BYTES_MAX)).rev().find(|i| cause.is_char_boundary(*i)).unwrap_or(0);
-    cause.truncate(end);
-    LossRecord {
-        window: time_from_wire(loss.window.unwrap_or_default()).window(WINDOW),
-        // A stage this version does not know lies before the relay, and the last one before it is the shipper.
-        stage: LossStage::from_name(&loss.stage).unwrap_or(LossStage::Ship),
-        cause,
-        seen: loss.seen,
-        lost: loss.lost,
-    }
+/// A line as the ledger keeps it.
+fn tidy(loss: Loss) -> LossRecord {
+    let mut loss = loss_from_wire(loss);
+    loss.window = loss.window.window(LossRecord::WINDOW);
+    loss.cause.truncate(loss.cause.floor_char_boundary(CAUSE_BYTES_MAX));
+    loss
 }
 
 /// The answer to a batch.

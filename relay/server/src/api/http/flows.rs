@@ -1,6 +1,6 @@
 //! Flows of the past.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -45,20 +45,14 @@ pub(super) async fn flows(State(relay): State<Arc<Relay>>, params: Params) -> Re
     };
     let question = Question::begin(&relay, "http_flows", Outcome::Cancelled);
     let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
-    let reading = relay.search(move |asker| rows(&snapshot, search, count, order, asker));
+    let reading = relay.search(move |asker| rows(&snapshot, Search { asker, ..search }, count, order));
     let rows = question.ended(reading.await.map_err(|error| panicked("reading flows", &error)))?;
     Ok(Json(FlowsAnswer { flows: rows, completeness: relay.completeness(mark, since, until) }))
 }
 
-/// Finds flows and writes them as rows, the oldest first, while whoever asks is there.
-pub(super) fn rows(
-    snapshot: &Arc<Snapshot>,
-    search: Search,
-    count: usize,
-    order: Order,
-    asker: Weak<()>,
-) -> Vec<FlowRow> {
-    let mut hits: Vec<Hit> = snapshot.scan(search, order).while_asked(asker).take(count).collect();
+/// Finds flows and writes them as rows, the oldest first.
+pub(super) fn rows(snapshot: &Arc<Snapshot>, search: Search, count: usize, order: Order) -> Vec<FlowRow> {
+    let mut hits: Vec<Hit> = snapshot.scan(search, order).take(count).collect();
     if order == Order::NewestFirst {
         hits.reverse();
     }

@@ -144,7 +144,8 @@ impl Live {
             relay: Arc::clone(&relay),
         };
         if last > 0 && resume.is_none() {
-            let past = relay.search(move |asker| rows(&snapshot, search, last, Order::NewestFirst, asker)).await;
+            let past =
+                relay.search(move |asker| rows(&snapshot, Search { asker, ..search }, last, Order::NewestFirst)).await;
             live.push_flows(&past.map_err(|_| Refusal::failed())?);
         }
         Ok(live)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use flow::view::{DropSummary, Problem, ServiceMap};
-use relay_index::{MapBy, MapShape};
+use relay_index::{MapBy, MapShape, Search};
 
 use super::params::Params;
 use super::problem::Refusal;
@@ -49,7 +49,8 @@ pub(super) async fn map(State(relay): State<Arc<Relay>>, params: Params) -> Resu
     let (since, until) = (search.since, search.until);
     let (mark, asked) = (relay.index.read_mark(), Arc::clone(&relay));
     let shape = MapShape { by, edges_max };
-    let drawing = work(&relay, "drawing the map", move || asked.index.service_map(&search, shape));
+    let drawing =
+        work(&relay, "drawing the map", move |asker| asked.index.service_map(&Search { asker, ..search }, shape));
     let mut map = question.ended(drawing.await)?;
     if map.since.is_empty() {
         map.since = now.to_string();
@@ -75,7 +76,8 @@ pub(super) async fn drops(State(relay): State<Arc<Relay>>, params: Params) -> Re
     let question = Question::begin(&relay, "drops", Outcome::Cancelled);
     let (since, until) = (search.since, search.until);
     let (mark, snapshot) = (relay.index.read_mark(), relay.index.snapshot());
-    let summing = work(&relay, "summing up drops", move || snapshot.drop_summary(&search, DROP_GROUPS_MAX));
+    let sum = move |asker| snapshot.drop_summary(&Search { asker, ..search }, DROP_GROUPS_MAX);
+    let summing = work(&relay, "summing up drops", sum);
     let mut drops = question.ended(summing.await)?;
     drops.completeness = relay.completeness(mark, since, until);
     Ok(Json(drops))

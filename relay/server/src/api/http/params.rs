@@ -93,7 +93,7 @@ impl Params {
         {
             return Err(Refusal::bad("since lies after until", "give the earlier moment as since"));
         }
-        Ok(Search { filter: Arc::new(self.filter()?), since, until })
+        Ok(Search { filter: Arc::new(self.filter()?), since, until, ..Search::default() })
     }
 
     fn filter(&self) -> Result<BatchFilter, Refusal> {

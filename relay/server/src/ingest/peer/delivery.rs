@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::ingest::{Job, Rejected, record_losses};
-use crate::losses::WINDOW;
 use crate::metrics::FromLabels;
 use crate::relay::Relay;
 
@@ -78,7 +77,7 @@ async fn deliver(
     if !relay.stages.sources.stop.is_cancelled() {
         let lost = batch.num_rows() as u64;
         warn!(peer = origin.node, lost, error = with_causes(&error), "flows of a peer were not taken and are lost");
-        let window = relay.now().window(WINDOW);
+        let window = relay.now().window(LossRecord::WINDOW);
         let record = LossRecord { window, stage: LossStage::Ingest, cause: REFUSED.to_owned(), seen: 0, lost };
         record_losses(&relay, &origin.node, &[record]);
     }

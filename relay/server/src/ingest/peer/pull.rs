@@ -28,7 +28,7 @@ use super::delivery::Delivery;
 use super::recent::Recent;
 use super::target::{Target, TargetError};
 use crate::ingest::{Rejected, record_losses};
-use crate::losses::{WINDOW, stage_of};
+use crate::losses::stage_of;
 use crate::relay::Relay;
 use proto::status::with_causes;
 
@@ -260,7 +260,7 @@ impl Pull {
                 let lost = lost_from_wire(&lost);
                 let time = response.time.map_or_else(|| self.relay.now(), time_from_wire);
                 let record = LossRecord {
-                    window: time.window(WINDOW),
+                    window: time.window(LossRecord::WINDOW),
                     stage: stage_of(lost.source),
                     cause: lost.source.to_string().to_lowercase(),
                     seen: 0,
@@ -363,7 +363,7 @@ fn tell_gap(relay: &Relay, target: &Target, position: &Position, first: Timestam
     let lost = position.overwritten.max(1);
     warn!(peer = target.name, lost, "a peer overwrote flows while it was not connected");
     let stage = stage_of(LostEventSource::HUBBLE_RING_BUFFER);
-    let record = LossRecord { window: first.window(WINDOW), stage, cause: GAP.to_owned(), seen: 0, lost };
+    let record = LossRecord { window: first.window(LossRecord::WINDOW), stage, cause: GAP.to_owned(), seen: 0, lost };
     record_losses(relay, &target.name, &[record]);
 }
 

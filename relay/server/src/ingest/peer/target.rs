@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use connections::PING_EVERY;
 use proto::peer::ChangeNotification;
 use tls::{ClientTls, ConnectError, Dial};
 use tonic::transport::{Channel, Endpoint};
@@ -10,8 +11,6 @@ use crate::config::Place;
 
 /// Time to reach a peer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence after which a peer is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(30);
 /// Bytes that a peer may send ahead, so that it does not wait for acknowledgments of packets.
 const WINDOW_BYTES: u32 = 4 << 20;
 

@@ -75,7 +75,8 @@ impl Ask {
             .map(BatchFilter::from)
             .map_err(|error| unknown(&error))?;
         let time = |time: Option<prost_types::Timestamp>| time.map(checked_time).transpose().map_err(|e| unknown(&e));
-        let search = Search { filter: Arc::new(filter), since: time(request.since)?, until: time(request.until)? };
+        let (since, until) = (time(request.since)?, time(request.until)?);
+        let search = Search { filter: Arc::new(filter), since, until, ..Search::default() };
         Ok(Self { search, past, follow: request.follow, form: Arc::new(Form { mask, details }) })
     }
 

@@ -65,7 +65,8 @@ pub(super) fn nodes(relay: &Relay) -> GetNodesResponse {
             // Clients say "N/A" for what a node that cannot be asked does not tell.
             uptime_ns: if is_connected { nanos(now.since(node.known_since)) } else { 0 },
             max_flows: if is_connected || num_flows > 0 { max_flows } else { 0 },
-            seen_flows: node.flows_seen,
+            // Clients divide it by the time above.
+            seen_flows: node.flows_since,
         }
     });
     GetNodesResponse { nodes: nodes.collect() }

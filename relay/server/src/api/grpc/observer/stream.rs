@@ -1,11 +1,11 @@
 //! One stream of `GetFlows`: state of the nodes, then the past, then what follows.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flow::{LostEvent, LostEventSource, NodeState, Timestamp};
 use proto::observer::GetFlowsResponse;
-use relay_index::{Followed, Hit, Order, ReadMark, Search, Snapshot};
+use relay_index::{Asker, Followed, Hit, Order, ReadMark, Search, Snapshot};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
@@ -38,7 +38,7 @@ pub(super) struct FlowStream {
     /// Flows read and encoded at a time.
     chunk_flows: usize,
     /// Gone with the stream, and with it the searches that others make for it, and what is still to be read of them.
-    asker: Arc<()>,
+    presence: Arc<()>,
     _place: OwnedSemaphorePermit,
     _counted: Counted,
 }
@@ -69,8 +69,8 @@ impl FlowStream {
         let stall = Duration::from_millis(relay.config.grpc.stall_ms);
         let (losses, counted) = (relay.losses.watch(), Counted::new(&relay.metrics.streams));
         let troubles = Troubles::new(relay.presence.troubles());
-        let (asker, _place, _counted) = (Arc::default(), place, counted);
-        (Self { relay, ask, answers, losses, troubles, stall, chunk_flows, asker, _place, _counted }, receiver)
+        let (presence, _place, _counted) = (Arc::default(), place, counted);
+        (Self { relay, ask, answers, losses, troubles, stall, chunk_flows, presence, _place, _counted }, receiver)
     }
 
     /// Serves until everything is told, the client goes, or the relay stops.
@@ -137,9 +137,9 @@ impl FlowStream {
         count: usize,
         order: Order,
     ) -> Result<(), End> {
-        let (search, oldest) = (self.ask.search.clone(), snapshot.oldest());
-        let asker = Arc::downgrade(&self.asker);
-        let finding = self.relay.work(move || find(&snapshot, search, (count, order), asker));
+        let search = Search { asker: Asker::of(&self.presence), ..self.ask.search.clone() };
+        let oldest = snapshot.oldest();
+        let finding = self.relay.work(move || find(&snapshot, search, count, order));
         let (from, hits) = finding.await.map_err(|_| End::Failed)?;
         if let Some(from) = from.or(self.ask.search.since).or(oldest) {
             let lines = self.relay.index.losses();
@@ -258,16 +258,11 @@ impl FlowStream {
 }
 
 /// Finds the flows to tell, oldest first, and the time of the first where that is known before it is told.
-fn find(
-    snapshot: &Snapshot,
-    search: Search,
-    (count, order): (usize, Order),
-    asker: Weak<()>,
-) -> (Option<Timestamp>, Hits) {
+fn find(snapshot: &Snapshot, search: Search, count: usize, order: Order) -> (Option<Timestamp>, Hits) {
     match order {
-        Order::OldestFirst => (None, Box::new(snapshot.scan(search, order).while_asked(asker).take(count))),
+        Order::OldestFirst => (None, Box::new(snapshot.scan(search, order).take(count))),
         Order::NewestFirst => {
-            let mut hits = snapshot.newest_rows(count, search, &asker).peekable();
+            let mut hits = snapshot.newest_rows(count, search).peekable();
             (hits.peek().map(Hit::time), Box::new(hits))
         }
     }
