@@ -17,8 +17,10 @@ use crate::column::{downcast, untyped};
 use crate::schema::{COLUMNS, Col, GROUPS, SchemaError, schema};
 
 mod messages;
+mod unpacked;
 
 pub use messages::{FLIGHT_PATH, batch_messages, schema_message};
+pub use unpacked::{UnpackError, check_unpacked};
 
 /// Key of the schema's metadata that tells the form.
 const FORM_KEY: &str = "weir.form";

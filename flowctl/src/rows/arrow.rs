@@ -5,8 +5,9 @@ use std::io::Read;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use arrow::buffer::Buffer;
 use arrow::ipc::reader::StreamDecoder;
-use arrow::ipc::{Message, MessageHeader, root_as_message};
+use arrow::ipc::{Message, root_as_message};
 use arrow::record_batch::RecordBatch;
+use table::wire::check_unpacked;
 
 use super::guard::guarded;
 
@@ -84,7 +85,7 @@ impl<R: Read> ArrowBatches<R> {
         let Some(body) = body else { bail!("a body claims {} bytes", parsed.bodyLength()) };
         let start = message.len();
         ensure!(self.take(body, &mut message)? == body, "the body of a message is cut off");
-        check_sizes(&message[head..start], &message[start..])?;
+        check_unpacked(&parse(&message[head..start])?, &message[start..], BODY_BYTES_MAX)?;
         Ok(Some(message))
     }
 
@@ -98,35 +99,6 @@ impl<R: Read> ArrowBatches<R> {
 
 fn parse(message: &[u8]) -> Result<Message<'_>> {
     root_as_message(message).map_err(|error| anyhow!("not a message of Arrow: {error}"))
-}
-
-/// Refuses packed buffers that claim to become huge together, before anybody makes room for them.
-fn check_sizes(message: &[u8], body: &[u8]) -> Result<()> {
-    let message = parse(message)?;
-    let batch = match message.header_type() {
-        MessageHeader::RecordBatch => message.header_as_record_batch(),
-        MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().and_then(|batch| batch.data()),
-        _ => None,
-    };
-    let Some(batch) = batch.filter(|batch| batch.compression().is_some()) else { return Ok(()) };
-    let mut room = BODY_BYTES_MAX;
-    for buffer in batch.buffers().iter().flatten() {
-        let Ok(offset) = usize::try_from(buffer.offset()) else { bail!("a buffer before the body") };
-        if buffer.length() < 8 {
-            continue;
-        }
-        let prefix =
-            body.get(offset..).and_then(|rest| rest.first_chunk::<8>()).context("a buffer outside of the body")?;
-        let unpacked = i64::from_le_bytes(*prefix);
-        // A buffer that is not packed takes no more than it has.
-        if unpacked == -1 {
-            continue;
-        }
-        let left = usize::try_from(unpacked).ok().and_then(|unpacked| room.checked_sub(unpacked));
-        let Some(left) = left else { bail!("a buffer claims to unpack to {unpacked} bytes, where {room} are left") };
-        room = left;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

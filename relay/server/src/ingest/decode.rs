@@ -10,9 +10,13 @@ use arrow::ipc::reader::{RecordBatchDecoder, read_dictionary};
 use arrow::ipc::{self, MessageHeader};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use table::wire::Unpacker;
+use table::wire::{UnpackError, Unpacker, check_unpacked};
 
 use super::messages::Message;
+
+/// Bytes that the packed buffers of one message may become: our collectors pack none, and what a batch may have of plain
+/// traffic is a fraction of it.
+const UNPACKED_BYTES_MAX: usize = 64 << 20;
 
 /// Reads the messages of one stream, as `FlightDataDecoder` of `arrow-flight` does, but for two things: the bodies of
 /// messages are not copied, and dictionaries that no later batch needs can be forgotten.
@@ -54,6 +58,9 @@ pub(super) enum DecodeError {
     /// What is in it does not fit together.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
+    /// It would become too large.
+    #[error("it is packed")]
+    Unpack(#[from] UnpackError),
     /// It is not in the form that was told.
     #[error("it is not packed as its schema says")]
     Packed(#[source] table::SchemaError),
@@ -64,6 +71,7 @@ impl Decoder {
     pub(super) fn take(&mut self, message: Message) -> Result<Decoded, DecodeError> {
         let Message { data, body } = message;
         let header = ipc::root_as_message(&data.data_header).map_err(|error| DecodeError::Header(error.to_string()))?;
+        check_unpacked(&header, &body, UNPACKED_BYTES_MAX)?;
         match header.header_type() {
             MessageHeader::NONE => Ok(Decoded::Nothing),
             MessageHeader::Schema => {
@@ -107,8 +115,12 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
+    use arrow::ipc::CompressionType;
+    use arrow::ipc::writer::IpcWriteOptions;
     use arrow_flight::FlightData;
+    use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
     use flow::Flow;
+    use futures::{StreamExt as _, stream};
     use table::FlowBatchBuilder;
     use table::wire::{batch_messages, pack, schema_message};
 
@@ -169,5 +181,29 @@ mod tests {
         assert_eq!(refused(dictionary), "a dictionary came before the schema");
         let garbage = FlightData { data_header: vec![7; 40].into(), ..FlightData::default() };
         assert!(refused(garbage.into()).starts_with("its header cannot be read: "));
+    }
+
+    /// Arrow makes room for what a buffer claims, and where there is none the process ends.
+    #[tokio::test]
+    async fn packed_buffers_that_claim_too_much_are_refused() {
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
+        let encoder = FlightDataEncoderBuilder::new().with_options(options);
+        let encoder = encoder.with_dictionary_handling(DictionaryHandling::Resend);
+        let mut sent: Vec<_> = encoder.build(stream::iter([Ok(batch())])).map(Result::unwrap).collect().await;
+        let messages = |sent: &[FlightData]| sent.iter().cloned().map(Message::from).collect::<Vec<_>>();
+        let mut decoder = Decoder::default();
+        assert_eq!(take_all(&mut decoder, messages(&sent)).map(|batch| batch.num_rows()), Some(9));
+        let last = sent.last_mut().unwrap();
+        let header = ipc::root_as_message(&last.data_header).unwrap().header_as_record_batch().unwrap();
+        let buffer = header.buffers().unwrap().iter().find(|buffer| buffer.length() >= 8).unwrap();
+        let mut body = last.data_body.to_vec();
+        let start = usize::try_from(buffer.offset()).unwrap();
+        body[start..start + 8].copy_from_slice(&(1_i64 << 62).to_le_bytes());
+        last.data_body = body.into();
+        let error = decoder.take(messages(&sent).pop().unwrap()).unwrap_err();
+        assert!(
+            matches!(error, DecodeError::Unpack(UnpackError::TooLarge { bytes, .. }) if bytes == 1 << 62),
+            "{error}"
+        );
     }
 }

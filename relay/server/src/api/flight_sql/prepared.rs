@@ -18,6 +18,16 @@ pub(super) struct Statement {
     pub(super) parameters: Option<RecordBatch>,
 }
 
+impl Statement {
+    /// Bytes it occupies, but for its schema.
+    fn bytes(&self) -> usize {
+        self.query.len() + self.parameters.as_ref().map_or(0, RecordBatch::get_array_memory_size)
+    }
+}
+
+/// Bytes that all statements may occupy together.
+const BYTES_MAX: usize = 16 << 20;
+
 /// Prepared statements by handle. When there are too many, the one that was not used for longest is forgotten, and its
 /// client is told so when it comes back.
 #[derive(Debug)]
@@ -33,6 +43,18 @@ struct State {
     statements: HashMap<String, (u64, Statement)>,
 }
 
+impl State {
+    /// Forgets statements until at most so many, of so many bytes, are left.
+    fn make_room(&mut self, statements_max: usize, bytes_max: usize) {
+        let mut bytes: usize = self.statements.values().map(|(_, statement)| statement.bytes()).sum();
+        while self.statements.len() > statements_max || bytes > bytes_max {
+            let oldest = self.statements.iter().min_by_key(|(_, (used, _))| *used).map(|(handle, _)| handle.clone());
+            let Some((_, forgotten)) = oldest.and_then(|handle| self.statements.remove(&handle)) else { return };
+            bytes -= forgotten.bytes();
+        }
+    }
+}
+
 impl Statements {
     pub(super) fn new(max: usize) -> Self {
         Self { max: max.max(1), state: Mutex::default() }
@@ -41,11 +63,7 @@ impl Statements {
     /// Keeps a statement; gives its handle.
     pub(super) fn add(&self, statement: Statement, run: i64) -> String {
         let mut state = self.state();
-        while state.statements.len() >= self.max {
-            let oldest = state.statements.iter().min_by_key(|(_, (used, _))| *used).map(|(handle, _)| handle.clone());
-            let Some(oldest) = oldest else { break };
-            state.statements.remove(&oldest);
-        }
+        state.make_room(self.max - 1, BYTES_MAX.saturating_sub(statement.bytes()));
         state.tick += 1;
         // Handles of one run of the relay mean nothing to the next.
         let handle = format!("{run:x}-{:x}", state.tick);
@@ -67,8 +85,11 @@ impl Statements {
     /// Binds values to the parameters of a statement.
     pub(super) fn bind(&self, handle: &[u8], parameters: RecordBatch) -> Result<(), Status> {
         let mut state = self.state();
-        let (_, statement) = find(&mut state, handle)?;
-        statement.parameters = Some(parameters);
+        state.tick += 1;
+        let tick = state.tick;
+        let (used, statement) = find(&mut state, handle)?;
+        (*used, statement.parameters) = (tick, Some(parameters));
+        state.make_room(self.max, BYTES_MAX);
         Ok(())
     }
 
@@ -112,5 +133,14 @@ mod tests {
         assert_eq!(statements.get(second.as_bytes()).unwrap_err().code(), tonic::Code::NotFound);
         assert!([first, third].iter().all(|handle| statements.get(handle.as_bytes()).is_ok()));
         assert!(statements.get(&[0xff]).is_err());
+    }
+
+    #[test]
+    fn large_statements_are_few() {
+        let statements = Statements::new(1_000);
+        let handles: Vec<String> = (0..100).map(|_| statements.add(statement(&"x".repeat(1 << 20)), 7)).collect();
+        let kept = handles.iter().filter(|handle| statements.get(handle.as_bytes()).is_ok()).count();
+        assert_eq!(kept, 16);
+        assert!(statements.get(handles[99].as_bytes()).is_ok());
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::ipc::root_as_message;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
@@ -19,9 +20,11 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{Action, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, IpcMessage, SchemaAsIpc, Ticket};
 use bytes::Bytes;
+use futures::future::ready;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
 use relay_query::{Answer, QueryError};
+use table::wire::{UnpackError, check_unpacked};
 use tonic::{Request, Response, Status};
 
 use super::catalog;
@@ -152,9 +155,19 @@ fn read_only() -> Status {
     Status::permission_denied("the tables can only be read")
 }
 
+/// Refuses parameters that would take too much once they are unpacked. What is no message is left to who reads it.
+fn check_parameters(message: &FlightData) -> Result<(), UnpackError> {
+    let Ok(header) = root_as_message(&message.data_header) else { return Ok(()) };
+    check_unpacked(&header, &message.data_body, PARAMETER_BYTES_MAX)
+}
+
 /// The row of values that a client binds.
 async fn parameters(request: Request<PeekableFlightDataStream>) -> Result<RecordBatch, Status> {
     let messages = request.into_inner().into_peekable().map_err(|status| FlightError::Tonic(Box::new(status)));
+    let messages = messages.and_then(|message| {
+        let checked = check_parameters(&message).map_err(|error| FlightError::DecodeError(error.to_string()));
+        ready(checked.map(|()| message))
+    });
     let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
     let (mut found, mut bytes) = (None, 0_usize);
     while let Some(batch) = batches.next().await {
