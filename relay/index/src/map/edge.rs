@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 use super::columns::{Columns, L7, Protocol, RowFacts, RowKind, Talk, View};
 use super::latency::Latencies;
 use super::views::{Traffic, Views};
-use super::{Parties, Party};
+use super::{FewTexts, Parties, Party};
 use crate::rollup::read::{DropRows, EdgeRow, EdgeRows, text_at};
 use crate::{Rollup, RollupKind, Search, Segment};
 
@@ -18,17 +18,13 @@ pub(crate) struct Edges {
     numbers: HashMap<Talk, u32, RandomState>,
     talks: Vec<Talk>,
     edges: Vec<Edge>,
-    pub(crate) reasons: Reasons,
+    pub(crate) reasons: FewTexts,
     /// Keys of parties whose own node reports what they send as clients; from rollups, rows tell it themselves.
     watched: HashSet<i64, RandomState>,
     /// What the server's side saw of clients of which rollups do not tell whether they are watched: number of the edge,
     /// key of the client, view.
     unsettled: Vec<(u32, i64, usize, Traffic)>,
 }
-
-/// Drop reasons met so far, each with a number.
-#[derive(Debug, Default)]
-pub(crate) struct Reasons(Vec<String>);
 
 /// Counts of one conversation.
 #[derive(Clone, Debug, Default)]
@@ -222,7 +218,7 @@ impl Edges {
     /// Adds what another thread counted.
     pub(crate) fn join(mut self, other: Self) -> Self {
         let numbers: Vec<u32> = other.parties.iter().map(|party| self.parties.number(party.clone())).collect();
-        let reasons: Vec<u32> = other.reasons.0.iter().map(|reason| self.reasons.number(reason)).collect();
+        let reasons: Vec<u32> = other.reasons.iter().map(|reason| self.reasons.number(reason)).collect();
         let mine: Vec<usize> = other
             .talks
             .into_iter()
@@ -337,24 +333,5 @@ impl Edge {
         let mut sum = best(&CLIENT_VIEWS, false);
         sum.add(best(&SERVER_VIEWS, false));
         if sum.flows > 0 { sum } else { best(&SERVER_VIEWS, true) }
-    }
-}
-
-impl Reasons {
-    /// Reasons that are told apart; the kernel has some hundred.
-    const MAX: usize = 1_000;
-
-    pub(crate) fn number(&mut self, reason: &str) -> u32 {
-        let number = self.0.iter().position(|r| r == reason).unwrap_or_else(|| {
-            if self.0.len() < Self::MAX {
-                self.0.push(reason.to_owned());
-            }
-            self.0.len() - 1
-        });
-        u32::try_from(number).expect("below the limit")
-    }
-
-    pub(crate) fn name(&self, number: u32) -> &str {
-        &self.0[number as usize]
     }
 }

@@ -1,6 +1,8 @@
 //! From record batches to counts.
 
-use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, StringArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::Int32Type;
 use arrow::record_batch::RecordBatch;
@@ -69,6 +71,14 @@ pub(crate) fn conform(kind: RollupKind, batch: &RecordBatch) -> Result<RecordBat
     Ok(RecordBatch::try_new(schema, arrays).expect("every column was brought into the type of the schema"))
 }
 
+/// Columns of a side: kind, cluster, namespace, workload and name.
+type Side = [&'static str; 5];
+
+const CLIENT: Side = ["client_kind", "client_cluster", "client_namespace", "client_workload", "client_name"];
+const SERVER: Side = ["server_kind", "server_cluster", "server_namespace", "server_workload", "server_name"];
+const SOURCE: Side = ["src_kind", "src_cluster", "src_namespace", "src_workload", "src_name"];
+const DESTINATION: Side = ["dst_kind", "dst_cluster", "dst_namespace", "dst_workload", "dst_name"];
+
 /// A side of the rows of a batch: one party for each entry of the dictionary.
 pub(crate) struct SideRows {
     shared: bool,
@@ -76,8 +86,8 @@ pub(crate) struct SideRows {
 }
 
 impl SideRows {
-    fn open(batch: &RecordBatch, first: usize) -> Self {
-        let columns: [(Int32Array, StringArray); 5] = std::array::from_fn(|i| texts(batch, first + i));
+    fn open(batch: &RecordBatch, side: Side) -> Self {
+        let columns: [(Int32Array, StringArray); 5] = side.map(|name| texts(batch, name));
         // Ours share their keys; those of files may not.
         let shared = columns.iter().all(|(keys, _)| keys.values() == columns[0].0.values())
             && columns.iter().all(|(_, values)| values.len() == columns[0].1.len());
@@ -117,9 +127,26 @@ pub(crate) struct EdgeRows<'a> {
     seen_at: Vec<u8>,
     repeated: &'a BooleanArray,
     client_key: &'a Int64Array,
-    counts: Vec<&'a Int64Array>,
+    counts: [&'a Int64Array; COUNTS.len()],
     sketch: &'a BinaryArray,
 }
+
+/// Counts of `edges_1m`, the latencies left out.
+const COUNTS: [&str; 13] = [
+    "flows",
+    "reports",
+    "packets",
+    "bytes_sent",
+    "bytes_received",
+    "drops",
+    "dropped_packets",
+    "requests",
+    "responses",
+    "samples",
+    "errors_4xx",
+    "errors_5xx",
+    "dns_errors",
+];
 
 /// One row of `edges_1m` without its sides.
 pub(crate) struct EdgeRow {
@@ -136,21 +163,35 @@ impl<'a> EdgeRows<'a> {
     /// Opens a batch in the table's own shape.
     pub(crate) fn open(batch: &'a RecordBatch) -> Self {
         Self {
-            client: SideRows::open(batch, 1),
-            server: SideRows::open(batch, 6),
-            port: batch.column(11).as_primitive(),
-            protocols: entries(batch, 12, |name| Protocol::of(name).0),
-            l7: entries(batch, 13, |name| position(&L7_NAMES, name)),
-            seen_at: entries(batch, 14, |name| position(&SeenAt::NAMES, name)),
-            repeated: batch.column(15).as_boolean(),
-            client_key: batch.column(16).as_primitive(),
-            counts: (17..30).map(|i| batch.column(i).as_primitive()).collect(),
-            sketch: batch.column(33).as_binary(),
+            client: SideRows::open(batch, CLIENT),
+            server: SideRows::open(batch, SERVER),
+            port: column(batch, "server_port").as_primitive(),
+            protocols: entries(batch, "l4_protocol", |name| Protocol::of(name).0),
+            l7: entries(batch, "l7_protocol", |name| position(&L7_NAMES, name)),
+            seen_at: entries(batch, "seen_at", |name| position(&SeenAt::NAMES, name)),
+            repeated: column(batch, "repeated").as_boolean(),
+            client_key: column(batch, "client_key").as_primitive(),
+            counts: COUNTS.map(|name| column(batch, name).as_primitive()),
+            sketch: column(batch, "latency").as_binary(),
         }
     }
 
     pub(crate) fn row(&self, row: usize) -> EdgeRow {
-        let count = |i: usize| self.counts[i].value(row).cast_unsigned();
+        let [
+            flows,
+            reports,
+            packets,
+            sent,
+            received,
+            drops,
+            dropped,
+            requests,
+            responses,
+            samples,
+            errors_4xx,
+            errors_5xx,
+            dns_errors,
+        ] = self.counts.map(|counts| counts.value(row).cast_unsigned());
         let seen_at = SeenAt(self.seen_at[row]);
         EdgeRow {
             port: u16::try_from(self.port.value(row)).unwrap_or_default(),
@@ -159,19 +200,19 @@ impl<'a> EdgeRows<'a> {
             seen_at: if self.repeated.value(row) { seen_at.repeated() } else { seen_at },
             client_key: self.client_key.value(row),
             counts: EdgeCounts {
-                flows: count(0),
-                reports: count(1),
-                packets: count(2),
-                sent: count(3),
-                received: count(4),
-                drops: count(5),
-                dropped: count(6),
-                requests: count(7),
-                responses: count(8),
-                samples: count(9),
-                errors_4xx: count(10),
-                errors_5xx: count(11),
-                dns_errors: count(12),
+                flows,
+                reports,
+                packets,
+                sent,
+                received,
+                drops,
+                dropped,
+                requests,
+                responses,
+                samples,
+                errors_4xx,
+                errors_5xx,
+                dns_errors,
                 latency: Latency::default(),
             },
         }
@@ -198,14 +239,14 @@ pub(crate) struct DropRows<'a> {
 impl<'a> DropRows<'a> {
     pub(crate) fn open(batch: &'a RecordBatch) -> Self {
         Self {
-            reason: texts(batch, 1),
-            source: SideRows::open(batch, 3),
-            destination: SideRows::open(batch, 8),
-            port: batch.column(13).as_primitive(),
-            protocols: entries(batch, 14, |name| Protocol::of(name).0),
-            is_reply: batch.column(15).as_boolean(),
-            is_request: batch.column(16).as_boolean(),
-            packets: batch.column(18).as_primitive(),
+            reason: texts(batch, "reason"),
+            source: SideRows::open(batch, SOURCE),
+            destination: SideRows::open(batch, DESTINATION),
+            port: column(batch, "server_port").as_primitive(),
+            protocols: entries(batch, "l4_protocol", |name| Protocol::of(name).0),
+            is_reply: column(batch, "is_reply").as_boolean(),
+            is_request: column(batch, "is_request").as_boolean(),
+            packets: column(batch, "packets").as_primitive(),
         }
     }
 }
@@ -215,14 +256,18 @@ pub(crate) fn text_at((keys, values): &(Int32Array, StringArray), row: usize) ->
     values.value(usize::try_from(keys.value(row)).unwrap_or_default())
 }
 
-fn texts(batch: &RecordBatch, column: usize) -> (Int32Array, StringArray) {
-    let dictionary: &DictionaryArray<Int32Type> = batch.column(column).as_dictionary();
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
+    batch.column_by_name(name).expect("the batch is in the table's own shape")
+}
+
+fn texts(batch: &RecordBatch, name: &str) -> (Int32Array, StringArray) {
+    let dictionary: &DictionaryArray<Int32Type> = column(batch, name).as_dictionary();
     (dictionary.keys().clone(), dictionary.values().as_string::<i32>().clone())
 }
 
 /// A small number for each row, found by name.
-fn entries(batch: &RecordBatch, column: usize, number: impl Fn(&str) -> u8) -> Vec<u8> {
-    let (keys, values) = texts(batch, column);
+fn entries(batch: &RecordBatch, name: &str, number: impl Fn(&str) -> u8) -> Vec<u8> {
+    let (keys, values) = texts(batch, name);
     let of_entry: Vec<u8> = values.iter().map(|name| number(name.unwrap_or_default())).collect();
     keys.values().iter().map(|key| of_entry[usize::try_from(*key).unwrap_or_default()]).collect()
 }
