@@ -137,12 +137,16 @@ pub struct ServiceMap {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MapNode {
-    /// Stable id: `namespace/workload`, a DNS name, or `reserved:world`.
+    /// Stable id: `namespace/workload`, a DNS name, or `reserved:world`; where a map shows several clusters it begins with
+    /// that of the node, unless it is the default one.
     pub id: String,
     /// Name to show.
     pub name: String,
     /// Namespace, empty for none.
     pub namespace: String,
+    /// Cluster, where the id begins with it; else empty.
+    #[serde(default)]
+    pub cluster: String,
     /// `workload`, `service`, `namespace`, `pod`, `host`, `world`, `dns` or `address`.
     pub kind: String,
 }
@@ -191,6 +195,9 @@ pub struct DropSummary {
     pub total: u64,
     /// Groups of like drops, the largest first.
     pub groups: Vec<DropGroup>,
+    /// Packets of `total` that are in none of these groups, because they would be too many.
+    #[serde(default)]
+    pub left_out: u64,
     /// Drops over time, by reason.
     pub timeline: Vec<DropBucket>,
     /// How complete the answer is.
@@ -213,7 +220,7 @@ pub struct DropGroup {
     pub destination: Party,
     /// Protocol.
     pub protocol: String,
-    /// Port of the server's side, 0 for none.
+    /// Port of the server's side, 0 for none, and for many where there are too many groups.
     pub port: u16,
     /// Whether they went from server to client, by their ports where the flows do not tell; then `port` is the sender's.
     #[serde(default)]

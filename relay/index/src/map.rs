@@ -16,6 +16,7 @@ use crate::{Index, Search, Segment, Snapshot};
 
 pub(crate) mod columns;
 pub(crate) mod edge;
+mod few_texts;
 pub(crate) mod latency;
 pub(crate) mod party;
 mod plan;
@@ -24,6 +25,7 @@ mod views;
 
 pub(crate) use columns::{COLUMNS, Columns};
 use edge::Edges;
+pub(crate) use few_texts::FewTexts;
 pub(crate) use party::{Parties, Party};
 use plan::Plan;
 

@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     fn node(id: &str, kind: &str) -> MapNode {
-        MapNode { id: id.into(), name: id.into(), namespace: String::new(), kind: kind.into() }
+        MapNode { id: id.into(), name: id.into(), kind: kind.into(), ..MapNode::default() }
     }
 
     fn edge(source: &str, destination: &str, port: u16, received: u64, dropped: u64) -> MapEdge {

@@ -42,6 +42,9 @@ pub(crate) enum Party {
     Unknown,
 }
 
+/// Name that Hubble gives the cluster where none was configured.
+const DEFAULT_CLUSTER: &str = "default";
+
 /// Reserved identities that are machines, or a part of the cluster.
 const HOSTS: [&str; 5] = ["host", "remote-node", "kube-apiserver", "health", "ingress"];
 
@@ -130,12 +133,24 @@ impl Party {
         hash.max(1).cast_signed()
     }
 
-    /// The node of a map that stands for it.
-    pub(crate) fn node(&self, by: MapBy) -> MapNode {
+    /// Its cluster, where it is one of several that a map may show.
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        match self {
+            Self::Workload { cluster, .. } if cluster.is_empty() => Some(DEFAULT_CLUSTER),
+            Self::Workload { cluster, .. } => Some(cluster),
+            _ => None,
+        }
+    }
+
+    /// The node of a map that stands for it. Where the map shows several clusters, ids begin with them.
+    pub(crate) fn node(&self, by: MapBy, shows_clusters: bool) -> MapNode {
+        let cluster =
+            self.cluster().filter(|cluster| shows_clusters && *cluster != DEFAULT_CLUSTER).unwrap_or_default();
         let node = |id: String, name: &str, namespace: &str, kind: &str| MapNode {
-            id,
+            id: qualified(cluster, &id),
             name: name.to_owned(),
             namespace: namespace.to_owned(),
+            cluster: cluster.to_owned(),
             kind: kind.to_owned(),
         };
         match self {

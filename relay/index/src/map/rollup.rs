@@ -137,6 +137,8 @@ fn coarse(edges: &mut Edges, by: MapBy) -> Talks {
 /// Nodes of a map, each with a number; two with the same id are one.
 struct Nodes {
     by: MapBy,
+    /// Whether there are several clusters to tell apart.
+    shows_clusters: bool,
     numbers: BTreeMap<String, u32>,
     nodes: Vec<MapNode>,
     /// Addresses and names that are not shown by themselves.
@@ -160,7 +162,9 @@ impl Nodes {
         // The sort is stable and the names came sorted, so the same flows always give the same map.
         outsiders.sort_by_key(|(_, flows)| Reverse(*flows));
         let folded = outsiders.iter().skip(OUTSIDERS_MAX).map(|(name, _)| (*name).to_owned()).collect();
-        Self { by, numbers: BTreeMap::new(), nodes: Vec::new(), folded }
+        let clusters: BTreeSet<&str> = talks.parties.iter().filter_map(Party::cluster).collect();
+        let shows_clusters = clusters.len() > 1;
+        Self { by, shows_clusters, numbers: BTreeMap::new(), nodes: Vec::new(), folded }
     }
 
     fn number(&mut self, party: &Party) -> u32 {
@@ -168,7 +172,7 @@ impl Nodes {
             Party::Address(name) | Party::Dns(name) if self.folded.contains(name) => &Party::OtherAddresses,
             party => party,
         };
-        let node = party.node(self.by);
+        let node = party.node(self.by, self.shows_clusters);
         if let Some(number) = self.numbers.get(&node.id) {
             return *number;
         }
@@ -213,7 +217,7 @@ fn map_edge(nodes: &Nodes, edges: &Edges, key: Key, sum: &Sum) -> MapEdge {
     let id = |number: u32| nodes.nodes[number as usize].id.clone();
     let rest = &sum.rest;
     // Of equals the first by name, so that the same flows always give the same map.
-    let name = |reason: u32| Reverse(edges.reasons.name(reason));
+    let name = |reason: u32| Reverse(edges.reasons.text(reason));
     let commonest = rest.reasons.iter().max_by_key(|(reason, packets)| (*packets, name(*reason)));
     MapEdge {
         source: id(client),
@@ -225,7 +229,7 @@ fn map_edge(nodes: &Nodes, edges: &Edges, key: Key, sum: &Sum) -> MapEdge {
         bytes_received: sum.traffic.received,
         packets: sum.traffic.packets,
         dropped: rest.dropped,
-        drop_reason: commonest.map(|(reason, _)| edges.reasons.name(*reason).to_owned()).unwrap_or_default(),
+        drop_reason: commonest.map(|(reason, _)| edges.reasons.text(*reason).to_owned()).unwrap_or_default(),
         // An observer that sees only responses has seen as many requests.
         requests: rest.requests.max(rest.responses),
         errors: rest.errors,

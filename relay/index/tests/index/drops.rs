@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flow::view::DropSummary;
 use flow::{Flow, FlowFilter, L4};
-use relay_index::Search;
+use relay_index::{Index, Search};
 use table::BatchFilter;
 
 use crate::shop::{Talk, append, index, pod, second};
@@ -80,7 +80,46 @@ fn a_long_range_has_few_slices() {
 #[test]
 fn only_as_many_groups_as_asked_for_but_the_total_is_whole() {
     let summary = summary(&flows(), &Search::default(), 1);
-    assert_eq!((summary.groups.len(), summary.total), (1, 48));
+    assert_eq!((summary.groups.len(), summary.total, summary.left_out), (1, 48, 5));
+}
+
+/// The summary of many drops, and of some that come after them.
+fn summary_after(many: impl Iterator<Item = Flow>) -> DropSummary {
+    let index = Index::new(relay_index::Config::default()).unwrap();
+    let many: Vec<Flow> = many.collect();
+    let later = Talk::new(pod("web", 2), pod("api", 1));
+    let later: Vec<Flow> = (0..100).map(|i| later.drop(second(90 + i), "NO_SOCKET")).collect();
+    for flows in many.chunks(10_000).chain([later.as_slice()]) {
+        append(&index, flows);
+    }
+    index.snapshot().drop_summary(&Search::default(), 3)
+}
+
+#[test]
+fn a_scan_of_ports_is_one_group() {
+    let scan = Talk::new(pod("web", 1), pod("db", 1));
+    let summary = summary_after((1..=60_000).map(|port| {
+        let mut flow = scan.drop(second(1), "NETFILTER_DROP");
+        flow.l4 = Some(L4::Tcp { source_port: 40_000, destination_port: port, flags: None });
+        flow
+    }));
+    let [scanned, later] = summary.groups.as_slice() else { panic!("{summary:?}") };
+    assert_eq!((scanned.packets, scanned.port, scanned.reason.as_str()), (60_000, 0, "NETFILTER_DROP"));
+    assert_eq!((later.packets, later.port, later.reason.as_str()), (100, 80, "NO_SOCKET"));
+    assert_eq!((summary.total, summary.left_out), (60_100, 0));
+}
+
+#[test]
+fn a_large_group_is_there_after_many_small_ones() {
+    let to_db = Talk::new(pod("web", 1), pod("db", 1));
+    let summary = summary_after((0..60_000_u32).map(|n| {
+        let mut flow = to_db.drop(second(1), "NETFILTER_DROP");
+        flow.source = None;
+        flow.ip = flow.ip.map(|ip| flow::Ip { source: std::net::Ipv4Addr::from(0xc612_0000 + n).into(), ..ip });
+        flow
+    }));
+    assert_eq!((summary.groups[0].packets, summary.groups[0].reason.as_str()), (100, "NO_SOCKET"));
+    assert_eq!((summary.total, summary.left_out), (60_100, 59_998));
 }
 
 #[test]
@@ -89,7 +128,7 @@ fn the_filter_and_the_range_hold() {
     let search = Search {
         filter: Arc::new(BatchFilter::compile(&[of_web_1], &[]).unwrap()),
         since: Some(second(3)),
-        until: None,
+        ..Search::default()
     };
     assert_eq!(summary(&flows(), &search, 10).total, 2);
 }

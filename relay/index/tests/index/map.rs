@@ -37,6 +37,25 @@ fn replies_are_turned_round_and_bytes_go_both_ways() {
     assert_eq!((map.since, map.until), (second(0).to_string(), second(1).to_string()));
 }
 
+/// `shop/web` of one cluster is not that of another.
+#[test]
+fn clusters_are_told_apart_where_there_are_several() {
+    let of = |cluster: &str, workload: &str| {
+        let (mut endpoint, ip) = pod(workload, 1);
+        cluster.clone_into(&mut endpoint.cluster_name);
+        (endpoint, ip)
+    };
+    let talk = |from: &str, to: &str| Talk::new(of(from, "web"), of(to, "web")).flow(second(0));
+    let one = map(&[talk("east", "east")], MapBy::Workload);
+    assert_eq!((ids(&one), one.nodes[0].cluster.as_str()), (vec!["shop/web"], ""), "one needs no name");
+    assert_eq!(ids(&map(&[talk("", "default")], MapBy::Workload)), ["shop/web"]);
+    let two = map(&[talk("east", "west"), talk("default", "east")], MapBy::Workload);
+    assert_eq!(ids(&two), ["east/shop/web", "shop/web", "west/shop/web"]);
+    assert_eq!((two.nodes[0].cluster.as_str(), two.nodes[0].namespace.as_str()), ("east", "shop"));
+    assert_eq!(edge(&two, "east/shop/web", "west/shop/web").flows, 1);
+    assert_eq!(ids(&map(&[talk("east", "west")], MapBy::Namespace)), ["east/shop", "west/shop"]);
+}
+
 #[test]
 fn of_two_observations_only_the_clients_counts() {
     let talk = Talk::new(pod("web", 1), pod("api", 1));

@@ -45,6 +45,7 @@ fn search(filter: FlowFilter, since: Option<i64>, until: Option<i64>) -> Search 
         filter: Arc::new(BatchFilter::compile(&[filter], &[]).unwrap()),
         since: since.map(second),
         until: until.map(second),
+        ..Search::default()
     }
 }
 
