@@ -1,5 +1,6 @@
 //! Functions for addresses and labels.
 
+mod bounded;
 mod label_value;
 mod percentile;
 
@@ -14,6 +15,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use flow::filter::{Addresses, LabelSelectors};
 
+pub(crate) use bounded::bound;
 pub(crate) use label_value::LabelValue;
 pub(crate) use percentile::SketchPercentile;
 

@@ -12,7 +12,7 @@ use datafusion::prelude::SessionConfig;
 use relay_index::{LedgerLine, Node, RollupView, Snapshot};
 
 use crate::flows::FlowsTable;
-use crate::functions::{CidrMatch, HasLabel, LabelValue, SketchPercentile};
+use crate::functions::{CidrMatch, HasLabel, LabelValue, SketchPercentile, bound};
 use crate::prepared::{CATALOG, SCHEMA};
 use crate::rollups::{self, RollupTable};
 use crate::yielding::YieldAfterJoins;
@@ -45,6 +45,7 @@ pub(crate) async fn context(
         .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
         .build();
     let context = SessionContext::new_with_state(state);
+    bound(&context)?;
     context.register_udf(ScalarUDF::from(CidrMatch::new()));
     context.register_udf(ScalarUDF::from(HasLabel::new()));
     context.register_udf(ScalarUDF::from(LabelValue::new()));

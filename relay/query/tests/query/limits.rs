@@ -115,6 +115,42 @@ async fn a_query_that_needs_too_much_memory_is_refused() {
     assert_eq!(rows(&mut answer).await, Ok(1));
 }
 
+/// What functions make is not counted as memory of the query, and folding constants makes it before the query runs.
+#[tokio::test]
+async fn functions_that_make_too_much_are_refused() {
+    let (index, engine) = (filled(5_000), engine(|_| {}));
+    for expression in [
+        "repeat('a', 2000000000)",
+        "repeat(repeat('a', 10000), 10000)",
+        "repeat(node_name, 10000000)",
+        "lpad('a', 2000000000)",
+        "rpad('a', 2000000000, 'b')",
+        "array_repeat('a', 2000000000)",
+        "list_repeat(1, 2000000000)",
+        "range(0, 1000000000)",
+        "generate_series(1, 10000000000, 2)",
+        "range(5000000, socket_cookie)",
+        "generate_series(timestamp '1900-01-01', timestamp '2200-01-01', interval '1 minute')",
+    ] {
+        let refused = outcome(&engine, &index, &format!("SELECT {expression} FROM flows")).await;
+        let is_told =
+            matches!(&refused, Err(QueryError::Bad { message, .. }) if message.contains("67108864 are allowed"));
+        assert!(is_told, "{expression}: {refused:?}");
+    }
+    for (expression, rows) in [
+        ("repeat('ab', 3) = 'ababab' AND lpad('7', 3, '0') = '007' AND rpad('a', 2) = 'a '", 1),
+        ("array_length(range(0, 1000000)) = 1000000 AND array_length(array_repeat(1, 1000)) = 1000", 1),
+        ("array_length(generate_series(date '2026-01-01', date '2026-12-31', interval '1 day')) = 365", 1),
+        ("repeat(NULL, 3) IS NULL AND range(NULL, 3) IS NULL", 1),
+        ("repeat('a', -1) = ''", 1),
+    ] {
+        let sql = format!("SELECT 1 WHERE {expression}");
+        assert_eq!(outcome(&engine, &index, &sql).await, Ok(rows), "{expression}");
+    }
+    let unnested = "SELECT unnest(generate_series(timestamp '2026-01-01', timestamp '2026-01-02', interval '1 hour'))";
+    assert_eq!(outcome(&engine, &index, unnested).await, Ok(25));
+}
+
 #[tokio::test]
 async fn a_query_sees_the_flows_of_its_moment() {
     let index = filled(10);

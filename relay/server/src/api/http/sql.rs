@@ -154,7 +154,11 @@ async fn answer_stream(relay: Arc<Relay>, request: SqlRequest, mut question: Que
         Some(batch) => writer.write(&batch),
         None => writer.write(&arrow::record_batch::RecordBatch::new_empty(schema)),
     };
-    let head = head.map_err(|_| Refusal::failed())?;
+    let head = head.map_err(|error| {
+        question.outcome = Outcome::Failed;
+        let problem = format!("the answer cannot be written in this format: {error}");
+        Refusal::bad(problem, "ask for json or arrow, or make texts of lists with array_to_string")
+    })?;
     // Rows have no room for it.
     let damaged = damage.tell(&relay.index);
     let rest = Rest { answer, writer, question, damage };

@@ -34,7 +34,8 @@ pub(super) fn append_rows(rows: &mut Vec<Vec<Value>>, batch: &RecordBatch) {
 
 /// Values of a column: null, truth values, numbers and lists as such, all else as text.
 fn values(column: &ArrayRef) -> Vec<Value> {
-    let options = FormatOptions::new().with_timestamp_tz_format(Some(TIME)).with_timestamp_format(Some(TIME));
+    let zoned = if is_utc(column.data_type()) { UTC_TIME } else { ZONED_TIME };
+    let options = FormatOptions::new().with_timestamp_tz_format(Some(zoned)).with_timestamp_format(Some(LOCAL_TIME));
     let formatter = ArrayFormatter::try_new(column.as_ref(), &options);
     let text = |row: usize| match &formatter {
         Ok(formatter) => formatter.value(row).to_string(),
@@ -57,8 +58,20 @@ fn values(column: &ArrayRef) -> Vec<Value> {
     (0..column.len()).map(|row| if is_dictionary_null(row) { Value::Null } else { value(row) }).collect()
 }
 
-/// RFC 3339.
-const TIME: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
+/// RFC 3339, in the zone of the column.
+const ZONED_TIME: &str = "%Y-%m-%dT%H:%M:%S%.f%:z";
+/// The same for UTC.
+const UTC_TIME: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
+/// A time of no zone.
+const LOCAL_TIME: &str = "%Y-%m-%dT%H:%M:%S%.f";
+
+fn is_utc(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, values) => is_utc(values),
+        DataType::Timestamp(_, Some(zone)) => matches!(&**zone, "UTC" | "Z" | "+00:00"),
+        _ => false,
+    }
+}
 
 fn is_integer(kind: &DataType) -> bool {
     match kind {
@@ -104,8 +117,10 @@ mod tests {
         check(Arc::new(Float64Array::from(vec![0.5, f64::NAN])), r#"[0.5,"NaN"]"#);
         check(Arc::new(BooleanArray::from(vec![Some(true), None])), "[true,null]");
         check(Arc::new(StringArray::from(vec!["a", "\"\n"])), r#"["a","\"\n"]"#);
-        let times = TimestampMicrosecondArray::from(vec![1_768_471_872_001_000]).with_timezone("UTC");
-        check(Arc::new(times), r#"["2026-01-15T10:11:12.001Z"]"#);
+        let times = || TimestampMicrosecondArray::from(vec![1_768_471_872_001_000]);
+        check(Arc::new(times().with_timezone("UTC")), r#"["2026-01-15T10:11:12.001Z"]"#);
+        check(Arc::new(times().with_timezone("+02:00")), r#"["2026-01-15T12:11:12.001+02:00"]"#);
+        check(Arc::new(times()), r#"["2026-01-15T10:11:12.001"]"#);
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1), Some(2)]), None]);
         check(Arc::new(list), "[[1,2],null]");
     }
