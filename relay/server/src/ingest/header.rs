@@ -137,7 +137,7 @@ mod tests {
         assert_eq!((read.origin.node.as_str(), read.origin.boot_id, read.origin.sequence), ("n", 7, 3));
         assert!(read.own_dictionaries);
         let loss = &read.losses[0];
-        assert_eq!((loss.stage, loss.window.0, loss.lost), (LossStage::Kernel, 10_000_000_000, 4));
+        assert_eq!((loss.stage, loss.window.0, loss.lost), (flow::LossStage::Kernel, 10_000_000_000, 4));
         assert_eq!(loss.cause, "é".repeat(32));
     }
 

@@ -21,7 +21,11 @@ pub(super) async fn follow(relay: Arc<Relay>, name: PeerConfig, source: SourceId
     let stop = relay.stages.sources.stop.clone();
     let mut told = BTreeMap::new();
     loop {
-        match tokio::net::lookup_host(name.address.as_str()).await {
+        // A resolver without an answer takes long to say so.
+        let Some(found) = stop.run_until_cancelled(tokio::net::lookup_host(name.address.as_str())).await else {
+            return;
+        };
+        match found {
             Ok(found) => {
                 let wanted = targets(&name, found);
                 for change in difference(source, &told, &wanted) {

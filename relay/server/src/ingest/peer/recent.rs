@@ -11,8 +11,8 @@ use foldhash::fast::RandomState;
 use relay_index::{Order, Search, Snapshot};
 use table::BatchFilter;
 
-/// Flows remembered at most: the overlap at the rate of a very busy node.
-const FLOWS_MAX: usize = 65_536;
+/// Flows remembered at most: the overlap at the rate of a very busy peer, which may be the relay of a whole cluster.
+const FLOWS_MAX: usize = 262_144;
 /// Part of the past asked for again after a break; what was there before is recognised.
 const OVERLAP: Duration = Duration::from_secs(1);
 /// Age, against the newest flow, at which a flow is forgotten: it is not asked for again. Twice the overlap, because
@@ -203,7 +203,7 @@ mod tests {
         assert!(recent.is_new(&flow(1, 10), b"", NOW) && !recent.is_new(&flow(1, 10), b"", NOW));
         assert!(recent.is_new(&flow(2, 5), b"", NOW));
         assert_eq!(recent.newest(), Some(Timestamp(10)), "the newest by time, not the last that came");
-        for id in 3..200_000 {
+        for id in 3..400_000 {
             assert!(recent.is_new(&flow(id, 11), b"", NOW));
         }
         assert_eq!((recent.keys.len(), recent.order.len()), (FLOWS_MAX, FLOWS_MAX));
@@ -276,16 +276,16 @@ mod tests {
         let ahead = |ms: u64| NOW.after(TWO_DAYS).after(Duration::from_millis(ms));
         let at = |ms: u64| NOW.after(Duration::from_millis(ms));
         let mut recent = Recent::default();
-        for ms in 0..200_000 {
+        for ms in 0..400_000 {
             assert!(recent.is_new_id(flow(ms, 0).id, ahead(ms), at(ms)));
         }
         assert_eq!((recent.keys.len(), recent.order.len() + recent.ahead.len()), (FLOWS_MAX, FLOWS_MAX));
-        for ms in 150_000..200_000 {
-            assert!(!recent.is_new_id(flow(ms, 0).id, ahead(ms), at(200_000)), "its whole history comes again");
+        for ms in 200_000..400_000 {
+            assert!(!recent.is_new_id(flow(ms, 0).id, ahead(ms), at(400_000)), "its whole history comes again");
         }
-        let without_id = Flow { time: ahead(200_000), ..Flow::default() };
-        assert!(recent.is_new(&without_id, b"a", at(200_000)));
+        let without_id = Flow { time: ahead(400_000), ..Flow::default() };
+        assert!(recent.is_new(&without_id, b"a", at(400_000)));
         recent.resume();
-        assert!(!recent.is_new(&without_id, b"a", at(200_001)));
+        assert!(!recent.is_new(&without_id, b"a", at(400_001)));
     }
 }
