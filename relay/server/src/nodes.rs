@@ -173,9 +173,9 @@ impl Presence {
                 known_since: known.last_batch.unwrap_or(now),
                 last_batch: None,
             });
-            node.version = known.version;
-            node.flows_seen = known.flows_seen;
             node.flows_since = flows_since(&known);
+            node.flows_seen = known.flows_seen;
+            node.version = known.version;
             node.lost = known.lost;
             node.last_batch = known.last_batch;
         }

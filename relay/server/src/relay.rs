@@ -61,6 +61,8 @@ pub(crate) struct Relay {
     pub(crate) live_places: Arc<Semaphore>,
     clock: Box<dyn Clock>,
     rate: Mutex<Rate>,
+    /// Held while gauges and counters are brought up to date.
+    refreshing: Mutex<()>,
     workers: Arc<Semaphore>,
 }
 
@@ -120,6 +122,7 @@ impl Relay {
             stages: Stages::default(),
             live_places: Arc::new(Semaphore::new(config.live.streams_max)),
             rate: Mutex::default(),
+            refreshing: Mutex::default(),
             workers: Arc::new(Semaphore::new(budget.questions(available_parallelism().map_or(2, |n| n.get())))),
             clock,
             http_addr,
@@ -200,8 +203,10 @@ impl Relay {
         found
     }
 
-    /// Brings gauges up to date that nothing else keeps.
+    /// Brings gauges and counters up to date that nothing else keeps.
     pub(crate) fn refresh_gauges(&self) {
+        // Counters are brought to their value by what is missing, which two at once would both add.
+        let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let stats = self.index.stats();
         let gauges = &self.metrics.index;
         gauges.rows.set(signed(stats.rows));

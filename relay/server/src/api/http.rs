@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension, Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -94,7 +94,8 @@ async fn ui(
         return Err(Refusal::new(StatusCode::NOT_FOUND, "metrics are not served here", &format!("they are {at}")));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(wrong_method(request.method().clone()).await.into_response());
+        let refusal = wrong_method(request.method().clone()).await;
+        return Ok(([(header::ALLOW, "GET, HEAD")], refusal).into_response());
     }
     Ok(assets.answer(path, request.headers()).await)
 }
