@@ -80,6 +80,63 @@ fn expressions_select() {
     }
 }
 
+/// What is not equal to a number is a number; names are not equal where there is none as well.
+#[test]
+fn comparisons_select_no_flow_without_the_number() {
+    let (answered, other) = (flow(Verdict::DROPPED, "data", 5432, 503), flow(Verdict::DROPPED, "data", 5432, 0));
+    for (text, of_answered, of_other) in [
+        ("http.status != 404", true, false),
+        ("status != 503", false, false),
+        ("http.status != 5+", false, false),
+        ("http.status != 4+", true, false),
+        ("http.status not in (404, 4+)", true, false),
+        ("http.status not in (404, 503)", false, false),
+        ("http.status < 600 and http.status != 404", true, false),
+        ("latency != 1ms", true, false),
+        ("rtt != 1ms", false, false),
+        ("bytes != 1", true, true),
+        ("not http.status != 404", false, true),
+        ("not http.status = 404", true, true),
+        ("not http.status in (404, 503)", false, true),
+        ("http.method != post", true, true),
+        ("http.path !~ '^/api'", true, true),
+        ("src.cluster != east", true, true),
+    ] {
+        let query = Query::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((query.matches(&answered), query.matches(&other)), (of_answered, of_other), "{text}");
+    }
+}
+
+#[test]
+fn several_values_need_a_list() {
+    refused(
+        "src.ns=shop,cart",
+        r#"= takes one value: write src.ns in (shop, cart), or quotes around a value that has a comma at character 12 of "src.ns=shop,cart""#,
+    );
+    refused(
+        "port!=80, 443 and pod=a",
+        r#"!= takes one value: write port not in (80, 443), or quotes around a value that has a comma at character 9 of "port!=80, 443 and pod=a""#,
+    );
+    refused(
+        "src.label.app='a b',web",
+        r#"= takes one value: write src.label.app in ("a b", web), or quotes around a value that has a comma at character 20 of "src.label.app='a b',web""#,
+    );
+    refused("ns=shop,", r#"expected "and", "or" or the end, found "," at character 8 of "ns=shop,""#);
+    refused(
+        "bytes > 1,000",
+        r#""1,000" is no quantity of bytes: write a number with one of B, kB, MB, GB, KiB, MiB, GiB at character 9 of "bytes > 1,000""#,
+    );
+    for text in ["node=a,b", "uuid=a,b", "status=404,500", "verdict=dropped,audit", "http.method=get,put"] {
+        let error = Query::parse(text).unwrap_err().to_string();
+        assert!(error.starts_with("= takes one value: write "), "{error}");
+        let remedy = error.split_once("write ").unwrap().1.split_once(", or quotes").unwrap().0;
+        Query::parse(remedy).unwrap_or_else(|error| panic!("{error}"));
+    }
+    for text in ["src.ns='shop,cart'", "tcp.flags=syn,ack", "label=app,tier", "label='app in (a, b)'", "path=/a,b"] {
+        Query::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
 #[track_caller]
 fn refused(text: &str, expected: &str) {
     assert_eq!(Query::parse(text).map_err(|error| error.to_string()).err().as_deref(), Some(expected));
@@ -119,7 +176,10 @@ fn hubble_filters_say_what_they_can() {
     let system = FlowFilter { source_pod: vec!["kube-system/".to_owned()], ..FlowFilter::default() };
     assert_eq!((pushed.whitelist, pushed.blacklist, pushed.exact), (vec![wanted.clone()], vec![system], true));
     let pushed = Query::parse("verdict=dropped and dst.port=5432 and latency > 1s").unwrap().push();
-    assert_eq!((pushed.whitelist, pushed.exact), (vec![wanted], false));
+    assert_eq!((pushed.whitelist, pushed.exact), (vec![wanted.clone()], false));
+    let pushed = Query::parse("verdict=dropped and dst.port=5432 and http.status != 404").unwrap().push();
+    let missing = FlowFilter { http_status_code: vec!["404".to_owned()], ..FlowFilter::default() };
+    assert_eq!((pushed.whitelist, pushed.blacklist, pushed.exact), (vec![wanted], vec![missing], false));
 }
 
 #[test]
@@ -221,6 +281,8 @@ fn expressions() -> impl Strategy<Value = String> {
         Just("src.ns=shop".to_owned()),
         Just("dst.ns!=shop".to_owned()),
         Just("http.status=5+".to_owned()),
+        Just("http.status!=404".to_owned()),
+        Just("http.status not in (4+, 200)".to_owned()),
         Just("http.status>=400".to_owned()),
         Just("src.label.app=web".to_owned()),
     ];

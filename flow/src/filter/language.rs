@@ -9,7 +9,9 @@
 //!
 //! A key speaks of the flow (`verdict`, `http.status`), of one side (`src.ns`, `dst.port`) or of either (`pod`).
 //! Conditions mean what the conditions of a [`Selection`] mean; measures (`bytes`, `latency`, ...) are numbers with a
-//! unit, which Hubble's filters do not know. `&&`, `||` and `!` are other words for `and`, `or` and `not`.
+//! unit, which Hubble's filters do not know: a comparison of one never selects a flow that does not carry it, also where
+//! it is `!=` or `not in`. Those of other keys are `not` before the condition. `&&`, `||` and `!` are other words for
+//! `and`, `or` and `not`.
 
 mod complete;
 mod group;
@@ -96,6 +98,18 @@ pub enum Problem {
         key: String,
         /// The operator.
         operator: &'static str,
+    },
+    /// Several values stand where one may.
+    #[error("{sign} takes one value: write {key} {operator} ({values}), or quotes around a value that has a comma")]
+    Several {
+        /// The key.
+        key: String,
+        /// The operator.
+        sign: &'static str,
+        /// The operator that takes several.
+        operator: &'static str,
+        /// The values.
+        values: String,
     },
     /// The value is none of the key.
     #[error("{0}")]

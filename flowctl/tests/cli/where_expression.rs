@@ -28,6 +28,9 @@ fn files_pushed_filters_and_refusals() {
         observe(&["--where", "verdict=dropped and prot=tcp"]),
         observe(&["--where", "verdict = lost"]),
         observe(&["--where", "(pod=a"]),
+        observe(&["--where", "src.ns=shop,cart and verdict=dropped"]),
+        observe(&["--where", "http.status != 404"]),
+        print(&["verdict=dropped and http.status != 404"]),
         observe(&["--not", "--where", "pod=a"]),
         ["map", "latncy > 5ms"].to_vec(),
     ]

@@ -1,6 +1,6 @@
 //! Filters on batches agree with filters on flows.
 
-use flow::filter::FilterSet;
+use flow::filter::{CompileExpression, FilterSet, Query};
 use flow::{Flow, FlowFilter};
 use proptest::prelude::*;
 use table::BatchFilter;
@@ -51,6 +51,37 @@ fn the_random_filters_match_some_flows_and_not_others() {
         telling += usize::from(matched > 0 && matched < flows.len());
     }
     assert!(telling > 150, "only {telling} of 300 filters tell flows apart");
+}
+
+/// Expressions mean the same asked of a flow, compiled, and asked of a batch.
+#[test]
+fn expressions_mark_the_rows_of_the_flows_that_they_select() {
+    let flows: Vec<Flow> = (0..600).map(random::flow).collect();
+    let built = batch(&flows);
+    let refuse: CompileExpression = |_| unreachable!("no expression has one of CEL");
+    for text in [
+        "http.status != 404",
+        "http.status not in (404, 5+)",
+        "not http.status = 404",
+        "not http.status != 404",
+        "http.status >= 400 and http.status != 404",
+        "http.method != get",
+        "http.path !~ '^/a'",
+        "port != 80",
+        "src.ns != shop",
+        "verdict != dropped or bytes != 0",
+        "latency != 1ms or dns.ttl != 1s",
+    ] {
+        let query = Query::parse(text).unwrap();
+        let set = query.compile_with(Vec::new(), Vec::new(), refuse).unwrap();
+        let mask = BatchFilter::from(set.clone()).mask(&built).unwrap();
+        for (row, flow) in flows.iter().enumerate() {
+            let expected = query.matches(flow);
+            assert_eq!((set.matches(flow), mask.value(row)), (expected, expected), "{text} of {flow:?}");
+        }
+        let matched = mask.true_count();
+        assert!(matched > 0 && matched < flows.len(), "{text} selects {matched} of {}", flows.len());
+    }
 }
 
 #[test]

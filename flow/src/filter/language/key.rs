@@ -1,5 +1,7 @@
 //! The keys and the conditions they stand for.
 
+use crate::filter::Selection;
+
 /// What a key speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About {
@@ -84,6 +86,15 @@ pub(super) struct Found {
     pub(super) by: By,
     /// Name of the label of `label.NAME`.
     pub(super) label: Option<String>,
+}
+
+impl Found {
+    /// Whether a comma may be part of a value that has no quotes.
+    pub(super) fn holds_commas(&self) -> bool {
+        // The value of a single label has none, and no person writes one into an id.
+        let is_plain = self.label.is_some() || matches!(self.condition.as_str(), "trace-id" | "uuid");
+        !is_plain && Selection::may_hold_commas(&self.condition)
+    }
 }
 
 /// The condition a key stands for.

@@ -37,6 +37,18 @@ pub(super) enum Kind<'a> {
 }
 
 impl Kind<'_> {
+    pub(super) const fn is_value(&self) -> bool {
+        matches!(self, Self::Word(_) | Self::Quoted(_))
+    }
+
+    /// How it is written as a value.
+    pub(super) fn as_value(&self) -> String {
+        match self {
+            Self::Word(word) => (*word).to_owned(),
+            other => other.shown(),
+        }
+    }
+
     /// How an error shows it.
     pub(super) fn shown(&self) -> String {
         match self {

@@ -160,6 +160,11 @@ impl Comparison {
         Self { measure, order, quantity }
     }
 
+    /// True for all flows that carry the measure.
+    pub(super) const fn carried(measure: Measure) -> Self {
+        Self::new(measure, Order::GreaterOrEqual, 0)
+    }
+
     /// Whether the flow carries the measure and the comparison holds.
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {

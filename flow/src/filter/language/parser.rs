@@ -133,7 +133,7 @@ impl<'a> Parser<'a> {
             (Operator::Sign(sign), found, Some(measure)) if found.is_none() || sign.starts_with(['<', '>']) => {
                 self.comparison(measure, name, sign, operator_at)
             }
-            (Operator::Sign(sign), Some(found), _) => {
+            (Operator::Sign(sign), Some(found), measure) => {
                 let negated = sign.starts_with('!');
                 let wanted = if sign.ends_with('~') { By::Pattern } else { By::Value };
                 if sign.starts_with(['<', '>']) || (wanted == By::Pattern && found.by == By::Value) {
@@ -143,20 +143,20 @@ impl<'a> Parser<'a> {
                         Problem::Operator { key: name.to_owned(), operator: sign },
                     ));
                 }
-                let (value, at) = self.value()?;
+                let (value, at) = if found.holds_commas() { self.value()? } else { self.one_value(name, sign)? };
                 // Equality of a key that is a pattern is a pattern of just this text.
                 let exact = found.by == By::Pattern && wanted == By::Value;
                 let value = if exact { format!("^{}$", regex::escape(&value)) } else { value };
-                Ok(negate(self.leaf(&found, &[value], at)?, negated))
+                Ok(negate(self.leaf(&found, &[value], at)?, negated, measure))
             }
-            (Operator::In { negated }, Some(found), _) => {
+            (Operator::In { negated }, Some(found), measure) => {
                 let (values, at) = self.list()?;
                 let exact = |value: String| match found.by {
                     By::Pattern => format!("^{}$", regex::escape(&value)),
                     By::Value => value,
                 };
                 let values: Vec<String> = values.into_iter().map(exact).collect();
-                Ok(negate(self.leaf(&found, &values, at)?, negated))
+                Ok(negate(self.leaf(&found, &values, at)?, negated, measure))
             }
             (Operator::In { .. }, None, _) | (Operator::Sign(_), None, None | Some(_)) => {
                 Err(error(self.text, operator_at, Problem::Operator { key: name.to_owned(), operator: "in" }))
@@ -178,7 +178,26 @@ impl<'a> Parser<'a> {
         Ok(Operator::In { negated })
     }
 
-    fn value(&mut self) -> Result<(String, usize), LanguageError> {
+    /// A value that no others may follow.
+    fn one_value(&mut self, key: &str, sign: &'static str) -> Result<(String, usize), LanguageError> {
+        let first = self.at;
+        let value = self.single()?;
+        let comma = self.at;
+        let mut values = vec![self.tokens[first].kind.as_value()];
+        while self.next_is(&Kind::Comma) && !["and", "or", "not"].iter().any(|word| self.word_is(self.at + 1, word)) {
+            let Some(next) = self.tokens.get(self.at + 1).filter(|next| next.kind.is_value()) else { break };
+            values.push(next.kind.as_value());
+            self.at += 2;
+        }
+        if values.len() == 1 {
+            return Ok(value);
+        }
+        let operator = if sign.starts_with('!') { "not in" } else { "in" };
+        let (key, values) = (key.to_owned(), values.join(", "));
+        Err(error(self.text, self.tokens[comma].at, Problem::Several { key, sign, operator, values }))
+    }
+
+    fn single(&mut self) -> Result<(String, usize), LanguageError> {
         let token = self.peek().clone();
         let value = match token.kind {
             Kind::Word(word) => word.to_owned(),
@@ -186,8 +205,12 @@ impl<'a> Parser<'a> {
             _ => return Err(self.expected("a value")),
         };
         self.advance();
-        // `tcp.flags=syn,ack` and `label=a,b` are one value.
-        let mut value = value;
+        Ok((value, token.at))
+    }
+
+    /// A value that may have commas, as in `tcp.flags=syn,ack` and `label=a,b`.
+    fn value(&mut self) -> Result<(String, usize), LanguageError> {
+        let (mut value, at) = self.single()?;
         while self.next_is(&Kind::Comma) && matches!(self.tokens.get(self.at + 1).map(|t| &t.kind), Some(Kind::Word(_)))
         {
             self.advance();
@@ -197,7 +220,7 @@ impl<'a> Parser<'a> {
             }
             self.advance();
         }
-        Ok((value, token.at))
+        Ok((value, at))
     }
 
     fn list(&mut self) -> Result<(Vec<String>, usize), LanguageError> {
@@ -268,8 +291,13 @@ fn adapted(found: &Found, value: &str) -> String {
     }
 }
 
-fn negate(node: Node, negated: bool) -> Node {
-    if negated { Node::Not(Box::new(node)) } else { node }
+/// The condition or its contrary. That of a number is a comparison as well: it selects flows that carry the number.
+fn negate(node: Node, negated: bool, measure: Option<Measure>) -> Node {
+    match measure {
+        _ if !negated => node,
+        None => Node::Not(Box::new(node)),
+        Some(measure) => Node::All(vec![Node::Not(Box::new(node)), Node::Measure(Comparison::carried(measure))]),
+    }
 }
 
 /// The only part, or all of them together.

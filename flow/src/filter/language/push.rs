@@ -36,10 +36,8 @@ enum Pass {
 }
 
 pub(super) fn push(node: &Node) -> Pushed {
-    let parts = match node {
-        Node::All(parts) => parts.as_slice(),
-        single => std::slice::from_ref(single),
-    };
+    let mut parts = Vec::new();
+    gather(node, &mut parts);
     let (mut pass, mut exact) = (Pass::Everything, true);
     let mut blacklist = Vec::new();
     for part in parts {
@@ -60,6 +58,14 @@ pub(super) fn push(node: &Node) -> Pushed {
         exact &= next_exact && both_exact;
     }
     Pushed { whitelist: pass.filters(), blacklist, exact }
+}
+
+/// The parts that must all be true.
+fn gather<'a>(node: &'a Node, into: &mut Vec<&'a Node>) {
+    match node {
+        Node::All(parts) => parts.iter().for_each(|part| gather(part, into)),
+        single => into.push(single),
+    }
 }
 
 impl Pass {
