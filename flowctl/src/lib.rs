@@ -91,6 +91,7 @@ fn dispatch(called: &str, typed: &Typed, out: &mut dyn Write, err: &mut dyn Writ
     if let Some(problem) = &settings.file.problem {
         writeln!(err, "flowctl: {problem:#}; it counts as empty")?;
     }
+    settings::check_environment(std::env::vars_os())?;
     settings.check()?;
     let now = SystemClock.now();
     let now = proto::convert::time_to_wire(now);

@@ -6,6 +6,7 @@
 mod file;
 mod yaml;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,6 +81,21 @@ const TLS_PREFIXES: [&str; 2] = ["tls://", "https://"];
 const ENVIRONMENT_PREFIXES: [&str; 2] = ["FLOWCTL_", "HUBBLE_"];
 /// Settings of filters, which only `observe` has.
 const RAW_FILTERS: [&str; 2] = ["allowlist", "denylist"];
+
+/// Refuses variables of ours that are no text: they would count as not set.
+///
+/// # Errors
+/// There is one.
+pub(crate) fn check_environment(mut variables: impl Iterator<Item = (OsString, OsString)>) -> Result<()> {
+    let is_bad = |(name, value): &(OsString, OsString)| {
+        let is_ours = ENVIRONMENT_PREFIXES.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+        is_ours && name.to_str().is_some() && value.to_str().is_none()
+    };
+    match variables.find(is_bad) {
+        Some((name, _)) => bail!("the environment variable {} is not UTF-8", name.display()),
+        None => Ok(()),
+    }
+}
 
 impl Settings {
     /// Gathers the sources. A file that cannot be read or understood counts as empty and is told of in its `problem`.

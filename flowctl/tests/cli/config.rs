@@ -40,6 +40,20 @@ fn settings_are_set_shown_and_reset() {
 }
 
 #[test]
+fn variables_that_are_no_text_are_refused_where_they_are_settings() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let says = |name: &str| run(flowctl(&["version"]).env(name, std::ffi::OsStr::from_bytes(b"\xff")));
+    assert_eq!(says("FOO").code, Some(0));
+    for name in ["HUBBLE_SERVER", "FLOWCTL_TLS"] {
+        let outcome = says(name);
+        assert_eq!(
+            (outcome.stderr, outcome.code),
+            (format!("the environment variable {name} is not UTF-8\n"), Some(1))
+        );
+    }
+}
+
+#[test]
 fn only_the_owner_may_read_the_file() {
     use std::os::unix::fs::PermissionsExt as _;
     let home = tempfile::tempdir().unwrap();

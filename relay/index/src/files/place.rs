@@ -1,5 +1,6 @@
 //! Where the files are: a folder, or an object store.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
@@ -44,8 +45,7 @@ impl Remote {
     pub(crate) fn open(url: &str) -> io::Result<Self> {
         let parsed: url::Url = url.parse().map_err(io::Error::other)?;
         let (store, prefix) =
-            object_store::parse_url_opts(&parsed, std::env::vars().map(|(k, v)| (k.to_ascii_lowercase(), v)))
-                .map_err(io::Error::other)?;
+            object_store::parse_url_opts(&parsed, options(std::env::vars_os())).map_err(io::Error::other)?;
         Self::over(Arc::from(store), prefix, CALL_TIMEOUT)
     }
 
@@ -85,6 +85,11 @@ impl Remote {
     fn key(&self, path: &str) -> Key {
         self.prefix.parts().chain(Key::from(path).parts()).collect()
     }
+}
+
+/// What an environment says of object stores. A variable that is no text is none of theirs.
+fn options(environment: impl Iterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (String, String)> {
+    environment.filter_map(|(name, value)| Some((name.to_str()?.to_ascii_lowercase(), value.into_string().ok()?)))
 }
 
 fn to_io(error: object_store::Error) -> io::Error {
@@ -241,4 +246,23 @@ fn list_folder(root: &Path, folder: &Path, paths: &mut Vec<String>) -> io::Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::*;
+
+    #[test]
+    fn variables_that_are_no_text_are_left_out() {
+        let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let environment = [
+            (bytes(b"FOO"), bytes(b"\xff")),
+            (bytes(b"\xff"), bytes(b"1")),
+            (bytes(b"AWS_REGION"), bytes(b"eu-west-1")),
+        ];
+        let told: Vec<_> = options(environment.into_iter()).collect();
+        assert_eq!(told, [("aws_region".to_owned(), "eu-west-1".to_owned())]);
+    }
 }
