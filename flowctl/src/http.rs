@@ -109,7 +109,7 @@ pub(crate) async fn body(response: Response<Incoming>) -> Result<Vec<u8>> {
         if let Some(data) = frame.data_ref() {
             if bytes.len() + data.len() > ANSWER_BYTES_MAX {
                 bail!(
-                    "the answer is larger than {} MiB: ask for less with LIMIT, or use -o csv",
+                    "the answer is larger than {} MiB: ask for less time or fewer flows; sql has LIMIT and -o csv",
                     ANSWER_BYTES_MAX >> 20
                 );
             }

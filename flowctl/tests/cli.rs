@@ -10,6 +10,7 @@ mod cli {
     pub(crate) mod golden;
     pub(crate) mod inputs;
     pub(crate) mod observer;
+    mod overview;
     pub(crate) mod program;
     pub(crate) mod rows;
     pub(crate) mod server;

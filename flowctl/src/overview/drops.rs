@@ -41,6 +41,10 @@ pub(super) fn write(summary: &DropSummary, limit: u64, out: &mut dyn Write) -> i
     if shown < all {
         writeln!(out, "... and {} more; --limit 0 shows all", all - shown)?;
     }
+    let listed = summary.groups.iter().fold(0_u64, |sum, group| sum.saturating_add(group.packets));
+    if listed < summary.total {
+        writeln!(out, "... the relay left out the smallest groups: {} packets more", summary.total - listed)?;
+    }
     explain(summary, shown, out)
 }
 

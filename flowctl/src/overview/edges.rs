@@ -105,8 +105,21 @@ pub(super) fn write(map: &ServiceMap, sort: Sort, limit: u64, out: &mut dyn Writ
         tabs.last_cell(|out| put(out, &dropped.replace(['\t', '\n'], " ")));
     }
     tabs.write(out)?;
-    if shown < edges.len() {
-        writeln!(out, "... and {} more; --limit 0 shows all", edges.len() - shown)?;
+    let more = map.left_out.saturating_add((edges.len() - shown) as u64);
+    match (more, map.left_out) {
+        (0, _) => Ok(()),
+        (_, 0) => writeln!(out, "... and {more} more; --limit 0 shows all"),
+        (_, left) if limit == 0 => writeln!(out, "... {}", left_out(left)),
+        (_, left) => writeln!(
+            out,
+            "... and {more} more, {left} of which the relay left out, those with the fewest flows; --limit 0 shows all"
+        ),
     }
-    Ok(())
+}
+
+/// Tells of what the relay left out though all was asked for.
+pub(super) fn left_out(edges: u64) -> String {
+    format!(
+        "the relay left out {edges} more, those with the fewest flows: ask for less time with --since, or for fewer flows"
+    )
 }

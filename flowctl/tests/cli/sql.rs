@@ -10,7 +10,7 @@ const ANSWER: &str = r#"{"columns":[{"name":"verdict","type":"Utf8"},{"name":"n"
  "rows":[["DROPPED",17],[null,12345]],"elapsed_ms":1.5,"truncated":false}"#;
 
 /// Answers one request with this, and gives back its first line and body.
-fn serve_once(status: &str, body: &str) -> (String, JoinHandle<(String, String)>) {
+pub(crate) fn serve_once(status: &str, body: &str) -> (String, JoinHandle<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());

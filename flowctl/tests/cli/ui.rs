@@ -12,17 +12,17 @@ use super::server::{flows, serving};
 /// How long anything may take.
 const SOON: Duration = Duration::from_secs(30);
 
-/// `flowctl ui` on a terminal that `script` makes.
-struct Terminal {
+/// `flowctl` on a terminal that `script` makes.
+pub(crate) struct Terminal {
     child: Child,
     seen: Arc<Mutex<String>>,
 }
 
 impl Terminal {
-    fn start(arguments: &str) -> Self {
+    pub(crate) fn start(arguments: &str) -> Self {
         let program = flowctl(&[]).get_program().to_string_lossy().into_owned();
         // The shell tells its id, which stays that of the program it becomes.
-        let command = format!("stty cols 120 rows 30; echo pid=$$; exec {program} ui {arguments}");
+        let command = format!("stty cols 120 rows 30; echo pid=$$; exec {program} {arguments}");
         let mut child = Command::new("script")
             .args(["-qefc", &command, "/dev/null"])
             .env_clear()
@@ -45,13 +45,13 @@ impl Terminal {
         Self { child, seen }
     }
 
-    fn type_keys(&mut self, keys: &str) {
+    pub(crate) fn type_keys(&mut self, keys: &str) {
         self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits until the terminal was sent this text after the last time, and forgets all up to it.
     #[track_caller]
-    fn expect(&self, wanted: &str) {
+    pub(crate) fn expect(&self, wanted: &str) {
         let deadline = Instant::now() + SOON;
         loop {
             {
@@ -66,7 +66,7 @@ impl Terminal {
         }
     }
 
-    fn pid(&self) -> String {
+    pub(crate) fn pid(&self) -> String {
         self.expect("pid=");
         let deadline = Instant::now() + SOON;
         loop {
@@ -77,7 +77,7 @@ impl Terminal {
         }
     }
 
-    fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         let deadline = Instant::now() + SOON;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -107,7 +107,7 @@ fn server() -> RunningObserver {
 #[test]
 fn flows_groups_details_filters_and_the_end() {
     let server = server();
-    let mut terminal = Terminal::start(&server.flag());
+    let mut terminal = Terminal::start(&format!("ui {}", server.flag()));
     terminal.expect("\u{1b}[?1049h");
     terminal.expect("shop/intruder");
     terminal.expect("5 events lost");
@@ -136,7 +136,7 @@ fn flows_groups_details_filters_and_the_end() {
 #[test]
 fn a_signal_gives_the_terminal_back() {
     let server = server();
-    let mut terminal = Terminal::start(&server.flag());
+    let mut terminal = Terminal::start(&format!("ui {}", server.flag()));
     let pid = terminal.pid();
     terminal.expect("shop/intruder");
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -146,7 +146,7 @@ fn a_signal_gives_the_terminal_back() {
 
 #[test]
 fn a_server_that_is_not_there_is_told_and_tried_again() {
-    let mut terminal = Terminal::start("--server 127.0.0.1:1 verdict=dropped");
+    let mut terminal = Terminal::start("ui --server 127.0.0.1:1 verdict=dropped");
     terminal.expect("connection refused");
     terminal.type_keys("q");
     terminal.expect(LEFT);
@@ -161,7 +161,7 @@ fn without_a_terminal_it_says_what_else_there_is() {
         outcome.stderr,
         "flowctl ui needs a terminal; for scripts there are flowctl observe and flowctl top --once\n"
     );
-    let mut refused = Terminal::start("'verdict=lost'");
+    let mut refused = Terminal::start("ui 'verdict=lost'");
     refused.expect("invalid --verdict value: LOST");
     assert_eq!(refused.end(), Some(1));
 }
