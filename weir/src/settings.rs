@@ -1,13 +1,17 @@
 //! The configuration: file, environment and flags laid over each other, then read once.
 
-use std::path::{Path, PathBuf};
+mod layers;
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use serde_norway::{Mapping, Value};
+use serde_norway::Value;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use self::layers::{Layers, path_value};
 use crate::cli::{Cli, Part};
 use crate::join::Way;
 
@@ -83,26 +87,27 @@ impl Settings {
     /// # Errors
     /// The file cannot be read or is not YAML, a key is not known, a value does not fit; the text names file and key.
     pub(crate) fn load(cli: &Cli, part: Part) -> Result<Self> {
-        Self::read(cli, part, std::env::vars())
+        Self::read(cli, part, std::env::vars_os())
     }
 
-    fn read(cli: &Cli, part: Part, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
-        let mut layers = Layers(defaults_of(part));
+    fn read(cli: &Cli, part: Part, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Self> {
+        let mut layers = defaults_of(part);
         if let Some(path) = &cli.config {
             layers.lay_file(path)?;
         }
         layers.check("the configuration file")?;
         for (name, text) in environment {
-            if let Some(key) = env_key(&name) {
-                layers.lay_text(&key, &text).with_context(|| format!("bad value of {name}"))?;
-            }
+            let Some(key) = env_key(&name)? else { continue };
+            let name = name.display();
+            let text = text.to_str().with_context(|| format!("the environment variable {name} is not UTF-8"))?;
+            layers.lay_text(&key, text);
         }
         layers.check("the environment")?;
         for assignment in &cli.set {
             let Some((key, text)) = assignment.split_once('=') else {
                 bail!("--set {assignment:?} is not KEY=VALUE, such as collector.ring.flows_max=1000");
             };
-            layers.lay_text(key, text).with_context(|| format!("bad value in --set {assignment}"))?;
+            layers.lay_text(key, text);
         }
         layers.lay_flags(cli);
         let settings = layers.check("the flags")?;
@@ -124,7 +129,7 @@ impl Settings {
 }
 
 /// What differs from the parts' own defaults: both parts on one machine serve that machine only.
-fn defaults_of(part: Part) -> Value {
+fn defaults_of(part: Part) -> Layers {
     let text = match part {
         Part::Both => {
             "collector: {observer: {listen: '127.0.0.1:4244'}, metrics: {listen: '127.0.0.1:9965'}}
@@ -132,11 +137,12 @@ relay: {metrics: {listen: '127.0.0.1:9966'}}"
         }
         Part::Collector | Part::Relay => "{}",
     };
-    let mut layers = Layers(serde_norway::from_str(text).expect("the text above is YAML"));
+    let value: Value = serde_norway::from_str(text).expect("the text above is YAML");
+    let mut layers = Layers::new(value);
     if matches!(part, Part::Relay | Part::Both) {
         layers.lay("relay.store.place", path_value(&data_folder()));
     }
-    layers.0
+    layers
 }
 
 /// Where a relay keeps its flows: a place for services where root runs it, else one of the user's own.
@@ -149,114 +155,23 @@ fn data_folder() -> PathBuf {
     state.map_or_else(|| std::env::temp_dir().join("weir"), |state| state.join("weir"))
 }
 
-struct Layers(Value);
-
-impl Layers {
-    fn lay_file(&mut self, path: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-        let value: Value = serde_norway::from_str(&text).with_context(|| format!("{} is not YAML", path.display()))?;
-        match value {
-            Value::Null => {}
-            Value::Mapping(_) => merge(&mut self.0, value),
-            _ => bail!("{} must hold keys and values, such as `collector:`", path.display()),
-        }
-        Ok(())
+/// The key of a setting that a variable of the environment stands for; `None` where it is none of ours.
+///
+/// # Errors
+/// It is one of ours, and its name is no text.
+fn env_key(name: &OsStr) -> Result<Option<String>> {
+    let begins = |section: &str| name.as_encoded_bytes().starts_with(section.as_bytes());
+    if !ENV_SECTIONS.iter().any(|section| begins(section)) {
+        return Ok(None);
     }
-
-    fn lay_text(&mut self, key: &str, text: &str) -> Result<()> {
-        let value = serde_norway::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-        self.lay(key, value);
-        Ok(())
-    }
-
-    fn lay_flags(&mut self, cli: &Cli) {
-        self.lay_some("log.filter", cli.log.clone());
-        if let Some(args) = cli.command.collector_args() {
-            for (kind, file) in [("replay", &args.replay), ("pcap", &args.pcap)] {
-                if let Some(file) = file {
-                    self.lay("collector.source.kind", Value::from(kind));
-                    self.lay("collector.source.file", path_value(file));
-                }
-            }
-            self.lay_some("collector.enrich.names_file", args.names.as_deref().map(path_value));
-            self.lay_some("collector.node_name", args.node_name.clone());
-            self.lay_some("collector.observer.listen", args.observer.clone());
-            self.lay_some("collector.relay.address", args.relay.clone());
-        }
-        if let Some(args) = cli.command.relay_args() {
-            self.lay_some("relay.grpc.listen", args.grpc.clone());
-            self.lay_some("relay.http.listen", args.http.clone());
-            self.lay_some("relay.http.ui_dir", args.ui_dir.as_deref().map(path_value));
-            self.lay_addresses("relay.peers", &args.peer);
-            self.lay_addresses("relay.peer_services", &args.peer_service);
-        }
-    }
-
-    /// Lays a list of servers, of each of which only the address was given.
-    fn lay_addresses(&mut self, key: &str, addresses: &[String]) {
-        if addresses.is_empty() {
-            return;
-        }
-        let servers = addresses.iter().map(|address| {
-            let mut server = Mapping::new();
-            server.insert("address".into(), address.as_str().into());
-            Value::Mapping(server)
-        });
-        self.lay(key, Value::Sequence(servers.collect()));
-    }
-
-    fn lay_some(&mut self, key: &str, value: Option<impl Into<Value>>) {
-        if let Some(value) = value {
-            self.lay(key, value.into());
-        }
-    }
-
-    fn lay(&mut self, key: &str, value: Value) {
-        // The store by its place alone, which must not take its other settings away.
-        let key = if key == "relay.store" && value.is_string() { "relay.store.place" } else { key };
-        let nested = key.rsplit('.').fold(value, |inner, part| {
-            let mut level = Mapping::new();
-            level.insert(part.into(), inner);
-            Value::Mapping(level)
-        });
-        merge(&mut self.0, nested);
-    }
-
-    /// Reads what is there so far, so that an error names the layer that brought it.
-    fn check(&self, layer: &str) -> Result<Settings> {
-        serde_norway::from_value(self.0.clone()).with_context(|| format!("{layer} cannot be used"))
-    }
-}
-
-/// Lays `over` upon `under`: mappings are merged, everything else is replaced.
-fn merge(under: &mut Value, over: Value) {
-    match (under, over) {
-        (Value::Mapping(under), Value::Mapping(over)) => {
-            for (key, value) in over {
-                match under.get_mut(&key) {
-                    Some(present) => merge(present, value),
-                    None => {
-                        under.insert(key, value);
-                    }
-                }
-            }
-        }
-        (under, over) => *under = over,
-    }
-}
-
-fn env_key(name: &str) -> Option<String> {
-    let known = ENV_SECTIONS.iter().any(|section| name.starts_with(section));
-    known.then(|| name["WEIR_".len()..].to_ascii_lowercase().replace("__", "."))
-}
-
-fn path_value(path: &Path) -> Value {
-    Value::from(PathBuf::from(path).to_string_lossy().into_owned())
+    let name = name.to_str().with_context(|| format!("the name of the environment variable {name:?} is not UTF-8"))?;
+    Ok(Some(name["WEIR_".len()..].to_ascii_lowercase().replace("__", ".")))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use clap::Parser;
 
     use super::*;
@@ -264,7 +179,15 @@ mod tests {
     fn read(args: &[&str], environment: &[(&str, &str)]) -> Result<Settings> {
         let cli = Cli::parse_from([&["weir"], args].concat());
         let part = cli.command.part().unwrap_or(Part::Both);
-        Settings::read(&cli, part, environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+        Settings::read(&cli, part, environment.iter().map(|(k, v)| ((*k).into(), (*v).into())))
+    }
+
+    /// A file of settings, in a folder that goes with it.
+    fn file(text: &str) -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weir.yaml");
+        std::fs::write(&path, text).unwrap();
+        (folder, path.to_str().unwrap().to_owned())
     }
 
     fn message(result: Result<Settings>) -> String {
@@ -273,10 +196,8 @@ mod tests {
 
     #[test]
     fn later_layers_win() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("weir.yaml");
-        std::fs::write(&file, "collector: {node_name: file, ring: {flows_max: 7}}\n").unwrap();
-        let file = file.to_str().unwrap();
+        let (_folder, file) = file("collector: {node_name: file, ring: {flows_max: 7}}\n");
+        let file = file.as_str();
         let from_file = read(&["up", "--config", file], &[]).unwrap();
         assert_eq!((from_file.collector.node_name.as_str(), from_file.collector.ring.flows_max), ("file", 7));
         let environment = [("WEIR_COLLECTOR__NODE_NAME", "env"), ("WEIR_CACHE", "/elsewhere")];
@@ -286,6 +207,69 @@ mod tests {
             read(&["up", "--config", file, "--node-name", "flag", "--set", "collector.ring.flows_max=9"], &environment)
                 .unwrap();
         assert_eq!((from_flag.collector.node_name.as_str(), from_flag.collector.ring.flows_max), ("flag", 9));
+    }
+
+    #[test]
+    fn a_place_alone_leaves_the_store_its_other_settings() {
+        let (_folder, short) = file("relay: {store: /data/weir}\n");
+        let (_folder, long) = file("relay: {store: {keep_hours: 24}}\n");
+        let hours = [("WEIR_RELAY__STORE__KEEP_HOURS", "24")];
+        let place = [("WEIR_RELAY__STORE", "/data/weir")];
+        let set_hours = ["--set", "relay.store.keep_hours=24"];
+        let set_place = ["--set", "relay.store=/data/weir"];
+        let set_both = ["--set", "relay={store: /data/weir}", "--set", "relay.store={keep_hours: 24}"];
+        for (args, environment) in [
+            (["--config", &short].to_vec(), [hours[0]].to_vec()),
+            ([["--config", &short], set_hours].concat(), Vec::new()),
+            (["--config", &long].to_vec(), place.to_vec()),
+            ([["--config", &long], set_place].concat(), Vec::new()),
+            (Vec::new(), [place, hours].concat()),
+            (Vec::new(), [hours, place].concat()),
+            (set_hours.to_vec(), place.to_vec()),
+            (set_place.to_vec(), hours.to_vec()),
+            ([set_place, set_hours].concat(), Vec::new()),
+            ([set_hours, set_place].concat(), Vec::new()),
+            (set_both.to_vec(), Vec::new()),
+        ] {
+            let store = read(&[&["relay"], &args[..]].concat(), &environment).unwrap().relay.store;
+            assert_eq!((store.place.as_str(), store.keep_hours), ("/data/weir", 24), "{args:?} {environment:?}");
+        }
+    }
+
+    #[test]
+    fn texts_that_look_like_numbers_are_texts_where_the_setting_is_one() {
+        for text in ["123", "007", "1.10", "true", "", "[a]", "0x1f"] {
+            let set = format!("collector.node_name={text}");
+            let from_flag = read(&["up", "--set", "log.filter=off", "--set", &set], &[]).unwrap();
+            let from_env = read(&["up"], &[("WEIR_COLLECTOR__NODE_NAME", text)]).unwrap();
+            assert_eq!((from_flag.collector.node_name.as_str(), from_env.collector.node_name.as_str()), (text, text));
+        }
+        for environment in [("WEIR_RELAY__STORE", "123"), ("WEIR_RELAY__STORE__PLACE", "123")] {
+            let store = read(&["relay", "--set", "relay.store.keep_hours=24"], &[environment]).unwrap().relay.store;
+            assert_eq!((store.place.as_str(), store.keep_hours), ("123", 24));
+        }
+        let tls = [("WEIR_RELAY__GRPC__TLS__KEY_FILE", "1"), ("WEIR_RELAY__GRPC__TLS__CERT_FILE", "2")];
+        let tls = read(&["relay"], &tls).unwrap().relay.grpc.tls.unwrap();
+        assert_eq!((tls.cert_file.to_str(), tls.key_file.to_str()), (Some("2"), Some("1")));
+        let error = message(read(&["up", "--set", "collector.ring.flows_max=many"], &[]));
+        assert!(error.contains("the flags cannot be used: collector.ring.flows_max: invalid type"), "{error}");
+        let error = message(read(&["up"], &[("WEIR_COLLECTOR__RING__FLOWS_MAX", "true")]));
+        assert!(error.contains("boolean `true`"), "{error}");
+    }
+
+    #[test]
+    fn variables_that_are_no_text_are_refused_where_they_are_settings() {
+        let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let read = |name: &[u8], value: &[u8]| {
+            let cli = Cli::parse_from(["weir", "up"]);
+            Settings::read(&cli, Part::Both, [(bytes(name), bytes(value))].into_iter())
+        };
+        read(b"FOO", b"\xff").unwrap();
+        read(b"FOO\xff", b"bar").unwrap();
+        let error = message(read(b"WEIR_COLLECTOR__NODE_NAME", b"\xff"));
+        assert_eq!(error, "the environment variable WEIR_COLLECTOR__NODE_NAME is not UTF-8");
+        let error = message(read(b"WEIR_COLLECTOR__\xff", b"1"));
+        assert_eq!(error, r#"the name of the environment variable "WEIR_COLLECTOR__\xFF" is not UTF-8"#);
     }
 
     #[test]
