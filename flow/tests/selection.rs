@@ -313,3 +313,32 @@ proptest! {
         let _set = FilterSet::compile(&whitelist, &blacklist);
     }
 }
+
+#[test]
+fn what_clashes_is_what_is_refused_together() {
+    let value = |name: &str| match name {
+        name if Selection::is_switch(name) => "true",
+        name if name.ends_with("port") || name.ends_with("identity") || name == "ip-trace-id" => "7",
+        "tcp-flags" => "syn",
+        "type" => "drop",
+        "verdict" => "DROPPED",
+        "drop-reason-desc" => "POLICY_DENIED",
+        "traffic-direction" => "ingress",
+        "reply" => "true",
+        "http-header" => "a:b",
+        "ip-version" => "v4",
+        _ => "shop",
+    };
+    let mut conditions: Vec<(&str, &str)> = Selection::NAMES.iter().map(|(name, _)| (*name, value(name))).collect();
+    for name in ["pod", "from-pod", "to-pod", "service", "from-service", "to-service"] {
+        conditions.extend([(name, "shop/x"), (name, "bank/x"), (name, "/x")]);
+    }
+    for one in &conditions {
+        for other in &conditions {
+            let mut selection = Selection::new();
+            selection.add(one.0, &[one.1], false).unwrap();
+            let refused = selection.add(other.0, &[other.1], false).is_err();
+            assert_eq!(Selection::clash(*one, *other), refused, "{one:?} {other:?}");
+        }
+    }
+}

@@ -103,6 +103,22 @@ await withBrowser({}, async (context) => {
     await shot('flow-drawer');
   });
 
+  await check('what a flow offers to ask for takes the place of what contradicts it', async () => {
+    await go('/flows?live=0&port=5432&verdict=DROPPED');
+    await page.locator('.row.dropped:not([hidden])').first().click({ timeout: DEADLINE });
+    for (const name of ['to-port', 'from-ip', 'to-ip']) {
+      const offered = page.locator(`.drawer button[aria-label^="Only ${name} "]`);
+      if (await offered.count() > 0) await offered.click({ timeout: DEADLINE });
+    }
+    await page.waitForURL(/to-ip=/, { timeout: DEADLINE });
+    const query = new URL(page.url()).searchParams;
+    must(query.get('to-port') === '5432' && !query.has('port'), page.url());
+    for (const own of ['live', 'sel']) query.delete(own);
+    const answer = await page.request.get(`${base}/api/v1/flows?last=1&${query}`);
+    must(answer.ok(), `${page.url()} is refused: ${await answer.text()}`);
+    must(await page.locator('.state[role=alert]').count() === 0, 'the page is an error');
+  });
+
   await check('a range is shown while paused', async () => {
     await go('/flows?live=0&since=5m');
     await page.waitForSelector('.window .row:not([hidden])', { timeout: DEADLINE });

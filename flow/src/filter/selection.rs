@@ -153,6 +153,19 @@ impl Selection {
         self.add(plain, &values, negated)
     }
 
+    /// Whether two conditions, each a name and one value, are refused together though neither is alone. Both include, or
+    /// both exclude: other pairs never are.
+    #[must_use]
+    pub fn clash(one: (&str, &str), other: (&str, &str)) -> bool {
+        conflict::clash(one, other)
+    }
+
+    /// Whether this condition has no value of its own: `true` stands for it, and `false` adds nothing.
+    #[must_use]
+    pub fn is_switch(name: &str) -> bool {
+        names::is_switch(name)
+    }
+
     /// Whether a comma may be part of one value of this condition, so that a parameter holds a single value.
     #[must_use]
     pub fn may_hold_commas(name: &str) -> bool {

@@ -37,7 +37,7 @@ fn Group(group: DropGroup, total: u64, largest: u64, offset: i32) -> impl IntoVi
     let href = move || {
         nav.view.with(|view| {
             let mut view = view.shared();
-            conditions.with_value(|all| all.iter().for_each(|c| view.conditions.add(c.clone())));
+            conditions.with_value(|asked| view.conditions.narrow(asked));
             Page::Flows.href(&view)
         })
     };

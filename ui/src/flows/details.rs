@@ -117,33 +117,30 @@ fn Side(title: &'static str, prefix: &'static str, party: Party) -> impl IntoVie
     }
 }
 
-/// A fact with buttons that ask for flows with this value, or without.
+/// A fact with buttons that ask for flows with this value, or without; without buttons where that cannot be asked.
 #[component]
 fn FilterFact(name: &'static str, #[prop(into)] condition: String, value: String) -> impl IntoView {
     let nav = use_nav();
-    (!value.is_empty()).then(|| {
-        let with = Condition::new(&condition, &value);
-        let without = Condition { negated: true, ..with.clone() };
-        let add = move |condition: Condition| nav.change(|view| view.conditions.add(condition));
-        let labels = [format!("Only {condition} {value}"), format!("Not {condition} {value}")];
-        let [only, not] = labels;
-        view! {
-            <div class="fact">
-                <dt>{name}</dt>
-                <dd>{value}</dd>
-                <button type="button" class="fact-way" aria-label=only.clone() title=only on:click=move |_| add(with.clone())>
-                    <Icon name="plus"/>
-                </button>
-                <button
-                    type="button"
-                    class="fact-way"
-                    aria-label=not.clone()
-                    title=not
-                    on:click=move |_| add(without.clone())
-                >
-                    <Icon name="minus"/>
-                </button>
-            </div>
-        }
-    })
+    let with = Condition::new(&condition, &value);
+    if value.is_empty() || !with.is_understood() {
+        return view! { <Fact name value/> }.into_any();
+    }
+    let without = Condition { negated: true, ..with.clone() };
+    let ask = move |_| nav.change(|view| view.conditions.narrow(std::slice::from_ref(&with)));
+    let exclude = move |_| nav.change(|view| view.conditions.add(without.clone()));
+    let labels = [format!("Only {condition} {value}"), format!("Not {condition} {value}")];
+    let [only, not] = labels;
+    view! {
+        <div class="fact">
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+            <button type="button" class="fact-way" aria-label=only.clone() title=only on:click=ask>
+                <Icon name="plus"/>
+            </button>
+            <button type="button" class="fact-way" aria-label=not.clone() title=not on:click=exclude>
+                <Icon name="minus"/>
+            </button>
+        </div>
+    }
+    .into_any()
 }

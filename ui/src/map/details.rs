@@ -11,7 +11,7 @@ use crate::parts::drawer::{Drawer, Tile};
 use crate::parts::icon::Icon;
 use crate::parts::units;
 use crate::state::questions::{self, Named, Side};
-use crate::state::{Condition, Conditions, Page, use_nav};
+use crate::state::{Condition, Page, use_nav};
 
 /// Lines shown of a list; the list view has all.
 const LINES_MAX: usize = 40;
@@ -197,17 +197,11 @@ fn Ways(conditions: Vec<Condition>) -> impl IntoView {
     let href = move |page: Page| {
         nav.view.with(|view| {
             let mut view = view.shared();
-            asked.with_value(|asked| asked.iter().for_each(|c| view.conditions.add(c.clone())));
+            asked.with_value(|asked| view.conditions.narrow(asked));
             page.href(&view)
         })
     };
-    let narrow = move |_| {
-        nav.change(|view| {
-            let mut conditions = Conditions(view.conditions.0.clone());
-            asked.with_value(|asked| asked.iter().for_each(|c| conditions.add(c.clone())));
-            view.conditions = conditions;
-        });
-    };
+    let narrow = move |_| nav.change(|view| asked.with_value(|asked| view.conditions.narrow(asked)));
     let known = asked.with_value(|asked| !asked.is_empty());
     known.then(|| {
         view! {

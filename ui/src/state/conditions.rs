@@ -2,6 +2,8 @@
 
 use flow::filter::Selection;
 
+use crate::parts::shell::quote;
+
 /// Prefix of a parameter that excludes.
 const NOT: &str = "not-";
 
@@ -29,6 +31,8 @@ impl Condition {
         };
         let (name, value) = match split(text) {
             Some((name, value)) => (name.to_ascii_lowercase().replace('_', "-"), value.trim()),
+            // Neither a name with a value nor a bare value.
+            None if text.contains(['=', ' ']) => return None,
             None => (kind_of(text).to_owned(), text),
         };
         let (name, negated) = match name.strip_prefix(NOT) {
@@ -45,6 +49,22 @@ impl Condition {
     /// As the chip shows it and as it can be typed.
     pub(crate) fn text(&self) -> String {
         format!("{}{}={}", if self.negated { "-" } else { "" }, self.name, self.value)
+    }
+
+    /// Name of its parameter.
+    fn parameter(&self) -> String {
+        format!("{}{}", if self.negated { NOT } else { "" }, self.name)
+    }
+
+    /// Whether the relay understands it: it knows no identity `unknown`, which flows have all the same.
+    pub(crate) fn is_understood(&self) -> bool {
+        let is_unknown = self.name.ends_with("identity") && self.value == "unknown";
+        !self.value.is_empty() && !is_unknown
+    }
+
+    /// Whether the relay refuses the two together, such as one of both sides beside one of a single side.
+    fn clashes(&self, other: &Self) -> bool {
+        self.negated == other.negated && Selection::clash((&self.name, &self.value), (&other.name, &other.value))
     }
 }
 
@@ -85,8 +105,20 @@ fn kind_of(value: &str) -> &'static str {
 pub(crate) struct Conditions(pub(crate) Vec<Condition>);
 
 impl Conditions {
-    /// Adds a condition; one that is there already is not repeated, and its opposite gives way.
+    /// Adds a condition beside those that are there; one that is there already is not repeated. Its opposite gives way,
+    /// and so does what the relay would refuse beside it.
     pub(crate) fn add(&mut self, condition: Condition) {
+        self.0.retain(|c| !c.clashes(&condition));
+        self.put(condition);
+    }
+
+    /// Asks for just these: as [`Conditions::add`], but other values of the same names give way too.
+    pub(crate) fn narrow(&mut self, asked: &[Condition]) {
+        self.0.retain(|c| asked.iter().all(|a| a.name != c.name || a.negated != c.negated));
+        asked.iter().for_each(|condition| self.add(condition.clone()));
+    }
+
+    fn put(&mut self, condition: Condition) {
         self.0.retain(|c| c.name != condition.name || c.value != condition.value);
         self.0.push(condition);
     }
@@ -96,14 +128,16 @@ impl Conditions {
         self.0.retain(|c| c != condition);
     }
 
-    /// Turns a condition into its opposite.
+    /// Turns a condition into its opposite; what the relay would refuse beside that gives way.
     pub(crate) fn negate(&mut self, condition: &Condition) {
-        for c in self.0.iter_mut().filter(|c| *c == condition) {
-            c.negated = !c.negated;
-        }
+        let Some(at) = self.0.iter().position(|c| c == condition) else { return };
+        let opposite = Condition { negated: !condition.negated, ..condition.clone() };
+        self.0[at] = opposite.clone();
+        self.0.retain(|c| !c.clashes(&opposite));
     }
 
-    /// Takes one parameter of the address bar: `not-` excludes, commas separate values that cannot hold one.
+    /// Takes one parameter of the address bar: `not-` excludes, commas separate values that cannot hold one. A link is
+    /// taken as it is: what contradicts itself is for the relay to refuse.
     pub(crate) fn take_parameter(&mut self, name: &str, values: &str) {
         let (name, negated) = match name.strip_prefix(NOT) {
             Some(rest) => (rest, true),
@@ -112,7 +146,7 @@ impl Conditions {
         let whole = Selection::may_hold_commas(name);
         let values: Vec<&str> = if whole { vec![values] } else { values.split(',').collect() };
         for value in values.into_iter().filter(|value| !value.is_empty()) {
-            self.add(Condition { name: name.to_owned(), value: value.to_owned(), negated });
+            self.put(Condition { name: name.to_owned(), value: value.to_owned(), negated });
         }
     }
 
@@ -120,7 +154,7 @@ impl Conditions {
     pub(crate) fn to_parameters(&self) -> Vec<(String, String)> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for condition in &self.0 {
-            let name = format!("{}{}", if condition.negated { NOT } else { "" }, condition.name);
+            let name = condition.parameter();
             match parameters.iter_mut().find(|(n, _)| *n == name) {
                 Some((_, values)) if !Selection::may_hold_commas(&condition.name) => {
                     values.push(',');
@@ -136,7 +170,7 @@ impl Conditions {
     pub(crate) fn to_flags(&self) -> Vec<String> {
         let flag = |c: &Condition| {
             let not = if c.negated { "--not " } else { "" };
-            format!("{not}--{} {}", c.name, crate::parts::shell::quote(&c.value))
+            format!("{not}--{} {}", c.name, quote(&c.value))
         };
         self.0.iter().map(flag).collect()
     }
@@ -144,6 +178,8 @@ impl Conditions {
 
 #[cfg(test)]
 mod tests {
+    use flow::filter::SelectionError;
+
     use super::*;
 
     #[track_caller]
@@ -202,6 +238,93 @@ mod tests {
         conditions.take_parameter("label", "app=web");
         let expected = [("label", "tier in (a,b)"), ("label", "app=web")];
         assert_eq!(conditions.to_parameters(), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    fn conditions(query: &str) -> Conditions {
+        let mut conditions = Conditions::default();
+        for (name, value) in crate::state::escape::pairs(query) {
+            conditions.take_parameter(&name, &value);
+        }
+        conditions
+    }
+
+    fn texts(conditions: &Conditions) -> Vec<String> {
+        conditions.0.iter().map(Condition::text).collect()
+    }
+
+    /// What is left of a filter after these were asked for.
+    #[track_caller]
+    fn check_narrowed(query: &str, asked: &[(&str, &str)], expected: &[&str]) {
+        let mut filter = conditions(query);
+        let asked: Vec<Condition> = asked.iter().map(|(name, value)| Condition::new(name, value)).collect();
+        filter.narrow(&asked);
+        assert_eq!(texts(&filter), expected, "{query}");
+        assert_eq!(refused(&filter), None, "{query}");
+    }
+
+    /// What the relay says against a filter.
+    fn refused(conditions: &Conditions) -> Option<SelectionError> {
+        let mut selection = Selection::new();
+        conditions.to_parameters().iter().find_map(|(name, values)| selection.add_parameter(name, values).err())
+    }
+
+    #[test]
+    fn what_the_relay_refuses_beside_a_new_condition_gives_way() {
+        let link =
+            [("from-namespace", "shop"), ("from-workload", "web"), ("to-namespace", "bank"), ("to-workload", "db")];
+        let all = ["from-namespace=shop", "from-workload=web", "to-namespace=bank", "to-workload=db"];
+        check_narrowed("namespace=shop&workload=web", &link, &all);
+        check_narrowed("ip=10.0.0.1&pod=shop/web-1", &link, &all);
+        check_narrowed("to-fqdn=example.org&to-service=shop/db", &link, &all);
+        check_narrowed("from-pod=mail/smtp", &link, &all);
+        check_narrowed("from-namespace=shop", &[("from-ip", "10.0.0.1")], &["from-ip=10.0.0.1"]);
+        check_narrowed("encrypted=true", &[("unencrypted", "true")], &["unencrypted=true"]);
+    }
+
+    #[test]
+    fn what_agrees_with_a_new_condition_stays() {
+        check_narrowed(
+            "verdict=DROPPED&to-port=80&not-namespace=mail&from-pod=shop/web-1",
+            &[("from-namespace", "shop"), ("from-workload", "web")],
+            &[
+                "verdict=DROPPED",
+                "to-port=80",
+                "-namespace=mail",
+                "from-pod=shop/web-1",
+                "from-namespace=shop",
+                "from-workload=web",
+            ],
+        );
+        let mut filter = conditions("colour=red&port=http");
+        filter.narrow(&[Condition::new("to-workload", "db")]);
+        assert_eq!(
+            texts(&filter),
+            ["colour=red", "port=http", "to-workload=db"],
+            "by themselves the relay refuses them"
+        );
+    }
+
+    #[test]
+    fn narrowing_leaves_no_other_value_where_adding_does() {
+        check_narrowed("to-port=80,443", &[("to-port", "443")], &["to-port=443"]);
+        check_narrowed("ip=10.0.0.1", &[("ip", "1.1.1.1"), ("ip", "8.8.8.8")], &["ip=1.1.1.1", "ip=8.8.8.8"]);
+        let mut filter = conditions("to-port=80");
+        filter.add(Condition::new("to-port", "443"));
+        assert_eq!(texts(&filter), ["to-port=80", "to-port=443"]);
+    }
+
+    #[test]
+    fn turning_a_chip_leads_to_no_refusal() {
+        let mut filter = conditions("namespace=shop&not-from-namespace=bank&port=80");
+        filter.negate(&Condition { negated: true, ..Condition::new("from-namespace", "bank") });
+        assert_eq!(texts(&filter), ["from-namespace=bank", "port=80"]);
+    }
+
+    #[test]
+    fn a_link_is_taken_as_it_is() {
+        let filter = conditions("namespace=shop&from-namespace=bank");
+        assert_eq!(texts(&filter), ["namespace=shop", "from-namespace=bank"]);
+        assert!(refused(&filter).is_some());
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) fn of_service(service: Named<'_>, side: Side) -> Vec<Condition> {
         namespace => vec![side.condition("namespace", namespace), condition],
     };
     match service.kind {
-        "host" | "world" => vec![side.condition("identity", service.name)],
+        "host" | "world" => of_identity(service.name, side),
         "dns" => all("fqdn"),
         "address" if service.members.is_empty() && service.name.parse::<IpAddr>().is_err() => Vec::new(),
         "address" => all("ip"),
@@ -67,11 +67,14 @@ pub(crate) fn of_party(party: &Party, side: Side) -> Vec<Condition> {
         of_service(named, side)
     } else if !party.ip.is_empty() {
         vec![side.condition("ip", &party.ip)]
-    } else if !party.identity.is_empty() {
-        vec![side.condition("identity", &party.identity)]
     } else {
-        Vec::new()
+        of_identity(&party.identity, side)
     }
+}
+
+fn of_identity(identity: &str, side: Side) -> Vec<Condition> {
+    let condition = side.condition("identity", identity);
+    if condition.is_understood() { vec![condition] } else { Vec::new() }
 }
 
 #[cfg(test)]
@@ -94,6 +97,7 @@ mod tests {
         check("dns", "example.org.", "", &["from-fqdn=example.org"]);
         check("address", "10.0.0.9", "", &["from-ip=10.0.0.9"]);
         check("address", "other addresses", "", &[]);
+        check("world", "unknown", "", &[]);
         check("host", "remote-node", "", &["from-identity=remote-node"]);
         check("namespace", "shop", "shop", &["from-namespace=shop"]);
     }
@@ -111,5 +115,6 @@ mod tests {
         let party = Party { ip: "10.0.0.9".into(), identity: "world".into(), ..Party::default() };
         assert_eq!(of_party(&party, Side::To)[0].text(), "to-ip=10.0.0.9");
         assert!(of_party(&Party::default(), Side::To).is_empty());
+        assert!(of_party(&Party { identity: "unknown".into(), ..Party::default() }, Side::To).is_empty());
     }
 }
