@@ -255,7 +255,7 @@ fn describe(services: &mut [Service], links: &[Link]) {
         server.health = server.health.max(link.health);
         for talk in &link.talks {
             let label = talk.label();
-            if talk.totals.bytes_received > 0 && !label.is_empty() && !server.ports.contains(&label) {
+            if talk.totals.gets_through() && !label.is_empty() && !server.ports.contains(&label) {
                 server.ports.push(label);
             }
         }
@@ -318,6 +318,21 @@ mod tests {
         assert_eq!(graph.services[graph.service("db").unwrap()].ports, ["TCP 5432"]);
         assert_eq!(graph.link("web>api"), Some(1));
         assert_eq!(graph.link("api>web"), None);
+    }
+
+    #[test]
+    fn agents_that_count_no_bytes_have_servers_too() {
+        let counted = |source, flows, dropped| MapEdge {
+            flows,
+            bytes_sent: 0,
+            packets: 0,
+            ..edge(source, "db", 5432, 0, dropped)
+        };
+        let map = ServiceMap { edges: vec![counted("api", 100_003, 3), counted("thief", 4, 4)], ..map() };
+        let graph = Graph::build(&map, &ViewState::default());
+        let health: Vec<Health> = graph.links.iter().map(|link| link.health).collect();
+        assert_eq!(health, [Health::Blocked, Health::Fine]);
+        assert_eq!(graph.services[graph.service("db").unwrap()].ports, ["TCP 5432"]);
     }
 
     #[test]

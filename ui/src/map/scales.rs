@@ -38,9 +38,10 @@ impl Totals {
         self.bytes_sent + self.bytes_received
     }
 
-    /// Share of packets that were dropped, 0 to 1.
+    /// Share of packets that were dropped, 0 to 1; of flows where packets are not counted.
     pub(crate) fn drop_share(&self) -> f64 {
-        share(self.dropped, self.packets.max(self.dropped))
+        let seen = if self.packets > 0 { self.packets } else { self.flows };
+        share(self.dropped, seen.max(self.dropped))
     }
 
     /// Share of requests the server failed, 0 to 1.
@@ -48,9 +49,16 @@ impl Totals {
         share(self.errors, self.requests.max(self.errors))
     }
 
-    /// Whether nothing came back of what was dropped in part or whole.
+    /// Whether something got through: an answer came. Cilium's agents count neither bytes nor packets; of their flows one
+    /// that was not dropped is enough.
+    pub(crate) fn gets_through(&self) -> bool {
+        let uncounted = self.bytes() == 0 && self.packets == 0;
+        self.bytes_received > 0 || self.p50_us.is_some() || (uncounted && self.flows > self.dropped)
+    }
+
+    /// Whether there were drops, and nothing got through.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.dropped > 0 && self.bytes_received == 0
+        self.dropped > 0 && !self.gets_through()
     }
 
     /// How well it goes.
@@ -139,7 +147,8 @@ pub(crate) fn width_step(value: f64, smallest: f64, largest: f64) -> usize {
     }
     let smallest = smallest.max(largest * 1e-6);
     let share = (value / smallest).ln().max(0.0) / (largest / smallest).ln();
-    ((share * WIDTHS as f64) as usize).min(WIDTHS - 1)
+    // Whole powers lie on the line between two widths, or by rounding a hair below it.
+    ((share * WIDTHS as f64 + 1e-9) as usize).min(WIDTHS - 1)
 }
 
 fn share(part: u64, whole: u64) -> f64 {
@@ -175,6 +184,26 @@ mod tests {
         ] {
             assert_eq!(totals.health(), health, "{totals:?}");
         }
+    }
+
+    #[test]
+    fn flows_tell_where_neither_bytes_nor_packets_are_counted() {
+        for (flows, dropped, share, health) in [
+            (100_003, 3, 3.0 / 100_003.0, Health::Fine),
+            (1000, 3, 0.003, Health::Warn),
+            (100, 3, 0.03, Health::Dropping),
+            (3, 3, 1.0, Health::Blocked),
+            // One report of a drop stands for several packets.
+            (1, 20, 1.0, Health::Blocked),
+            (100, 0, 0.0, Health::Fine),
+        ] {
+            let totals = Totals { flows, dropped, ..Totals::default() };
+            assert_eq!((totals.drop_share(), totals.health()), (share, health), "{totals:?}");
+        }
+        let answered = Totals { flows: 3, dropped: 3, p50_us: Some(900.0), ..Totals::default() };
+        assert_eq!(answered.health(), Health::Dropping, "a request had its response");
+        let reported = Totals { flows: 50, packets: 40, bytes_sent: 2400, dropped: 10, ..Totals::default() };
+        assert_eq!(reported.health(), Health::Blocked, "packets went out and no byte came back");
     }
 
     #[test]
