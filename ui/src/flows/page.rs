@@ -1,13 +1,11 @@
 //! The page of flows.
 
-use std::sync::Arc;
-
-use flow::view::FlowRow;
 use leptos::prelude::*;
 
 use crate::flows::command;
 use crate::flows::details::FlowDetails;
 use crate::flows::feed::{Feed, RANGE_ROWS_MAX};
+use crate::flows::ring::Numbered;
 use crate::flows::table::Table;
 use crate::net::{Failure, StreamState};
 use crate::parts::copy::CopyButton;
@@ -16,29 +14,30 @@ use crate::parts::states::{Empty, Failed, Loading, Partial};
 use crate::parts::units;
 use crate::state::use_nav;
 
+/// What the address bar says in place of the id of a flow that has none: no link leads to that flow.
+const UNNAMED: &str = "unnamed";
+
 /// The page.
 #[component]
 pub(crate) fn FlowsPage() -> impl IntoView {
     let nav = use_nav();
     let feed = Feed::follow(nav);
-    let opened = Memo::new(move |_| nav.view.with(|view| view.selected.clone()));
-    let chosen = RwSignal::new(None::<Arc<FlowRow>>);
-    let open = move |row: Arc<FlowRow>| {
-        let id = row.id.clone();
-        chosen.set(Some(row));
-        nav.replace(|view| view.selected = id);
+    let selected = Memo::new(move |_| nav.view.with(|view| view.selected.clone()));
+    let chosen = RwSignal::new(None::<Numbered>);
+    let open = move |flow: Numbered| {
+        let name = name(&flow).to_owned();
+        chosen.set(Some(flow));
+        nav.replace(|view| view.selected = name);
     };
     // A link names a flow by its id: it is shown once it is there.
     let shown = Memo::new(move |_| {
-        let id = opened.get();
-        if id.is_empty() {
-            return None;
+        let wanted = selected.get();
+        let held = chosen.get().filter(|flow| name(flow) == wanted);
+        if held.is_some() || wanted.is_empty() || wanted == UNNAMED {
+            return held;
         }
-        let held = chosen.get().filter(|row| row.id == id);
-        held.or_else(|| {
-            feed.version.track();
-            feed.with(|ring| ring.position(&id).and_then(|at| ring.get(at).cloned()))
-        })
+        feed.version.track();
+        feed.with(|ring| ring.named(&wanted).cloned())
     });
     let close = move || nav.replace(|view| view.selected.clear());
     let command = Signal::derive(move || nav.view.with(command::of_view));
@@ -52,12 +51,17 @@ pub(crate) fn FlowsPage() -> impl IntoView {
             </header>
             <Partial completeness=feed.completeness/>
             <div class="page-body">
-                <Table feed opened on_open=open/>
+                <Table feed shown on_open=open/>
                 <Cover feed/>
-                {move || shown.get().map(|row| view! { <FlowDetails row on_close=close/> })}
+                {move || shown.get().map(|flow| view! { <FlowDetails row=flow.row on_close=close/> })}
             </div>
         </section>
     }
+}
+
+/// What the address bar calls a flow.
+fn name(flow: &Numbered) -> &str {
+    if flow.row.id.is_empty() { UNNAMED } else { &flow.row.id }
 }
 
 /// How many rows there are, and whether they are live.

@@ -1,14 +1,12 @@
 //! The table: a fixed pool of rows over a list of any length.
 
-use std::sync::Arc;
-
-use flow::view::FlowRow;
 use leptos::ev;
 use leptos::html;
 use leptos::prelude::*;
 
 use crate::flows::columns::{self, COLUMNS};
 use crate::flows::feed::Feed;
+use crate::flows::ring::Numbered;
 use crate::flows::window::{ROW_HEIGHT, Window, window};
 use crate::parts::clock;
 use crate::parts::icon::Icon;
@@ -17,7 +15,7 @@ use crate::parts::verdict;
 /// Rows that can be on the screen at once: enough for 2,500 CSS pixels.
 const POOL: usize = 96;
 
-type Slot = RwSignal<Option<Arc<FlowRow>>>;
+type Slot = RwSignal<Option<Numbered>>;
 
 /// What the table keeps between frames.
 #[derive(Clone, Copy)]
@@ -29,12 +27,12 @@ struct Scroll {
     anchor: StoredValue<u64>,
 }
 
-/// The table. `opened` is the id of the flow that is shown in full.
+/// The table. `shown` is the flow that is shown in full.
 #[component]
 pub(crate) fn Table(
     feed: Feed,
-    #[prop(into)] opened: Signal<String>,
-    on_open: impl Fn(Arc<FlowRow>) + Copy + Send + Sync + 'static,
+    #[prop(into)] shown: Signal<Option<Numbered>>,
+    on_open: impl Fn(Numbered) + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     let scroller = NodeRef::<html::Div>::new();
     let slots: StoredValue<Vec<Slot>> = StoredValue::new((0..POOL).map(|_| RwSignal::new(None)).collect());
@@ -54,22 +52,20 @@ pub(crate) fn Table(
         }
     };
     let step = move |event: ev::KeyboardEvent| {
-        let by: i32 = match event.key().as_str() {
+        let by = match event.key().as_str() {
             "ArrowDown" | "j" => 1,
             "ArrowUp" | "k" => -1,
             _ => return,
         };
         event.prevent_default();
-        if let Some(row) = neighbour(feed, &opened.get_untracked(), by) {
-            on_open(row);
+        if let Some(flow) = feed.with(|ring| ring.neighbour(shown.get_untracked().as_ref(), by).cloned()) {
+            on_open(flow);
         }
     };
     let offset = clock::offset_minutes();
-    let rows = move || {
-        let slots = slots.get_value();
-        slots.into_iter().enumerate().map(|(place, slot)| {
-            view! { <Row held=slot place first=Signal::derive(move || scroll.window.get().first) offset opened on_open/> }
-        }).collect_view()
+    let row = move |(place, slot): (usize, Slot)| {
+        let first = Signal::derive(move || scroll.window.get().first);
+        view! { <Row held=slot place first offset shown on_open/> }
     };
     view! {
         <div class="table" role="table" aria-label="Flows" aria-rowcount="-1">
@@ -89,7 +85,7 @@ pub(crate) fn Table(
                         role="presentation"
                         style:transform=move || format!("translateY({})", px(scroll.window.get().top))
                     >
-                        {rows()}
+                        {slots.get_value().into_iter().enumerate().map(row).collect_view()}
                     </div>
                 </div>
             </div>
@@ -138,12 +134,7 @@ fn show(feed: Feed, slots: StoredValue<Vec<Slot>>, scroll: Scroll, scrolled: f64
         slots.with_value(|slots| {
             for (place, slot) in slots.iter().enumerate() {
                 let row = (place < now.count).then(|| ring.get(now.first + place)).flatten();
-                let same = slot.with_untracked(|shown| match (shown, row) {
-                    (Some(shown), Some(row)) => Arc::ptr_eq(shown, row),
-                    (None, None) => true,
-                    _ => false,
-                });
-                if !same {
+                if slot.with_untracked(|held| held.as_ref() != row) {
                     slot.set(row.cloned());
                 }
             }
@@ -157,36 +148,27 @@ fn show(feed: Feed, slots: StoredValue<Vec<Slot>>, scroll: Scroll, scrolled: f64
     });
 }
 
-/// The flow before or after the one that is shown in full; the newest where none is.
-fn neighbour(feed: Feed, id: &str, by: i32) -> Option<Arc<FlowRow>> {
-    feed.with(|ring| {
-        let at = match ring.position(id) {
-            Some(at) => at.checked_add_signed(by as isize)?,
-            None => 0,
-        };
-        ring.get(at).cloned()
-    })
-}
-
 #[component]
 fn Row(
     held: Slot,
     place: usize,
     first: Signal<usize>,
     offset: i32,
-    opened: Signal<String>,
-    on_open: impl Fn(Arc<FlowRow>) + Copy + Send + Sync + 'static,
+    shown: Signal<Option<Numbered>>,
+    on_open: impl Fn(Numbered) + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
-    let look = move || held.with(|row| row.as_ref().map_or(("unknown", "dot"), |row| verdict::look(&row.verdict)));
-    let is_open =
-        move || opened.with(|id| !id.is_empty() && held.with(|row| row.as_ref().is_some_and(|row| row.id == *id)));
+    let look =
+        move || held.with(|flow| flow.as_ref().map_or(("unknown", "dot"), |flow| verdict::look(&flow.row.verdict)));
+    let is_open = move || {
+        shown.with(|shown| held.with(|held| shown.as_ref().zip(held.as_ref()).is_some_and(|(a, b)| a.is_same(b))))
+    };
     let open = move |_| {
-        if let Some(row) = held.get_untracked() {
-            on_open(row);
+        if let Some(flow) = held.get_untracked() {
+            on_open(flow);
         }
     };
     let cell = move |column: usize| {
-        held.with(|row| row.as_ref().map_or_else(String::new, |row| columns::cell(row, column, offset)))
+        held.with(|flow| flow.as_ref().map_or_else(String::new, |flow| columns::cell(&flow.row, column, offset)))
     };
     view! {
         <div
