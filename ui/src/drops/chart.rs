@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 
 use crate::drops::stack::{Slice, Stack, axis_end};
-use crate::parts::{clock, units};
+use crate::parts::clock::Zone;
+use crate::parts::units;
 
 /// Units of the picture; it is stretched to the width of the page.
 const WIDTH: f64 = 1200.0;
@@ -16,19 +17,14 @@ const BAR_MAX: f64 = 36.0;
 #[component]
 pub(crate) fn Chart(stack: Stack) -> impl IntoView {
     let end = axis_end(stack.largest);
-    let offset = clock::offset_minutes();
-    let time = |slice: Option<&Slice>| slice.map(|s| clock::seconds_of_day(&s.time, offset)).unwrap_or_default();
+    let time = |slice: Option<&Slice>| slice.map(|s| Zone::BROWSER.seconds(&s.time)).unwrap_or_default();
     let (first, last) = (time(stack.slices.first()), time(stack.slices.last()));
     let total: u64 = stack.reasons.iter().map(|(_, packets)| packets).sum();
     let words =
         format!("Drops over time: {total} packets from {first} to {last}, at most {} in a slice", stack.largest);
     let step = WIDTH / stack.slices.len().max(1) as f64;
-    let bars = stack
-        .slices
-        .iter()
-        .enumerate()
-        .map(|(at, slice)| bar(slice, at as f64 * step, step, end, offset))
-        .collect_view();
+    let bars =
+        stack.slices.iter().enumerate().map(|(at, slice)| bar(slice, at as f64 * step, step, end)).collect_view();
     view! {
         <figure class="chart">
             <div class="chart-body">
@@ -68,10 +64,10 @@ pub(crate) fn Chart(stack: Stack) -> impl IntoView {
     }
 }
 
-fn bar(slice: &Slice, left: f64, step: f64, end: u64, offset: i32) -> impl IntoView + use<> {
+fn bar(slice: &Slice, left: f64, step: f64, end: u64) -> impl IntoView + use<> {
     let width = (step * BAR_SHARE).min(BAR_MAX);
     let x = left + (step - width) / 2.0;
-    let title = format!("{}: {} packets", clock::seconds_of_day(&slice.time, offset), units::grouped(slice.total()));
+    let title = format!("{}: {} packets", Zone::BROWSER.seconds(&slice.time), units::grouped(slice.total()));
     let mut bottom = HEIGHT;
     let parts: Vec<_> = slice
         .packets

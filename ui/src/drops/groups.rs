@@ -4,8 +4,9 @@ use flow::view::{DropGroup, Party};
 use leptos::prelude::*;
 
 use crate::flows::columns;
+use crate::parts::clock::Zone;
 use crate::parts::icon::Icon;
-use crate::parts::{clock, units};
+use crate::parts::units;
 use crate::state::questions::{self, Side};
 use crate::state::{Condition, Page, use_nav};
 
@@ -17,13 +18,12 @@ pub(crate) const GROUPS_MAX: usize = 200;
 pub(crate) fn Groups(groups: Vec<DropGroup>, total: u64) -> impl IntoView {
     let largest = groups.iter().map(|group| group.packets).max().unwrap_or(0);
     let more = groups.len().saturating_sub(GROUPS_MAX);
-    let offset = clock::offset_minutes();
     view! {
         <ol class="groups">
             {groups
                 .into_iter()
                 .take(GROUPS_MAX)
-                .map(|group| view! { <Group group total largest offset/> })
+                .map(|group| view! { <Group group total largest/> })
                 .collect_view()}
         </ol>
         {(more > 0).then(|| view! { <p class="muted">{format!("{more} smaller groups are not shown: narrow the filter.")}</p> })}
@@ -31,7 +31,7 @@ pub(crate) fn Groups(groups: Vec<DropGroup>, total: u64) -> impl IntoView {
 }
 
 #[component]
-fn Group(group: DropGroup, total: u64, largest: u64, offset: i32) -> impl IntoView {
+fn Group(group: DropGroup, total: u64, largest: u64) -> impl IntoView {
     let nav = use_nav();
     let conditions = StoredValue::new(conditions(&group));
     let href = move || {
@@ -48,8 +48,7 @@ fn Group(group: DropGroup, total: u64, largest: u64, offset: i32) -> impl IntoVi
         (port, true) => format!("replies of {} {port}", group.protocol),
     };
     let process = process(&group);
-    let seen =
-        format!("{} – {}", clock::seconds_of_day(&group.first, offset), clock::seconds_of_day(&group.last, offset));
+    let seen = Zone::BROWSER.span(&group.first, &group.last);
     view! {
         <li class="group">
             <div class="group-packets">

@@ -2,7 +2,8 @@
 
 use flow::view::{FlowRow, Party};
 
-use crate::parts::{clock, units};
+use crate::parts::clock::Zone;
+use crate::parts::units;
 
 /// Columns in order: class and title.
 pub(crate) const COLUMNS: [(&str, &str); 10] = [
@@ -19,9 +20,9 @@ pub(crate) const COLUMNS: [(&str, &str); 10] = [
 ];
 
 /// Text of a row in a column of [`COLUMNS`].
-pub(crate) fn cell(row: &FlowRow, column: usize, offset_minutes: i32) -> String {
+pub(crate) fn cell(row: &FlowRow, column: usize, zone: Zone) -> String {
     match column {
-        0 => clock::time_of_day(&row.time, offset_minutes),
+        0 => zone.time(&row.time),
         1 => row.verdict.clone(),
         2 => party(&row.source),
         3 => party(&row.destination),
@@ -140,9 +141,10 @@ mod tests {
     #[test]
     fn empty_numbers_are_not_zeros() {
         let row = FlowRow { time: "2026-11-21T10:00:00.5Z".into(), bytes: 1500, ..FlowRow::default() };
-        assert_eq!(cell(&row, 0, 60), "11:00:00.500");
-        assert_eq!(cell(&row, 7, 0), "1.5 kB");
-        assert_eq!(cell(&row, 8, 0), "");
-        assert_eq!(cell(&FlowRow::default(), 7, 0), "");
+        let zone = Zone { offset_minutes: |_| 60, now_millis: || 0.0 };
+        assert_eq!(cell(&row, 0, zone), "2026 Nov 21 11:00:00.500");
+        assert_eq!(cell(&row, 7, zone), "1.5 kB");
+        assert_eq!(cell(&row, 8, zone), "");
+        assert_eq!(cell(&FlowRow::default(), 7, zone), "");
     }
 }

@@ -8,7 +8,7 @@ use crate::flows::columns::{self, COLUMNS};
 use crate::flows::feed::Feed;
 use crate::flows::ring::Numbered;
 use crate::flows::window::{ROW_HEIGHT, Window, window};
-use crate::parts::clock;
+use crate::parts::clock::Zone;
 use crate::parts::icon::Icon;
 use crate::parts::verdict;
 
@@ -23,6 +23,8 @@ struct Scroll {
     window: RwSignal<Window>,
     /// Rows that came since the reader left the upper end.
     newer: RwSignal<usize>,
+    /// Whether some rows are of another day, so that times need more room.
+    dated: RwSignal<bool>,
     /// [`Ring::received`](crate::flows::ring::Ring::received) when the reader was last there.
     anchor: StoredValue<u64>,
 }
@@ -36,8 +38,12 @@ pub(crate) fn Table(
 ) -> impl IntoView {
     let scroller = NodeRef::<html::Div>::new();
     let slots: StoredValue<Vec<Slot>> = StoredValue::new((0..POOL).map(|_| RwSignal::new(None)).collect());
-    let scroll =
-        Scroll { window: RwSignal::new(Window::default()), newer: RwSignal::new(0), anchor: StoredValue::new(0) };
+    let scroll = Scroll {
+        window: RwSignal::new(Window::default()),
+        newer: RwSignal::new(0),
+        dated: RwSignal::new(false),
+        anchor: StoredValue::new(0),
+    };
     let refresh = move || {
         let Some(element) = scroller.get_untracked() else { return };
         show(feed, slots, scroll, f64::from(element.scroll_top()));
@@ -62,13 +68,12 @@ pub(crate) fn Table(
             on_open(flow);
         }
     };
-    let offset = clock::offset_minutes();
     let row = move |(place, slot): (usize, Slot)| {
         let first = Signal::derive(move || scroll.window.get().first);
-        view! { <Row held=slot place first offset shown on_open/> }
+        view! { <Row held=slot place first shown on_open/> }
     };
     view! {
-        <div class="table" role="table" aria-label="Flows" aria-rowcount="-1">
+        <div class="table" class:dated=scroll.dated role="table" aria-label="Flows" aria-rowcount="-1">
             <div
                 class="scroller"
                 role="rowgroup"
@@ -145,6 +150,11 @@ fn show(feed: Feed, slots: StoredValue<Vec<Slot>>, scroll: Scroll, scrolled: f64
         if scroll.newer.get_untracked() != newer {
             scroll.newer.set(newer);
         }
+        let oldest = ring.len().checked_sub(1).and_then(|at| ring.get(at));
+        let dated = oldest.is_some_and(|oldest| Zone::BROWSER.is_other_day(&oldest.row.time));
+        if scroll.dated.get_untracked() != dated {
+            scroll.dated.set(dated);
+        }
     });
 }
 
@@ -153,7 +163,6 @@ fn Row(
     held: Slot,
     place: usize,
     first: Signal<usize>,
-    offset: i32,
     shown: Signal<Option<Numbered>>,
     on_open: impl Fn(Numbered) + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
@@ -168,7 +177,7 @@ fn Row(
         }
     };
     let cell = move |column: usize| {
-        held.with(|flow| flow.as_ref().map_or_else(String::new, |flow| columns::cell(&flow.row, column, offset)))
+        held.with(|flow| flow.as_ref().map_or_else(String::new, |flow| columns::cell(&flow.row, column, Zone::BROWSER)))
     };
     view! {
         <div

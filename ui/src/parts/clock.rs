@@ -1,4 +1,4 @@
-//! Times of day.
+//! Times as people read them.
 //!
 //! The relay writes times as RFC 3339 in UTC and nothing else; reading just that takes a few lines, where a library for
 //! every calendar would be a tenth of the module that a browser has to download.
@@ -32,26 +32,103 @@ pub(crate) fn rfc3339(millis: f64) -> String {
     }
 }
 
-/// Time of day in the browser's zone, with milliseconds: `10:11:12.001`; the text itself where it is no time.
-pub(crate) fn time_of_day(rfc3339: &str, offset_minutes: i32) -> String {
-    match millis(rfc3339) {
-        Some(millis) => {
-            let here = (millis.floor() as i64 + i64::from(offset_minutes) * 60_000).rem_euclid(DAY_MILLIS);
-            format!("{}.{:03}", clock(here / 1000), here % 1000)
+/// Where and when times are read. Both are asked for each time: a page stays open past midnight, and last month's times
+/// may have another offset than today's.
+#[derive(Clone, Copy)]
+pub(crate) struct Zone {
+    /// Minutes by which the zone is ahead of UTC at a moment, in milliseconds since the Unix epoch.
+    pub(crate) offset_minutes: fn(f64) -> i32,
+    /// Milliseconds since the Unix epoch, now.
+    pub(crate) now_millis: fn() -> f64,
+}
+
+impl Zone {
+    /// The browser's.
+    pub(crate) const BROWSER: Self = Self { offset_minutes: browser_offset, now_millis: js_sys::Date::now };
+
+    /// Time of day with milliseconds, after the day where that is another than today's: `10:11:12.001`,
+    /// `Jan 14 10:11:12.001`, `2024 Dec 31 10:11:12.001`; the text itself where it is no time.
+    pub(crate) fn time(self, rfc3339: &str) -> String {
+        self.written(rfc3339, |here| format!("{}{}", self.day(here), here.millis()))
+    }
+
+    /// The same without milliseconds.
+    pub(crate) fn seconds(self, rfc3339: &str) -> String {
+        self.written(rfc3339, |here| format!("{}{}", self.day(here), here.seconds()))
+    }
+
+    /// From one time to another, without milliseconds; a day that they share is said once.
+    pub(crate) fn span(self, first: &str, last: &str) -> String {
+        let (Some(from), Some(to)) = (self.read(first), self.read(last)) else { return format!("{first} – {last}") };
+        if from.day == to.day {
+            format!("{}{} – {}", self.day(from), from.seconds(), to.seconds())
+        } else {
+            let [from_day, to_day] = [from, to].map(|here| self.named_day(here));
+            format!("{from_day}{} – {to_day}{}", from.seconds(), to.seconds())
         }
-        None => rfc3339.to_owned(),
+    }
+
+    /// Whether a time is of another day than today; false for what is no time.
+    pub(crate) fn is_other_day(self, rfc3339: &str) -> bool {
+        self.read(rfc3339).is_some_and(|here| here.day != self.today())
+    }
+
+    fn written(self, rfc3339: &str, write: impl FnOnce(Local) -> String) -> String {
+        self.read(rfc3339).map_or_else(|| rfc3339.to_owned(), write)
+    }
+
+    fn read(self, rfc3339: &str) -> Option<Local> {
+        millis(rfc3339).map(|millis| self.local(millis))
+    }
+
+    fn local(self, millis: f64) -> Local {
+        let here = millis.floor() as i64 + i64::from((self.offset_minutes)(millis)) * 60_000;
+        Local { day: here.div_euclid(DAY_MILLIS), milli_of_day: here.rem_euclid(DAY_MILLIS) }
+    }
+
+    fn today(self) -> i64 {
+        self.local((self.now_millis)()).day
+    }
+
+    /// The day and a space; nothing for today.
+    fn day(self, here: Local) -> String {
+        if here.day == self.today() { String::new() } else { self.named_day(here) }
+    }
+
+    /// The day and a space, with its year where it could be taken for one of another year.
+    fn named_day(self, here: Local) -> String {
+        let (year, month, day) = date(here.day);
+        let month = MONTHS[(month - 1) as usize];
+        let is_near = (here.day - self.today()).abs() < NEAR_DAYS;
+        if is_near { format!("{month} {day} ") } else { format!("{year} {month} {day} ") }
     }
 }
 
-/// Time of day without milliseconds: `10:11:12`.
-pub(crate) fn seconds_of_day(rfc3339: &str, offset_minutes: i32) -> String {
-    let text = time_of_day(rfc3339, offset_minutes);
-    text.split_once('.').map_or(text.clone(), |(time, _)| time.to_owned())
+/// Half a year: days nearer than that are told apart without the year.
+const NEAR_DAYS: i64 = 182;
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+fn browser_offset(millis: f64) -> i32 {
+    -(js_sys::Date::new(&millis.into()).get_timezone_offset() as i32)
 }
 
-/// Minutes by which the browser's zone is ahead of UTC, now.
-pub(crate) fn offset_minutes() -> i32 {
-    -(js_sys::Date::new_0().get_timezone_offset() as i32)
+/// A moment in a zone.
+#[derive(Clone, Copy)]
+struct Local {
+    /// Days since the Unix epoch.
+    day: i64,
+    milli_of_day: i64,
+}
+
+impl Local {
+    fn seconds(self) -> String {
+        clock(self.milli_of_day / 1000)
+    }
+
+    fn millis(self) -> String {
+        format!("{}.{:03}", self.seconds(), self.milli_of_day % 1000)
+    }
 }
 
 fn clock(second_of_day: i64) -> String {
@@ -91,13 +168,49 @@ mod tests {
 
     use super::*;
 
+    /// Read on 15 January 2026 at noon UTC.
+    fn zone(offset_minutes: fn(f64) -> i32) -> Zone {
+        Zone { offset_minutes, now_millis: || millis("2026-01-15T12:00:00Z").unwrap() }
+    }
+
     #[test]
-    fn the_offset_moves_the_time_of_day() {
-        assert_eq!(time_of_day("2026-01-15T10:11:12.001Z", 0), "10:11:12.001");
-        assert_eq!(time_of_day("2026-01-15T10:11:12.123456789Z", 0), "10:11:12.123");
-        assert_eq!(time_of_day("2026-01-15T23:30:00Z", 60), "00:30:00.000");
-        assert_eq!(time_of_day("2026-01-15T00:10:00.5Z", -90), "22:40:00.500");
-        assert_eq!(seconds_of_day("2026-01-15T10:11:12.001Z", 0), "10:11:12");
+    fn times_of_today_are_times_of_day() {
+        let utc = zone(|_| 0);
+        assert_eq!(utc.time("2026-01-15T10:11:12.001Z"), "10:11:12.001");
+        assert_eq!(utc.time("2026-01-15T10:11:12.123456789Z"), "10:11:12.123");
+        assert_eq!(utc.seconds("2026-01-15T10:11:12.001Z"), "10:11:12");
+        assert_eq!(zone(|_| 60).time("2026-01-14T23:30:00Z"), "00:30:00.000");
+        assert_eq!(zone(|_| -90).time("2026-01-16T00:10:00.5Z"), "22:40:00.500");
+    }
+
+    #[test]
+    fn other_times_have_their_day() {
+        let utc = zone(|_| 0);
+        assert_eq!(utc.time("2026-01-14T10:11:12.001Z"), "Jan 14 10:11:12.001");
+        assert_eq!(utc.seconds("2026-01-16T00:00:00Z"), "Jan 16 00:00:00");
+        assert_eq!(utc.seconds("2025-12-31T10:11:12Z"), "Dec 31 10:11:12");
+        assert_eq!(utc.seconds("2024-12-31T10:11:12Z"), "2024 Dec 31 10:11:12");
+        assert_eq!(zone(|_| 60).time("2026-01-15T23:30:00Z"), "Jan 16 00:30:00.000");
+        let other_days = ["2026-01-14T23:59:59Z", "2026-01-15T00:00:00Z", "soon"].map(|time| utc.is_other_day(time));
+        assert_eq!(other_days, [true, false, false]);
+    }
+
+    #[test]
+    fn each_time_has_the_offset_of_its_moment() {
+        // Berlin goes from two hours to one on 26 October 2025 at 01:00 UTC.
+        let berlin = zone(|at| if at < millis("2025-10-26T01:00:00Z").unwrap() { 120 } else { 60 });
+        assert_eq!(berlin.seconds("2025-10-25T22:30:00Z"), "Oct 26 00:30:00");
+        assert_eq!(berlin.span("2025-10-26T00:30:00Z", "2025-10-26T01:30:00Z"), "Oct 26 02:30:00 – 02:30:00");
+        assert_eq!(berlin.seconds("2026-01-15T10:00:00Z"), "11:00:00");
+    }
+
+    #[test]
+    fn spans_say_a_common_day_once() {
+        let utc = zone(|_| 0);
+        assert_eq!(utc.span("2026-01-15T10:00:00Z", "2026-01-15T11:00:00.5Z"), "10:00:00 – 11:00:00");
+        assert_eq!(utc.span("2026-01-14T10:00:00Z", "2026-01-14T11:00:00Z"), "Jan 14 10:00:00 – 11:00:00");
+        assert_eq!(utc.span("2026-01-14T10:00:00Z", "2026-01-15T11:00:00Z"), "Jan 14 10:00:00 – Jan 15 11:00:00");
+        assert_eq!(utc.span("soon", "later"), "soon – later");
     }
 
     #[test]
@@ -105,7 +218,7 @@ mod tests {
         for text in
             ["", "soon", "2026-01-15", "2026-13-15T10:11:12Z", "2026-01-15T25:00:00Z", "2026-01-15T10:11:12+01:00"]
         {
-            assert_eq!((millis(text), time_of_day(text, 0).as_str()), (None, text));
+            assert_eq!((millis(text), zone(|_| 0).time(text).as_str()), (None, text));
         }
     }
 
