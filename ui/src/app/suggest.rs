@@ -78,7 +78,9 @@ fn fixed_values(name: &str) -> &'static [&'static str] {
         "identity" | "from-identity" | "to-identity" => {
             &["world", "host", "remote-node", "kube-apiserver", "unmanaged"]
         }
-        "reply" | "ipv4" | "ipv6" | "encrypted" | "unencrypted" => &["true", "false"],
+        "reply" => &["true", "false"],
+        // `false` would add nothing; the opposite is to exclude.
+        switch if Selection::is_switch(switch) => &["true"],
         _ => &[],
     }
 }
@@ -111,6 +113,9 @@ mod tests {
         );
         assert!(texts("to-namespace=b").contains(&"to-namespace=bank".to_owned()));
         assert!(texts("nonsense=x").is_empty());
+        assert_eq!(texts("reply="), ["reply=true", "reply=false"]);
+        assert_eq!(texts("-encrypted="), ["-encrypted=true"]);
+        assert_eq!(texts("all-namespaces="), ["all-namespaces=true"]);
     }
 
     #[test]

@@ -22,7 +22,8 @@ impl Condition {
     }
 
     /// Reads what a person typed: `name=value`, `name:value`, `-name=value`, `!name=value`, or a bare value whose kind
-    /// can be told. `None` for nothing, or a name without value.
+    /// can be told. `None` for nothing, or a name without value. A switch that is off, such as `encrypted=false`, means
+    /// what the opposite of the switch says.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (negated, text) = match text.strip_prefix(['-', '!']) {
@@ -41,6 +42,9 @@ impl Condition {
         };
         if name.is_empty() || value.is_empty() {
             return None;
+        }
+        if is_off(&name, value) {
+            return Some(Self { name, value: "true".to_owned(), negated: !negated });
         }
         let value = if name == "verdict" || name == "protocol" { value.to_ascii_uppercase() } else { value.to_owned() };
         Some(Self { name, value, negated })
@@ -68,11 +72,19 @@ impl Condition {
     }
 }
 
-/// Splits at the first `=`, or at a `:` that ends a plain name; the colons of an IPv6 address do not.
+/// Whether it is a switch that is off, which selects nothing.
+fn is_off(name: &str, value: &str) -> bool {
+    Selection::is_switch(name) && matches!(value, "false" | "0")
+}
+
+/// Splits at the first `=`, or at a `:` that ends a plain name; the colons of an IPv6 address do not. A name has digits
+/// before `=` only: `ipv4=true`, but not `web1:8080`.
 fn split(text: &str) -> Option<(&str, &str)> {
     let at = text.find(['=', ':'])?;
     let (name, value) = (&text[..at], &text[at + 1..]);
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'_');
+    let digits = text[at..].starts_with('=');
+    let may_have = |b: u8| b.is_ascii_alphabetic() || b == b'-' || b == b'_' || (digits && b.is_ascii_digit());
+    let is_name = !name.is_empty() && name.bytes().all(may_have);
     let is_address = text.parse::<std::net::Ipv6Addr>().is_ok();
     (is_name && !is_address).then_some((name, value))
 }
@@ -137,7 +149,7 @@ impl Conditions {
     }
 
     /// Takes one parameter of the address bar: `not-` excludes, commas separate values that cannot hold one. A link is
-    /// taken as it is: what contradicts itself is for the relay to refuse.
+    /// taken as it is: what contradicts itself is for the relay to refuse, and what selects nothing is no condition.
     pub(crate) fn take_parameter(&mut self, name: &str, values: &str) {
         let (name, negated) = match name.strip_prefix(NOT) {
             Some(rest) => (rest, true),
@@ -145,7 +157,7 @@ impl Conditions {
         };
         let whole = Selection::may_hold_commas(name);
         let values: Vec<&str> = if whole { vec![values] } else { values.split(',').collect() };
-        for value in values.into_iter().filter(|value| !value.is_empty()) {
+        for value in values.into_iter().filter(|value| !value.is_empty() && !is_off(name, value)) {
             self.put(Condition { name: name.to_owned(), value: value.to_owned(), negated });
         }
     }
@@ -170,7 +182,9 @@ impl Conditions {
     pub(crate) fn to_flags(&self) -> Vec<String> {
         let flag = |c: &Condition| {
             let not = if c.negated { "--not " } else { "" };
-            format!("{not}--{} {}", c.name, quote(&c.value))
+            // Flags of switches take no value: the next word would be one of its own.
+            let value = if Selection::is_switch(&c.name) { String::new() } else { format!(" {}", quote(&c.value)) };
+            format!("{not}--{}{value}", c.name)
         };
         self.0.iter().map(flag).collect()
     }
@@ -198,6 +212,10 @@ mod tests {
         check("from_pod=shop/web", "from-pod=shop/web");
         check("label=app=api", "label=app=api");
         check("ip=fd00::1", "ip=fd00::1");
+        check("encrypted=false", "-encrypted=true");
+        check("-ipv4=0", "ipv4=true");
+        check("not-ipv6=true", "-ipv6=true");
+        check("reply=false", "reply=false");
     }
 
     #[test]
@@ -325,6 +343,13 @@ mod tests {
         let filter = conditions("namespace=shop&from-namespace=bank");
         assert_eq!(texts(&filter), ["namespace=shop", "from-namespace=bank"]);
         assert!(refused(&filter).is_some());
+    }
+
+    #[test]
+    fn switches_are_on_or_absent() {
+        let filter = conditions("encrypted=false&not-ipv6=true&reply=false");
+        assert_eq!(texts(&filter), ["-ipv6=true", "reply=false"]);
+        assert_eq!(filter.to_flags(), ["--not --ipv6", "--reply false"]);
     }
 
     #[test]
