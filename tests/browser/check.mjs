@@ -162,6 +162,21 @@ await withBrowser({}, async (context) => {
     await page.waitForSelector('dialog[open]', { state: 'detached', timeout: DEADLINE });
   });
 
+  await check('keys close the sheet of keys and nothing behind it', async () => {
+    await go('/flows?live=0');
+    await page.locator('.window .row:not([hidden])').first().click({ timeout: DEADLINE });
+    await page.waitForSelector('.drawer', { timeout: DEADLINE });
+    await page.keyboard.press('?');
+    await page.waitForSelector('dialog[open]', { timeout: DEADLINE });
+    await page.keyboard.press('g');
+    await page.keyboard.press('d');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog[open]', { state: 'detached', timeout: DEADLINE });
+    must(await page.locator('.drawer').count() === 1 && page.url().includes('/flows?'), page.url());
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('.drawer', { state: 'detached', timeout: DEADLINE });
+  });
+
   for (const theme of ['light', 'dark']) {
     await page.evaluate((theme) => localStorage.setItem('weir-theme', theme), theme);
     for (const [name, path, ready] of [

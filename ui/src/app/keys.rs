@@ -41,8 +41,12 @@ pub(crate) const SHEET: [(&str, &str); 13] = [
     ("j k", "on the rows of the flow table: next and previous flow"),
 ];
 
-/// What a key asks for, after `g` or not.
-fn wish(key: &str, after_g: bool) -> Option<Wish> {
+/// What a key asks for, after `g` or not. While the sheet is open the browser gives it its keys, and what is behind it
+/// hears none.
+fn wish(key: &str, after_g: bool, help_open: bool) -> Option<Wish> {
+    if help_open {
+        return None;
+    }
     if after_g {
         let page = match key {
             "m" => Page::Map,
@@ -72,7 +76,7 @@ pub(crate) fn listen(nav: Nav, help_open: RwSignal<bool>) {
         }
         let after_g = event.time_stamp() - begun.get_value() < PAIR_MILLIS;
         begun.set_value(f64::NEG_INFINITY);
-        let Some(wish) = wish(&event.key(), after_g) else { return };
+        let Some(wish) = wish(&event.key(), after_g, help_open.get_untracked()) else { return };
         match wish {
             Wish::Help => help_open.set(true),
             Wish::Filter => focus_filter(),
@@ -116,10 +120,17 @@ mod tests {
 
     #[test]
     fn pairs_and_single_keys() {
-        assert_eq!(wish("g", false), Some(Wish::Begin));
-        assert_eq!(wish("d", true), Some(Wish::Open(Page::Drops)));
-        assert_eq!(wish("d", false), None);
-        assert_eq!(wish("x", true), None);
-        assert_eq!(wish("?", false), Some(Wish::Help));
+        assert_eq!(wish("g", false, false), Some(Wish::Begin));
+        assert_eq!(wish("d", true, false), Some(Wish::Open(Page::Drops)));
+        assert_eq!(wish("d", false, false), None);
+        assert_eq!(wish("x", true, false), None);
+        assert_eq!(wish("?", false, false), Some(Wish::Help));
+    }
+
+    #[test]
+    fn what_is_behind_the_sheet_hears_no_key() {
+        for (key, after_g) in [("Escape", false), ("g", false), ("d", true), ("l", false), ("/", false), ("?", false)] {
+            assert_eq!(wish(key, after_g, true), None, "{key}");
+        }
     }
 }
