@@ -15,9 +15,10 @@ pub(crate) const GROUPS_MAX: usize = 200;
 
 /// The ranking; each group can be opened for what its reason means.
 #[component]
-pub(crate) fn Groups(groups: Vec<DropGroup>, total: u64) -> impl IntoView {
+pub(crate) fn Groups(groups: Vec<DropGroup>, total: u64, left_out: u64) -> impl IntoView {
     let largest = groups.iter().map(|group| group.packets).max().unwrap_or(0);
     let more = groups.len().saturating_sub(GROUPS_MAX);
+    let unlisted = (left_out > 0).then(|| format!("{} packets are of still smaller groups.", units::grouped(left_out)));
     view! {
         <ol class="groups">
             {groups
@@ -27,6 +28,7 @@ pub(crate) fn Groups(groups: Vec<DropGroup>, total: u64) -> impl IntoView {
                 .collect_view()}
         </ol>
         {(more > 0).then(|| view! { <p class="muted">{format!("{more} smaller groups are not shown: narrow the filter.")}</p> })}
+        {unlisted.map(|text| view! { <p class="muted">{text}</p> })}
     }
 }
 

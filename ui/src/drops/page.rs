@@ -37,7 +37,7 @@ pub(crate) fn DropsPage() -> impl IntoView {
             <div class="drops">
                 <Chart stack=Stack::build(&answer.timeline)/>
                 <h2>"Who drops what"</h2>
-                <Groups groups=answer.groups.clone() total=answer.total/>
+                <Groups groups=answer.groups.clone() total=answer.total left_out=answer.left_out/>
             </div>
         }
         .into_any(),

@@ -235,5 +235,6 @@ fn kind_words(service: &Service) -> String {
         "address" => "address",
         kind => kind,
     };
-    if service.namespace.is_empty() { kind.to_owned() } else { format!("{kind} in {}", service.namespace) }
+    let place = service.place();
+    if place.is_empty() { kind.to_owned() } else { format!("{kind} in {place}") }
 }

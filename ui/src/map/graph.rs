@@ -1,5 +1,6 @@
 //! The relay's answer as a graph to draw: one link between two services, outside peers folded, the small left out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use flow::view::{MapEdge, MapNode, ServiceMap};
@@ -36,6 +37,8 @@ pub(crate) struct Service {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) namespace: String,
+    /// Cluster, where the map shows several.
+    pub(crate) cluster: String,
     /// `workload`, `pod`, `host`, `world`, `dns` or `address`.
     pub(crate) kind: String,
     /// Names of the peers it stands for, where it is a fold.
@@ -127,6 +130,17 @@ impl Graph {
     }
 }
 
+impl Service {
+    /// Where it stands on the map: its namespace, that of its cluster where there are several.
+    pub(crate) fn place(&self) -> Cow<'_, str> {
+        match (self.cluster.as_str(), self.namespace.as_str()) {
+            ("", namespace) => Cow::Borrowed(namespace),
+            (cluster, "") => Cow::Borrowed(cluster),
+            (cluster, namespace) => Cow::Owned(format!("{cluster}/{namespace}")),
+        }
+    }
+}
+
 fn services(map: &ServiceMap, unfolded: bool) -> (Vec<Service>, HashMap<&str, usize>) {
     let (folds, fold_of) = if unfolded { Default::default() } else { outside::fold(&map.nodes) };
     let mut services: Vec<Service> = folds
@@ -158,6 +172,7 @@ fn service(node: &MapNode) -> Service {
         id: node.id.clone(),
         name: if node.name.is_empty() { node.id.clone() } else { node.name.clone() },
         namespace: node.namespace.clone(),
+        cluster: node.cluster.clone(),
         kind: node.kind.clone(),
         ..Service::default()
     }

@@ -50,7 +50,7 @@ where
 {
     let name = |index: usize| {
         let service = &graph.services[index];
-        (service.name.clone(), service.namespace.clone())
+        (service.name.clone(), service.place().into_owned())
     };
     let (from, to) = (name(link.from), name(link.to));
     let totals = link.totals;

@@ -1,5 +1,6 @@
 //! Where services are, from picture to picture: a refresh must not move them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ui_layout::{Edge, Node, Options, Rect, Spot, place};
@@ -66,22 +67,22 @@ impl Memory {
     }
 }
 
-/// A namespace with several services is an island; a plate around one box would only be noise.
+/// A namespace (of a cluster, where there are several) with several services is an island; a plate around one box would only be noise.
 fn islands(services: &[Service]) -> (Vec<Node>, Vec<String>) {
-    let mut sizes: HashMap<&str, usize> = HashMap::new();
+    let mut sizes: HashMap<Cow<'_, str>, usize> = HashMap::new();
     for service in services {
-        *sizes.entry(service.namespace.as_str()).or_default() += 1;
+        *sizes.entry(service.place()).or_default() += 1;
     }
     let mut names: Vec<String> = Vec::new();
     let nodes = services
         .iter()
         .map(|service| {
-            let name = service.namespace.as_str();
-            if name.is_empty() || sizes[name] < 2 {
+            let name = service.place();
+            if name.is_empty() || sizes[&name] < 2 {
                 return Node { island: None };
             }
-            let island = names.iter().position(|n| n == name).unwrap_or_else(|| {
-                names.push(name.to_owned());
+            let island = names.iter().position(|n| *n == name).unwrap_or_else(|| {
+                names.push(name.into_owned());
                 names.len() - 1
             });
             Node { island: Some(island) }

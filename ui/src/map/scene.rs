@@ -83,7 +83,7 @@ pub(crate) enum Hit {
 impl Scene {
     /// Joins graph and places.
     pub(crate) fn build(graph: &Graph, places: &Places, metric: Metric) -> Self {
-        let alone = |service: &Service| !places.islands.iter().any(|island| island.name == service.namespace);
+        let alone = |service: &Service| !places.islands.iter().any(|island| island.name == service.place());
         let cards: Vec<Card> = graph
             .services
             .iter()
@@ -207,10 +207,11 @@ fn subtitle(service: &Service, with_namespace: bool) -> String {
         ([one, two], _) => format!("{one} · {two}"),
         ([one, two, rest @ ..], _) => format!("{one} · {two} · +{}", rest.len()),
     };
-    match (with_namespace && !service.namespace.is_empty() && service.namespace != service.name, what.is_empty()) {
+    let place = service.place();
+    match (with_namespace && !place.is_empty() && place != service.name, what.is_empty()) {
         (false, _) => what,
-        (true, true) => service.namespace.clone(),
-        (true, false) => format!("{} · {what}", service.namespace),
+        (true, true) => place.into_owned(),
+        (true, false) => format!("{place} · {what}"),
     }
 }
 
