@@ -16,8 +16,8 @@ use std::time::Duration;
 use flow::{Clock, LostEvent, LostEventSource, Timestamp};
 use tracing::{error, info};
 
-use self::config::FlowLog;
 pub use self::config::{ExportConfig, ExportError};
+use self::config::{FlowLog, Plan};
 use self::exporter::Exporter;
 use self::file::{LogFile, Reading};
 use self::status::Change;
@@ -175,19 +175,33 @@ impl Export {
 
     /// Puts these logs in the place of the others. Gives those that cannot be.
     fn take_up(&mut self, listed: Vec<FlowLog>, now: Timestamp) -> Vec<(FlowLog, ExportError)> {
-        let mut refused = Vec::new();
+        let (mut new, mut refused) = (Vec::new(), Vec::new());
         let mut old = std::mem::take(&mut self.logs);
         for log in listed {
             let before = old.iter().position(|(known, _)| known.name == log.name).map(|at| old.swap_remove(at));
             match before {
                 Some((known, exporter)) if known == log => self.logs.push((known, exporter)),
-                before => refused.extend(self.replace(before, log, now)),
+                before => match log.plan() {
+                    Ok(plan) => new.push((before, log, plan)),
+                    Err(error) => {
+                        self.logs.extend(before);
+                        refused.push((log, error));
+                    }
+                },
             }
         }
         for (log, exporter) in old {
             info!(log = log.name, "a flow log has ended");
             exporter.end(now);
             self.sources.status.flow_logs.changed(Change::Remove);
+        }
+        // Writing what is still counted may set a file aside, which a new log must not have opened by then: logs may
+        // take over the files of others.
+        for (_, exporter) in new.iter_mut().filter_map(|(before, ..)| before.as_mut()) {
+            exporter.write_out(now);
+        }
+        for (before, log, plan) in new {
+            refused.extend(self.replace(before, log, plan, now));
         }
         self.failures_told = self.exporters().map(|exporter| exporter.failures()).sum();
         refused
@@ -198,15 +212,13 @@ impl Export {
         &mut self,
         before: Option<(FlowLog, Exporter)>,
         log: FlowLog,
+        plan: Plan,
         now: Timestamp,
     ) -> Option<(FlowLog, ExportError)> {
-        match log.plan().and_then(|plan| Exporter::open(plan, self.sources.node.clone(), now)) {
+        match Exporter::open(plan, self.sources.node.clone(), now) {
             Ok(exporter) => {
                 info!(log = log.name, path = log.file_path, "a flow log begins");
                 self.sources.status.flow_logs.changed(if before.is_some() { Change::Update } else { Change::Add });
-                if let Some((_, before)) = before {
-                    before.end(now);
-                }
                 self.logs.push((log, exporter));
                 None
             }

@@ -130,8 +130,13 @@ impl Exporter {
 
     /// Writes what is still counted. Call before dropping it.
     pub(super) fn end(mut self, now: Timestamp) {
+        self.write_out(now);
+    }
+
+    /// Writes what is still counted, though its time has not come, so that others may open the file.
+    pub(super) fn write_out(&mut self, now: Timestamp) {
         self.write_kinds(now);
-        let flushed = self.output.flush();
+        let flushed = self.output.finish();
         self.note(flushed, now);
     }
 
@@ -147,7 +152,9 @@ impl Exporter {
     }
 
     fn write(&mut self, event: &ExportEvent, now: Timestamp) {
-        let written = self.output.write_line(&proto::json::to_json(event), now);
+        let mut line = proto::json::to_json(event);
+        line.push('\n');
+        let written = self.output.write_line(&line, now);
         self.note(written, now);
     }
 

@@ -47,11 +47,11 @@ pub(super) struct RotatingFile {
 }
 
 impl Output {
-    /// Writes a line. `now` names the file that is set aside, should it be full.
+    /// Writes a line with its end. `now` names the file that is set aside, should it be full.
     pub(super) fn write_line(&mut self, line: &str, now: Timestamp) -> io::Result<()> {
         match self {
             Self::File(file) => file.write_line(line, now),
-            Self::Stdout(stdout) => writeln!(stdout, "{line}"),
+            Self::Stdout(stdout) => stdout.write_all(line.as_bytes()),
         }
     }
 
@@ -62,15 +62,20 @@ impl Output {
             Self::Stdout(stdout) => stdout.flush(),
         }
     }
+
+    /// Does so, and waits until what was set aside is tidied: others may open the file then.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        if let Self::File(file) = self {
+            file.wait_for_tidying();
+        }
+        self.flush()
+    }
 }
 
 impl RotatingFile {
     /// Opens the file to append to it; makes it and the directories above it where they are missing. Tidies what an
     /// earlier run set aside.
     pub(super) fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)?;
-        }
         let (file, bytes) = open(path)?;
         let mut file = Self { path: path.to_owned(), rotation, file, bytes, tidying: None };
         file.tidy()?;
@@ -78,12 +83,12 @@ impl RotatingFile {
     }
 
     fn write_line(&mut self, line: &str, now: Timestamp) -> io::Result<()> {
-        let length = line.len() as u64 + 1;
+        let length = line.len() as u64;
         if self.bytes > 0 && self.bytes + length > self.rotation.bytes_max {
             self.rotate(now)?;
         }
+        // At once: what finds no room on a full disk is a line with its end, never the end alone.
         self.file.write_all(line.as_bytes())?;
-        self.file.write_all(b"\n")?;
         self.bytes += length;
         Ok(())
     }
@@ -92,7 +97,11 @@ impl RotatingFile {
     fn rotate(&mut self, now: Timestamp) -> io::Result<()> {
         self.file.flush()?;
         let before = self.file.get_ref().metadata()?;
-        std::fs::rename(&self.path, free_name(&self.path, now))?;
+        match std::fs::rename(&self.path, free_name(&self.path, now)) {
+            // Somebody else took the file away, or its whole directory: the log goes on in a new one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
         (self.file, self.bytes) = open(&self.path)?;
         take_over(self.file.get_ref(), &before)?;
         self.tidy()
@@ -130,6 +139,9 @@ impl Drop for RotatingFile {
 }
 
 fn open(path: &Path) -> io::Result<(BufWriter<File>, u64)> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
     let file = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path)?;
     let bytes = file.metadata()?.len();
     Ok((BufWriter::with_capacity(BUFFER_BYTES, file), bytes))
@@ -245,7 +257,7 @@ mod tests {
         let second = |n: i64| Timestamp(n * Timestamp::NANOS_PER_SECOND);
         // Ten bytes a line: two fit.
         for n in 0..9 {
-            file.write_line(&format!("line {n:04}"), second(n)).unwrap();
+            file.write_line(&format!("line {n:04}\n"), second(n)).unwrap();
         }
         drop(file);
         let kept = names(path.parent().unwrap());
@@ -255,7 +267,7 @@ mod tests {
         // What is there is appended to, and a name that is taken is not overwritten.
         let mut file = RotatingFile::open(&path, rotation).unwrap();
         for n in 9..11 {
-            file.write_line(&format!("line {n:04}"), second(8)).unwrap();
+            file.write_line(&format!("line {n:04}\n"), second(8)).unwrap();
         }
         drop(file);
         let kept = names(path.parent().unwrap());
@@ -265,13 +277,32 @@ mod tests {
     }
 
     #[test]
+    fn a_log_goes_on_after_others_took_its_file_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("logs/flows.log");
+        let rotation = Rotation { bytes_max: 10, backups_max: 5, compress: false };
+        let mut file = RotatingFile::open(&path, rotation).unwrap();
+        let mut line = |n: i64| {
+            file.write_line(&format!("line {n:04}\n"), Timestamp(n)).unwrap();
+            file.file.flush().unwrap();
+        };
+        line(0);
+        std::fs::rename(&path, path.with_file_name("taken.log")).unwrap();
+        line(1);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "line 0001\n");
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        line(2);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "line 0002\n");
+    }
+
+    #[test]
     fn packed_files_hold_the_same_lines() {
         use std::io::Read as _;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flows");
         let mut file = RotatingFile::open(&path, Rotation { bytes_max: 5, backups_max: 5, compress: true }).unwrap();
         for n in 0..2 {
-            file.write_line(&format!("{n}xyz"), Timestamp(1_500_000)).unwrap();
+            file.write_line(&format!("{n}xyz\n"), Timestamp(1_500_000)).unwrap();
         }
         drop(file);
         assert_eq!(names(directory.path()), ["flows", "flows-1970-01-01T00-00-00.001.gz"]);
@@ -314,7 +345,7 @@ mod tests {
         assert_eq!(mode(&path), FILE_MODE);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         for n in 0..3 {
-            file.write_line(&format!("{n}xyz"), Timestamp(n * 1_000_000)).unwrap();
+            file.write_line(&format!("{n}xyz\n"), Timestamp(n * 1_000_000)).unwrap();
         }
         drop(file);
         let files = names(directory.path());

@@ -160,3 +160,46 @@ async fn logs_of_a_file_come_change_and_go_while_it_runs() {
     assert_eq!((read(&place("a")).len(), read(&place("over")).len()), (3, 0));
     bed.stop().await;
 }
+
+#[tokio::test]
+async fn a_log_that_takes_over_the_file_of_another_writes_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let (logs, pipe) = (place("flowlogs.yaml"), place("pipe"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut writer = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let mut feed = |text: String| std::io::Write::write_all(&mut writer, text.as_bytes()).unwrap();
+    let log = |name: &str, file: &str, rest: &str| {
+        format!(
+            "- {{name: {name}, filePath: {}, includeFilters: [{{source_pod: [shop/]}}]{rest}}}\n",
+            place(file).display()
+        )
+    };
+    let seen = log("seen", "seen", "");
+    let aggregate = ", fileMaxSizeMb: 1, fieldAggregate: [source.pod_name], aggregationInterval: 1h";
+    write(&logs, &format!("flowLogs:\n{seen}{}", log("sums", "flows.log", aggregate)));
+    let bed = Bed::start("", 0, |config| {
+        config.source.file = Some(pipe.clone());
+        config.export.flow_logs_file = Some(logs.clone());
+    })
+    .await;
+    // The sums, which are written when their log ends, are more than a file may hold.
+    feed((0..300).map(|n| lines(1..=1).replace("odd-1", &format!("{n:0>4000}"))).collect());
+    await_lines(&place("seen"), 300).await;
+    write(&logs, &format!("flowLogs:\n{seen}{}", log("after", "flows.log", "")));
+    let begun = "hubble_dynamic_exporter_up{name=\"after\"} 1";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !scrape(bed.running.metrics.unwrap()).await.contains(begun) {
+        assert!(Instant::now() < deadline, "the other log does not begin");
+        tokio::task::yield_now().await;
+    }
+    feed(lines(2..=2));
+    await_lines(&place("seen"), 301).await;
+    bed.stop().await;
+    let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let sums = files.iter().filter(|file| file.to_string_lossy().contains("flows-")).flat_map(|file| read(file));
+    let (sums, flows) = (sums.collect::<Vec<_>>(), read(&place("flows.log")));
+    assert!(flows.last().is_some_and(|line| line.contains("even-2")), "it is where the log is looked for");
+    assert!(!sums.is_empty() && sums.iter().all(|line| line.contains("aggregate")), "a file was set aside");
+    assert_eq!(sums.len() + flows.len(), 301);
+}
