@@ -183,13 +183,18 @@ impl ExportConfig {
     /// A filter cannot be read.
     pub(super) fn own(&self) -> Result<Option<FlowLog>, ExportError> {
         let Some(file_path) = self.file_path.clone() else { return Ok(None) };
+        let name = || STATIC.to_owned();
         let filters = |list: &[String]| {
+            // A key that is there twice is gone once the text was read into values.
+            for text in list {
+                filters_from_text(text).map_err(|cause| ExportError::FilterSyntax { name: name(), cause })?;
+            }
             // As Hubble's option has it, a text may hold several, one after the other.
             let parsed = list.iter().flat_map(|text| serde_json::Deserializer::from_str(text).into_iter());
-            parsed.collect::<Result<_, _>>().map_err(|cause| ExportError::FilterJson { name: STATIC.to_owned(), cause })
+            parsed.collect::<Result<_, _>>().map_err(|cause| ExportError::FilterJson { name: name(), cause })
         };
         Ok(Some(FlowLog {
-            name: STATIC.to_owned(),
+            name: name(),
             file_path,
             field_mask: self.field_mask.clone(),
             field_aggregate: self.field_aggregate.clone(),
@@ -357,6 +362,14 @@ mod tests {
         let plan = config.own().unwrap().unwrap().plan().unwrap();
         assert_eq!(plan.rotation.backups_max, usize::MAX, "0 keeps all");
         assert_eq!(plan.filters.whitelist().len(), 3);
+    }
+
+    #[test]
+    fn a_filter_of_the_settings_says_nothing_twice() {
+        let allow_list = vec![r#"{"source_pod":["a/"],"source_pod":["b/"]}"#.to_owned()];
+        let config = ExportConfig { file_path: Some("stdout".to_owned()), allow_list, ..ExportConfig::default() };
+        let error = format!("{:#}", anyhow::Error::new(config.own().unwrap_err()));
+        assert!(error.contains("source_pod"), "{error}");
     }
 
     #[test]

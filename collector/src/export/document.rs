@@ -97,7 +97,7 @@ impl Entries<'_> {
             include_filters: self.value("includeFilters", filters)?,
             exclude_filters: self.value("excludeFilters", filters)?,
             file_max_size_mb: self.value("fileMaxSizeMb", whole_number)?,
-            file_max_backups: usize::try_from(self.value("fileMaxBackups", whole_number)?).unwrap_or(usize::MAX),
+            file_max_backups: self.value("fileMaxBackups", backups)?,
             file_compress: self.value("fileCompress", truth)?,
             end: self.value("end", |value| text(value).map(Some))?,
         })
@@ -117,16 +117,26 @@ fn text(value: &Value) -> Result<String, String> {
     }
 }
 
+/// In an order of their own: a log whose fields are listed in another one is the same log.
 fn texts(value: &Value) -> Result<Vec<String>, String> {
-    value.as_sequence().ok_or_else(|| "expected a list".to_owned())?.iter().map(text).collect()
+    let or_none = |value: &Value| if value.is_null() { Ok(String::new()) } else { text(value) };
+    let texts = value.as_sequence().ok_or_else(|| "expected a list".to_owned())?.iter().map(or_none);
+    let mut texts: Vec<_> = texts.collect::<Result<_, _>>()?;
+    texts.sort_unstable();
+    Ok(texts)
 }
 
+/// In an order of their own, as texts are, and each but once.
 fn filters(value: &Value) -> Result<Vec<serde_json::Value>, String> {
     let filter = |value: &Value| match value {
         Value::Null => Ok(serde_json::json!({})),
         value => serde_json::to_value(value).map_err(|error| error.to_string()),
     };
-    value.as_sequence().ok_or_else(|| "expected a list".to_owned())?.iter().map(filter).collect()
+    let filters = value.as_sequence().ok_or_else(|| "expected a list".to_owned())?.iter().map(filter);
+    let mut filters: Vec<_> = filters.collect::<Result<_, _>>()?;
+    filters.sort_by_cached_key(ToString::to_string);
+    filters.dedup();
+    Ok(filters)
 }
 
 fn whole_number(value: &Value) -> Result<u64, String> {
@@ -134,6 +144,14 @@ fn whole_number(value: &Value) -> Result<u64, String> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and to fit")]
     let float = || value.as_f64().filter(|number| whole(*number)).map(|number| number as u64);
     value.as_u64().or_else(float).ok_or_else(|| "expected a whole number".to_owned())
+}
+
+/// Files set aside that are kept: all of them where there is a number below zero, for 0 is the default.
+fn backups(value: &Value) -> Result<usize, String> {
+    if value.as_i64().is_some_and(i64::is_negative) {
+        return Ok(usize::MAX);
+    }
+    whole_number(value).map(|number| usize::try_from(number).unwrap_or(usize::MAX))
 }
 
 /// As YAML 1.1 has it, which Hubble's library reads.
@@ -178,6 +196,8 @@ mod tests {
             (log("---\nflowLogs: []\n"), "a /a 0 0 false -"),
             (log("  fileMaxSizeMb: 5.0\n  fileMaxBackups: 1e2\n"), "a /a 5 100 false -"),
             (log("  fileMaxSizeMb: 0x10\n  fileCompress: yes\n"), "a /a 16 0 true -"),
+            (log("  fileMaxBackups: -1\n"), "a /a 0 18446744073709551615 false -"),
+            (log("  fieldMask: [~]\n"), "a /a 0 0 false -"),
             (log("  end: 2023-10-09T23:59:59Z\n  bogus: {a: 1}\n"), "a /a 0 0 false 2023-10-09T23:59:59Z"),
             (log("  end: ~\n  fileCompress: on\n").replace('\n', "\r\n"), "a /a 0 0 true -"),
             (r#"{"flowLogs":[{"name":"a","filePath":"/a"}]}"#.to_owned(), "a /a 0 0 false -"),
@@ -186,6 +206,22 @@ mod tests {
         ] {
             assert_eq!(told(&yaml), expected, "{yaml}");
         }
+    }
+
+    #[test]
+    fn a_log_listed_in_another_order_is_the_same() {
+        let read = |fields: &str, filters: &str| {
+            let text = format!(
+                "flowLogs: [{{name: a, filePath: /a, fieldMask: {fields}, fieldAggregate: {fields}, \
+                 includeFilters: {filters}, excludeFilters: {filters}}}]"
+            );
+            parse(Path::new("FILE"), &text).unwrap()
+        };
+        let log = read("[time, verdict]", "[{source_pod: [a]}, {source_pod: [b], reply: [true]}]");
+        let other = "[{reply: [true], source_pod: [b]}, {source_pod: [a]}, {source_pod: [a]}]";
+        assert_eq!(read("[verdict, time]", other), log);
+        assert_ne!(read("[verdict]", other), log);
+        assert_ne!(read("[verdict, time]", "[{source_pod: [a]}]"), log);
     }
 
     #[test]
