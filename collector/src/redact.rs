@@ -51,10 +51,10 @@ impl RedactConfig {
                 }
                 self.headers(http);
             }
-            L7Record::Kafka(kafka) if self.enabled && self.kafka_api_key && !kafka.api_key.is_empty() => {
+            L7Record::Kafka(kafka) if self.enabled && self.kafka_api_key => {
                 // The summary reads `Kafka request produce correlation id …`.
-                let key = format!(" {} ", kafka.api_key);
-                flow.summary = flow.summary.replacen(&key, &format!(" {REDACTED} "), 1);
+                let key = |name: &str| format!(" {name} correlation id ");
+                flow.summary = flow.summary.replacen(&key(&kafka.api_key), &key(REDACTED), 1);
                 REDACTED.clone_into(&mut kafka.api_key);
             }
             L7Record::Kafka(_) | L7Record::Dns(_) | L7Record::None => {}
@@ -70,7 +70,9 @@ impl RedactConfig {
             && self.http_url_query
             && let Some(at) = text.find(['?', '#'])
         {
-            text = Cow::Owned(text[..at].to_owned());
+            // A question mark without a query tells nothing, and stays as with Hubble.
+            let bare = text[at..].split('#').next() == Some("?");
+            text = Cow::Owned(text[..at + usize::from(bare)].to_owned());
         }
         text
     }
@@ -134,6 +136,8 @@ mod tests {
             (&off, "//h/u:p@q", "//h/u:p@q"),
             (&query, "http://u:se@cret@h/p?q=1#f", "http://u:HUBBLE_REDACTED@h/p"),
             (&query, "/p#f?q", "/p"),
+            (&query, "/p?#f", "/p?"),
+            (&query, "/p??", "/p"),
             (&keep, "http://u:secret@h/p", "http://u:secret@h/p"),
         ] {
             let mut flow = http(url, &[]);
@@ -169,11 +173,17 @@ mod tests {
 
     #[test]
     fn kafka_keys() {
-        let kafka = Kafka { api_key: "produce".to_owned(), ..Kafka::default() };
-        let l7 = L7 { record: L7Record::Kafka(kafka), ..L7::default() };
-        let summary = "Kafka request produce correlation id 42 topic 'produce '".to_owned();
-        let mut flow = Flow { l7: Some(Box::new(l7)), summary, ..Flow::default() };
-        RedactConfig { enabled: true, kafka_api_key: true, ..RedactConfig::default() }.apply(&mut flow);
-        assert_eq!(flow.summary, "Kafka request HUBBLE_REDACTED correlation id 42 topic 'produce '");
+        // A key that is missing is told no more than one that is there.
+        for (api_key, summary) in [
+            ("produce", "Kafka request produce correlation id 42 topic 'produce '"),
+            ("request", "Kafka request request correlation id 42 topic 'produce '"),
+            ("", "Kafka request  correlation id 42 topic 'produce '"),
+        ] {
+            let kafka = Kafka { api_key: api_key.to_owned(), ..Kafka::default() };
+            let l7 = L7 { record: L7Record::Kafka(kafka), ..L7::default() };
+            let mut flow = Flow { l7: Some(Box::new(l7)), summary: summary.to_owned(), ..Flow::default() };
+            RedactConfig { enabled: true, kafka_api_key: true, ..RedactConfig::default() }.apply(&mut flow);
+            assert_eq!(flow.summary, "Kafka request HUBBLE_REDACTED correlation id 42 topic 'produce '");
+        }
     }
 }
