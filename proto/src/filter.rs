@@ -71,6 +71,8 @@ impl WireFilterSet {
                 Rule::EventType(wanted) => wanted.iter().any(|&(kind, sub)| {
                     (kind == 0 || kind == event_type::AGENT) && sub.is_none_or(|sub| sub == event.r#type)
                 }),
+                // Hubble asks this of flows alone; a loss in a file is one without fields to it, an event is none.
+                Rule::Encrypted(_) => false,
                 rule => matches_nothing(rule),
             };
             filter.rules.iter().all(meets)

@@ -121,6 +121,31 @@ fn rules_pass_losses_as_they_pass_no_flow() {
     }
 }
 
+/// An agent event is no flow either, and has a type.
+#[test]
+fn rules_pass_agent_events_as_hubble_passes_them() {
+    let event: proto::flow::AgentEvent = from_json(r#"{"type":"AGENT_STARTED"}"#).unwrap();
+    for (text, passes) in [
+        ("{}", true),
+        (r#"{"event_type":[{"type":130}]}"#, true),
+        (r#"{"event_type":[{"type":130,"match_sub_type":true,"sub_type":2}]}"#, true),
+        (r#"{"event_type":[{"type":130,"match_sub_type":true,"sub_type":3}]}"#, false),
+        (r#"{"event_type":[{"type":4}]}"#, false),
+        (r#"{"traffic_direction":["TRAFFIC_DIRECTION_UNKNOWN"]}"#, false),
+        (r#"{"verdict":["VERDICT_UNKNOWN"]}"#, false),
+        (r#"{"encrypted":[false]}"#, false),
+        (r#"{"reply":[false]}"#, false),
+        (r#"{"source_identity":[0]}"#, false),
+        (r#"{"trace_id":[""]}"#, true),
+    ] {
+        let filter: proto::flow::FlowFilter = from_json(text).unwrap();
+        let [allow, deny] = [(vec![filter.clone()], vec![]), (vec![], vec![filter])]
+            .map(|(allow, deny)| proto::filter::WireFilterSet::compile(&allow, &deny).unwrap());
+        assert_eq!(allow.matches_agent_event(&event), passes, "{text}");
+        assert_eq!(deny.matches_agent_event(&event), !passes, "{text}");
+    }
+}
+
 /// Each rule of the table above, whole and in part.
 #[test]
 fn the_fields_of_a_filter_are_those_it_looks_at() {
