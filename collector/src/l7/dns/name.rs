@@ -2,17 +2,20 @@
 
 /// Bytes of a name on the wire, lengths and final zero included: RFC 1035, section 3.1.
 const NAME_BYTES_MAX: usize = 255;
+/// Pointers of one name: as many as the longest name has labels, less one. A longer chain has pointers that lead to
+/// nothing but pointers, and costs time alone. Go's DNS library, and so Cilium, has the same limit.
+const POINTERS_MAX: u8 = 126;
 
 /// Reads the name at `at`: its text in lower case with a trailing dot, and the position behind it.
 ///
-/// `None` where the name is cut off, too long, or points at itself or forward. The text holds printable ASCII only:
+/// `None` where the name is cut off, too long, points at itself or forward, or has too many pointers. The text holds printable ASCII only:
 /// special characters are escaped by a backslash, all other bytes as `\DDD`, as in zone files.
 pub(super) fn read(message: &[u8], at: usize) -> Option<(String, usize)> {
     let mut text = String::new();
     let (mut at, mut behind) = (at, None);
     // Each pointer must lead to before the place where this part of the name began, so there is no loop.
     let mut part_start = at;
-    let mut wire_bytes = 1;
+    let (mut wire_bytes, mut pointers) = (1, 0);
     loop {
         let length = *message.get(at)?;
         match length {
@@ -30,7 +33,8 @@ pub(super) fn read(message: &[u8], at: usize) -> Option<(String, usize)> {
             0xC0.. => {
                 let target = usize::from(u16::from_be_bytes([length & 0x3F, *message.get(at + 1)?]));
                 behind = behind.or(Some(at + 2));
-                if target >= part_start {
+                pointers += 1;
+                if target >= part_start || pointers > POINTERS_MAX {
                     return None;
                 }
                 (at, part_start) = (target, target);
@@ -92,5 +96,17 @@ mod tests {
             assert_eq!(got.as_ref().map(|(text, behind)| (text.as_str(), *behind)), expected, "{message:?}");
         }
         assert_eq!(read(&longest, 0).map(|(text, behind)| (text.len(), behind)), Some((254, 255)));
+    }
+
+    #[test]
+    fn pointers_that_lead_to_pointers_are_followed_so_far() {
+        for (pointers, expected) in [(126, Some("a.")), (127, None), (8_000, None)] {
+            let mut message = b"\x01a\x00".to_vec();
+            for at in (0..pointers).map(|n: u16| if n == 0 { 0 } else { 1 + 2 * n }) {
+                message.extend((0xC000 | at).to_be_bytes());
+            }
+            let got = read(&message, message.len() - 2);
+            assert_eq!(got.as_ref().map(|(text, _)| text.as_str()), expected, "{pointers}");
+        }
     }
 }
