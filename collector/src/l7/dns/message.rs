@@ -6,12 +6,13 @@ use super::name;
 
 /// Bytes of the header.
 pub(super) const HEADER_BYTES: usize = 12;
-/// Answers of one message that are read.
+/// Answers of one message that are read, and records beyond the answers that are looked through.
 const ANSWERS_MAX: u16 = 256;
 
 const KIND_A: u16 = 1;
 const KIND_CNAME: u16 = 5;
 const KIND_AAAA: u16 = 28;
+const KIND_OPT: u16 = 41;
 const CLASS_IN: u16 = 1;
 
 /// What is kept of a message.
@@ -21,7 +22,7 @@ pub(super) struct Message {
     pub(super) id: u16,
     /// Whether it is a response.
     pub(super) is_response: bool,
-    /// Response code of the header.
+    /// Response code: that of the header, and above it that of EDNS.
     pub(super) rcode: u32,
     /// Name asked for.
     pub(super) query: String,
@@ -73,11 +74,11 @@ pub(super) fn read(bytes: &[u8], cut: bool) -> Result<Message, Unreadable> {
     };
     if message.is_response {
         message.ttl_seconds = u32::MAX;
-        if message.read_answers(bytes, at, header.answers.min(ANSWERS_MAX)).is_none() {
-            if !cut {
-                return Err(Unreadable::Malformed);
-            }
-            message.incomplete = true;
+        match message.read_answers(bytes, at, header.answers.min(ANSWERS_MAX)) {
+            Some(at) if !message.incomplete => message.rcode |= header.extended_rcode(bytes, at).unwrap_or(0),
+            Some(_) => {}
+            None if cut => message.incomplete = true,
+            None => return Err(Unreadable::Malformed),
         }
     }
     Ok(message)
@@ -95,20 +96,23 @@ struct Header {
     rcode: u32,
     questions: u16,
     answers: u16,
+    authorities: u16,
+    additional: u16,
 }
 
 impl Header {
     fn read(bytes: &[u8]) -> Option<Self> {
         let flags = word(bytes, 2)?;
         let [opcode, rcode] = [flags >> 11 & 0xF, flags & 0xF].map(|v| v.to_be_bytes()[1]);
-        let (questions, answers, _) = (word(bytes, 4)?, word(bytes, 6)?, bytes.get(HEADER_BYTES - 1)?);
         Some(Self {
             id: word(bytes, 0)?,
             is_response: flags & 0x8000 != 0,
             opcode,
             rcode: u32::from(rcode),
-            questions,
-            answers,
+            questions: word(bytes, 4)?,
+            answers: word(bytes, 6)?,
+            authorities: word(bytes, 8)?,
+            additional: word(bytes, 10)?,
         })
     }
 
@@ -117,47 +121,76 @@ impl Header {
     fn is_plausible(&self) -> bool {
         self.opcode <= 6 && self.questions <= 1
     }
+
+    /// Upper bits of the response code, from the record of EDNS among those that begin at `at`, behind the answers: RFC
+    /// 6891, section 6.1.3. `None` where there is none as far as the records can be read.
+    fn extended_rcode(&self, bytes: &[u8], mut at: usize) -> Option<u32> {
+        let records = u32::from(self.authorities) + u32::from(self.additional);
+        for number in 0..records.min(u32::from(ANSWERS_MAX)) {
+            let (_, record) = Record::read(bytes, at)?;
+            if record.kind == KIND_OPT && number >= u32::from(self.authorities) {
+                return Some(record.ttl >> 24 << 4);
+            }
+            at = record.end;
+        }
+        None
+    }
+}
+
+/// A resource record without its owner.
+struct Record<'a> {
+    kind: u16,
+    class: u16,
+    ttl: u32,
+    data: &'a [u8],
+    /// Where the data begins in the message.
+    data_at: usize,
+    /// Where the next record begins.
+    end: usize,
+}
+
+impl<'a> Record<'a> {
+    /// The record at `at` and its owner.
+    fn read(bytes: &'a [u8], at: usize) -> Option<(String, Self)> {
+        let (owner, owner_end) = name::read(bytes, at)?;
+        let (kind, class) = (word(bytes, owner_end)?, word(bytes, owner_end + 2)?);
+        let ttl = u32::from_be_bytes(*bytes.get(owner_end + 4..)?.first_chunk()?);
+        let data_at = owner_end + 10;
+        let end = data_at + usize::from(word(bytes, owner_end + 8)?);
+        let data = bytes.get(data_at..end)?;
+        Some((owner, Self { kind, class, ttl, data, data_at, end }))
+    }
 }
 
 impl Message {
-    fn read_answers(&mut self, bytes: &[u8], mut at: usize, count: u16) -> Option<()> {
+    /// Reads the answers that begin at `at`; returns where they end.
+    fn read_answers(&mut self, bytes: &[u8], mut at: usize, count: u16) -> Option<usize> {
         // Names that the name asked for leads to. An answer about any other name proves nothing about it.
         let mut chain_end = None;
         for _ in 0..count {
-            let (owner, owner_end) = name::read(bytes, at)?;
-            let (kind, class) = (word(bytes, owner_end)?, word(bytes, owner_end + 2)?);
-            let ttl = bytes.get(owner_end + 4..owner_end + 8)?;
-            let ttl = u32::from_be_bytes(ttl.try_into().expect("four bytes were taken"));
-            let data_at = owner_end + 10;
-            let data_end = data_at + usize::from(word(bytes, owner_end + 8)?);
-            let data = bytes.get(data_at..data_end)?;
-            self.rrtypes.push(kind);
-            let in_chain = class == CLASS_IN && owner == *chain_end.as_ref().unwrap_or(&self.query);
-            if in_chain && self.take_answer(bytes, (kind, data, data_at), &mut chain_end) {
-                self.ttl_seconds = self.ttl_seconds.min(ttl);
+            let (owner, record) = Record::read(bytes, at)?;
+            self.rrtypes.push(record.kind);
+            let in_chain = record.class == CLASS_IN && owner == *chain_end.as_ref().unwrap_or(&self.query);
+            if in_chain && self.take_answer(bytes, &record, &mut chain_end) {
+                self.ttl_seconds = self.ttl_seconds.min(record.ttl);
             }
-            at = data_end;
+            at = record.end;
         }
-        Some(())
+        Some(at)
     }
 
     /// Takes an answer about the name asked for; returns whether it is of a kind that is kept.
-    fn take_answer(
-        &mut self,
-        bytes: &[u8],
-        (kind, data, data_at): (u16, &[u8], usize),
-        chain_end: &mut Option<String>,
-    ) -> bool {
-        match kind {
-            KIND_A => match <[u8; 4]>::try_from(data) {
+    fn take_answer(&mut self, bytes: &[u8], record: &Record<'_>, chain_end: &mut Option<String>) -> bool {
+        match record.kind {
+            KIND_A => match <[u8; 4]>::try_from(record.data) {
                 Ok(octets) => self.ips.push(Ipv4Addr::from(octets).into()),
                 Err(_) => return false,
             },
-            KIND_AAAA => match <[u8; 16]>::try_from(data) {
+            KIND_AAAA => match <[u8; 16]>::try_from(record.data) {
                 Ok(octets) => self.ips.push(Ipv6Addr::from(octets).into()),
                 Err(_) => return false,
             },
-            KIND_CNAME => match name::read(bytes, data_at) {
+            KIND_CNAME => match name::read(bytes, record.data_at) {
                 Some((target, _)) => {
                     self.cnames.push(target.clone());
                     *chain_end = Some(target);

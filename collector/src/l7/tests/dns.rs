@@ -51,6 +51,35 @@ fn negative_answers() {
     assert_eq!(c.text(), unindent(expected));
 }
 
+/// The record of EDNS carries the upper eight bits of the response code.
+#[test]
+fn response_codes_beyond_the_header() {
+    let rcode = |flags: u16, counts: [u16; 3], records: &[u8], cut: usize| {
+        let header = [&[0x1234, flags, 1][..], &counts].concat();
+        let header: Vec<u8> = header.into_iter().flat_map(u16::to_be_bytes).collect();
+        let message = [&header, &QUERY[12..], records].concat();
+        let mut c = udp();
+        c.datagram(Server, 0, &message, message.len() - cut);
+        assert_eq!((c.engine.stats().dns_malformed, c.engine.stats().dns_cut), (0, 0));
+        let L7Record::Dns(dns) = &c.events[0].record.record else { panic!("not DNS") };
+        dns.rcode
+    };
+    let opt = |upper: u8| [&[0, 0, 41, 4, 0, upper][..], &[0; 5]].concat();
+    let a = b"\xC0\x0C\x00\x01\x00\x01\x00\x00\x00\x3C\x00\x04\x0A\x01\x02\x03";
+    let both = [&a[..], &opt(1)].concat();
+    assert_eq!(rcode(0x8180, [0, 0, 1], &opt(0), 0), 0);
+    assert_eq!(rcode(0x8180, [0, 0, 1], &opt(1), 0), 16, "BADVERS");
+    assert_eq!(rcode(0x8187, [0, 0, 1], &opt(1), 0), 23, "BADCOOKIE");
+    assert_eq!(rcode(0x818F, [0, 0, 1], &opt(0xFF), 0), 0xFFF);
+    for counts in [[1, 0, 1], [0, 1, 1], [0, 0, 2]] {
+        assert_eq!(rcode(0x8180, counts, &both, 0), 16, "{counts:?}");
+    }
+    // It is one of the additional records or none, and a damaged or missing one says nothing.
+    assert_eq!(rcode(0x8183, [0, 2, 0], &both, 0), 3);
+    assert_eq!(rcode(0x8183, [0, 0, 9], a, 0), 3);
+    assert_eq!(rcode(0x8183, [0, 0, 2], &both, 1), 3);
+}
+
 #[test]
 fn a_message_seen_at_two_points_counts_once() {
     let mut c = udp();
