@@ -44,6 +44,13 @@ pub(super) struct Packet<'a> {
     pub(super) payload_bytes: u32,
 }
 
+/// Where a packet was captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) ifindex: u32,
+    pub(super) outgoing: bool,
+}
+
 /// Why a frame is no packet to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unread {
@@ -101,6 +108,10 @@ impl<'a> Packet<'a> {
             packet.read_transport(payload, network.payload_bytes);
         }
         Ok(packet)
+    }
+
+    pub(super) const fn point(&self) -> Point {
+        Point { ifindex: self.ifindex, outgoing: self.outgoing }
     }
 
     fn read_transport(&mut self, bytes: &'a [u8], true_bytes: usize) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Moment;
+use super::packet::Point;
 
 /// Segments held back while one before them is missing.
 const HELD_MAX: usize = 256;
@@ -28,6 +29,8 @@ pub(super) struct Segment<'a> {
     pub(super) len: u32,
     pub(super) data: &'a [u8],
     pub(super) moment: Moment,
+    /// Where it was captured.
+    pub(super) point: Point,
 }
 
 /// One direction. Offset 0 is the first byte of the connection, or the first one captured.
@@ -41,7 +44,10 @@ pub(super) struct Direction {
     acknowledged: u64,
     held: BTreeMap<u64, Held>,
     held_bytes: usize,
-    /// Segments sent again.
+    /// Where the first segment was captured.
+    point: Option<Point>,
+    /// Segments sent again: those that came again where the first one was captured. At another point of the same machine
+    /// each of them passes a second time.
     pub(super) retransmits: u32,
     /// Segments that cannot belong to the connection.
     pub(super) strange: u64,
@@ -71,6 +77,7 @@ impl Direction {
             return;
         }
         self.begin(segment.sequence);
+        let counts = *self.point.get_or_insert(segment.point) == segment.point;
         let Some(start) = self.offset_of(segment.sequence) else {
             self.strange += 1;
             return;
@@ -78,15 +85,16 @@ impl Direction {
         let (next, end) = (self.next.cast_signed(), start + i64::from(segment.len));
         if end <= next {
             // One byte before what is expected asks whether the other side is still there.
-            self.retransmits += u32::from(segment.len > 1);
+            self.retransmits += u32::from(counts && segment.len > 1);
             return;
         }
         if start <= next {
             // The distance is less than the length of the segment.
             let repeated = u32::try_from(next - start).unwrap_or(segment.len);
-            self.hand_on(segment, repeated, out);
+            let Segment { len, data, moment, .. } = segment;
+            self.hand_on(Piece { offset: self.next, len, data, moment }, repeated, out);
         } else {
-            self.hold(start.cast_unsigned(), segment);
+            self.retransmits += u32::from(!self.hold(start.cast_unsigned(), segment) && counts);
         }
         self.settle(out);
     }
@@ -125,24 +133,26 @@ impl Direction {
         (distance.abs() <= WINDOW_MAX).then_some(next + distance)
     }
 
-    fn hand_on(&mut self, segment: Segment<'_>, repeated: u32, out: &mut dyn FnMut(Piece<'_>)) {
+    /// Hands on a segment, as a piece, without the bytes that were handed on before.
+    fn hand_on(&mut self, segment: Piece<'_>, repeated: u32, out: &mut dyn FnMut(Piece<'_>)) {
         let data = segment.data.get(repeated as usize..).unwrap_or_default();
         let len = segment.len - repeated;
-        out(Piece { offset: self.next, len, data, moment: segment.moment });
+        out(Piece { offset: self.next, len, data, ..segment });
         self.next += u64::from(len);
     }
 
-    fn hold(&mut self, offset: u64, segment: Segment<'_>) {
+    /// Holds a segment back; returns whether it is news.
+    fn hold(&mut self, offset: u64, segment: Segment<'_>) -> bool {
         // Of two copies the longer one is kept.
         if self.held.get(&offset).is_some_and(|held| held.len >= segment.len) {
-            self.retransmits += 1;
-            return;
+            return false;
         }
         let held = Held { len: segment.len, data: segment.data.to_vec(), moment: segment.moment };
         self.held_bytes += held.data.len();
         if let Some(shorter) = self.held.insert(offset, held) {
             self.held_bytes -= shorter.data.len();
         }
+        true
     }
 
     /// Hands on what is held and in order, and what can wait no longer.
@@ -163,8 +173,8 @@ impl Direction {
         self.held_bytes -= held.data.len();
         let repeated = u32::try_from(self.next - offset).unwrap_or(u32::MAX);
         if repeated < held.len {
-            let segment = Segment { sequence: 0, len: held.len, data: &held.data, moment: held.moment };
-            self.hand_on(segment, repeated, out);
+            let Held { len, data, moment } = &held;
+            self.hand_on(Piece { offset, len: *len, data, moment: *moment }, repeated, out);
         }
     }
 }
@@ -177,10 +187,15 @@ mod tests {
     use super::*;
 
     const MOMENT: Moment = Moment { recorded: Timestamp(1), stamp_ns: 1 };
+    const HERE: Point = Point { ifindex: 1, outgoing: false };
 
     fn push(direction: &mut Direction, sequence: u32, text: &str) -> Vec<(u64, String)> {
+        push_at(direction, HERE, sequence, text)
+    }
+
+    fn push_at(direction: &mut Direction, point: Point, sequence: u32, text: &str) -> Vec<(u64, String)> {
         let mut out = Vec::new();
-        let segment = Segment { sequence, len: text.len() as u32, data: text.as_bytes(), moment: MOMENT };
+        let segment = Segment { sequence, len: text.len() as u32, data: text.as_bytes(), moment: MOMENT, point };
         direction.push(segment, &mut |p| out.push((p.offset, String::from_utf8(p.data.to_vec()).unwrap())));
         out
     }
@@ -207,6 +222,22 @@ mod tests {
     }
 
     #[test]
+    fn what_passes_a_second_point_is_not_sent_again() {
+        let mut d = Direction::default();
+        d.begin(0);
+        for point in [HERE, Point { ifindex: 2, ..HERE }, Point { outgoing: true, ..HERE }] {
+            push_at(&mut d, point, 0, "ab");
+            push_at(&mut d, point, 10, "kl");
+        }
+        assert_eq!(d.retransmits, 0);
+        for point in [HERE, Point { ifindex: 2, ..HERE }] {
+            push_at(&mut d, point, 0, "ab");
+            push_at(&mut d, point, 10, "kl");
+        }
+        assert_eq!(d.retransmits, 2);
+    }
+
+    #[test]
     fn what_the_other_side_has_will_not_come() {
         let mut d = Direction::default();
         assert_eq!(push(&mut d, 100, "ab"), [piece(0, "ab")]);
@@ -225,7 +256,7 @@ mod tests {
         d.begin(0);
         let mut pieces = 0;
         for i in 0..10_000u32 {
-            let segment = Segment { sequence: 10 + i * 1_000, len: 999, data: &[0; 999], moment: MOMENT };
+            let segment = Segment { sequence: 10 + i * 1_000, len: 999, data: &[0; 999], moment: MOMENT, point: HERE };
             d.push(segment, &mut |_| pieces += 1);
             assert!(d.held.len() <= HELD_MAX && d.held_bytes() <= HELD_BYTES_MAX);
         }
@@ -251,7 +282,7 @@ mod tests {
             for (start, len) in parts {
                 let data = &text[start..text.len().min(start + len)];
                 let sequence = base.wrapping_add(start as u32);
-                let segment = Segment { sequence, len: data.len() as u32, data, moment: MOMENT };
+                let segment = Segment { sequence, len: data.len() as u32, data, moment: MOMENT, point: HERE };
                 let mut order = Ok(());
                 d.push(segment, &mut |piece| {
                     if piece.offset != got.len() as u64 || piece.len as usize != piece.data.len() {
@@ -275,7 +306,7 @@ mod tests {
                 if acknowledge {
                     d.acknowledge(sequence, &mut |_| {});
                 } else {
-                    d.push(Segment { sequence, len, data: &data, moment: MOMENT }, &mut |_| {});
+                    d.push(Segment { sequence, len, data: &data, moment: MOMENT, point: HERE }, &mut |_| {});
                 }
                 prop_assert!(d.held_bytes() <= HELD_BYTES_MAX);
             }

@@ -210,7 +210,8 @@ impl Connection {
         if self.closed {
             return;
         }
-        let segment = Segment { sequence, len: packet.payload_bytes, data: packet.payload, moment };
+        let segment =
+            Segment { sequence, len: packet.payload_bytes, data: packet.payload, moment, point: packet.point() };
         self.feed(sender, writer, |direction, out| direction.push(segment, out));
         if packet.tcp_flags & tcp::ACK != 0 {
             let acknowledgment = packet.acknowledgment;

@@ -61,6 +61,19 @@ fn segments_out_of_order_and_sent_again_make_no_difference() {
     assert_eq!(again as usize, data.len().div_ceil(2));
 }
 
+/// `tcpdump -i any` where packets pass a container's link and then the machine's.
+#[test]
+fn packets_seen_at_two_devices_were_sent_once() {
+    let cooked = |frame: &Frame, ifindex: u8, kind: u8| {
+        let link = [&frame.data[12..14], &[0, 0, 0, 0, 0, ifindex, 0, 1, kind, 6], &[0; 8], &frame.data[14..]];
+        Frame { link_type: 276, wire_bytes: frame.wire_bytes + 6, data: link.concat(), ..frame.clone() }
+    };
+    let frames: Vec<_> = shop().iter().flat_map(|frame| [cooked(frame, 7, 0), cooked(frame, 2, 4)]).collect();
+    let got = play_bytes(&file(&frames)).0.unwrap();
+    assert_eq!(http(&got), expected_http());
+    assert_eq!(got.sockets.iter().map(|socket| socket.retransmits).sum::<u32>(), 0);
+}
+
 #[test]
 fn lost_packets_cost_what_they_carried() {
     let frames = shop();
