@@ -8,7 +8,7 @@ use flow::Timestamp;
 
 use crate::feed::{Cause, Input, Sender};
 
-/// Bytes of the longest block or packet that is read: libpcap's longest packet, and some options.
+/// Bytes of the longest packet, or block with one, that is read: libpcap's longest packet, and some options.
 const BLOCK_BYTES_MAX: u32 = 512 << 10;
 /// Interfaces of one section of a pcapng file.
 const INTERFACES_MAX: usize = 4_096;
@@ -16,6 +16,15 @@ const INTERFACES_MAX: usize = 4_096;
 const BATCH_FRAMES: usize = 512;
 /// Bytes of frames handed over at once.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// Kinds of blocks of a pcapng file that are read.
+mod block {
+    pub(super) const INTERFACE: u32 = 1;
+    /// What the enhanced one took the place of.
+    pub(super) const PACKET: u32 = 2;
+    pub(super) const SIMPLE_PACKET: u32 = 3;
+    pub(super) const ENHANCED_PACKET: u32 = 6;
+}
 
 /// A captured packet with its link header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +206,7 @@ impl Reader {
             _ => return Err(self.nonsense("a section without byte order")),
         };
         let length = Fields { bytes: &header, big_endian: now_big_endian }.u32(0);
-        self.body(length.checked_sub(12).ok_or_else(|| self.nonsense("a section that is too short"))?)?;
+        self.skip(length.checked_sub(12).ok_or_else(|| self.nonsense("a section that is too short"))?)?;
         if let Format::PcapNg { big_endian, interfaces, .. } = &mut self.format {
             *big_endian = now_big_endian;
             interfaces.clear();
@@ -217,19 +226,26 @@ impl Reader {
         let kind = Fields { bytes: &start, big_endian }.u32(0);
         let length = Fields { bytes: &length, big_endian }.u32(0);
         let rest = length.checked_sub(8).filter(|rest| *rest >= 4 && rest % 4 == 0);
-        let body = self.body(rest.ok_or_else(|| self.nonsense("a block of impossible length"))?)?;
+        let rest = rest.ok_or_else(|| self.nonsense("a block of impossible length"))?;
+        if !matches!(kind, block::INTERFACE | block::PACKET | block::SIMPLE_PACKET | block::ENHANCED_PACKET) {
+            // Keys and names that others put into the file may be of any length.
+            self.skip(rest)?;
+            return Ok(Block::Other);
+        }
+        let body = self.body(rest)?;
         // The length is repeated at the end.
         let fields = Fields { bytes: &body[..body.len() - 4], big_endian };
         let Format::PcapNg { interfaces, last, .. } = &mut self.format else { return Ok(Block::End) };
         let block = match kind {
-            1 if interfaces.len() < INTERFACES_MAX => {
+            block::INTERFACE if interfaces.len() < INTERFACES_MAX => {
                 interfaces.push(Interface::of(fields));
                 Ok(Block::Other)
             }
-            1 => Err("too many interfaces"),
-            3 => simple_packet(fields, interfaces, *last),
-            6 => enhanced_packet(fields, interfaces),
-            _ => Ok(Block::Other),
+            block::INTERFACE => Err("too many interfaces"),
+            block::SIMPLE_PACKET => simple_packet(fields, interfaces, *last),
+            // The older one has the number of drops behind a shorter number of the interface.
+            block::PACKET => packet(fields, fields.u16(0).into(), interfaces),
+            _ => packet(fields, fields.u32(0), interfaces),
         };
         if let Ok(Block::Frame(frame)) = &block {
             *last = frame.time;
@@ -260,6 +276,14 @@ impl Reader {
         let mut bytes = vec![0; length as usize];
         self.fill(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn skip(&mut self, length: u32) -> Result<(), Damage> {
+        let skipped = io::copy(&mut self.input.by_ref().take(length.into()), &mut io::sink());
+        match skipped.map_err(|error| cut_or_io(error, Damage::Cut(self.packets)))? {
+            skipped if skipped < u64::from(length) => Err(Damage::Cut(self.packets)),
+            _ => Ok(()),
+        }
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Damage> {
@@ -305,8 +329,9 @@ fn resolution(code: u8) -> u64 {
     base.checked_pow(exponent).unwrap_or(1_000_000)
 }
 
-fn enhanced_packet(fields: Fields<'_>, interfaces: &[Interface]) -> Result<Block, &'static str> {
-    let [number, high, low, captured, wire_bytes] = [0, 4, 8, 12, 16].map(|at| fields.u32(at));
+/// A packet of the interface with this number.
+fn packet(fields: Fields<'_>, number: u32, interfaces: &[Interface]) -> Result<Block, &'static str> {
+    let [high, low, captured, wire_bytes] = [4, 8, 12, 16].map(|at| fields.u32(at));
     let interface = interfaces.get(number as usize).ok_or("a packet of an interface that is not there")?;
     let end = 20 + captured as usize;
     let data = fields.bytes.get(20..end).ok_or("a packet that is longer than its block")?.to_vec();

@@ -78,6 +78,46 @@ fn every_format_gives_the_same_frames() {
 }
 
 #[test]
+fn old_packet_blocks_are_packets_too() {
+    let frames = frames::of(&fixture("shop.pcap"));
+    for big_endian in [false, true] {
+        let word = |n: u32| if big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
+        let half = |n: u16| if big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
+        let outgoing = Frame { outgoing: true, interface: 2, ..frames[0].clone() };
+        let mut bytes = pcapng(big_endian, 6, &frames[..1]);
+        let units = outgoing.time.0.cast_unsigned() / 1_000;
+        let length = outgoing.data.len() as u32;
+        // Four packets were lost before this one.
+        let mut body = [&half(1)[..], &half(4)].concat();
+        body.extend([(units >> 32) as u32, units as u32, length, outgoing.wire_bytes].map(word).concat());
+        body.extend(&outgoing.data);
+        body.resize(body.len().next_multiple_of(4), 0);
+        body.extend([&half(2)[..], &half(4), &word(2), &word(0)].concat());
+        bytes.extend(block(big_endian, 2, &body));
+        let got = read(&bytes).unwrap();
+        assert_eq!(got, [Frame { interface: 2, ..frames[0].clone() }, outgoing], "{big_endian}");
+    }
+}
+
+/// Such as the keys of a TLS client, and the names of addresses.
+#[test]
+fn blocks_of_no_interest_may_be_long() {
+    let frames = frames::of(&fixture("shop.pcap"));
+    let long = vec![7; 3 << 20];
+    let section = [&0x1A2B_3C4Du32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xFF; 8], &long].concat();
+    let again = pcapng(false, 9, &frames[5..]);
+    let again = [block(false, 0x0A0D_0D0A, &section), again[28..].to_vec()].concat();
+    let bytes = [pcapng(false, 9, &frames[..5]), block(false, 10, &long), again].concat();
+    let got = read(&bytes).unwrap();
+    assert!(got.iter().map(|frame| &frame.data).eq(frames.iter().map(|frame| &frame.data)));
+    // One that is cut off is told, as is a packet of that length.
+    let cut = [pcapng(false, 9, &frames), block(false, 10, &long)[..1_000_000].to_vec()].concat();
+    assert_eq!(play_bytes(&cut).1.lost_unreadable, 1);
+    let packet = [pcapng(false, 9, &frames), block(false, 6, &long)].concat();
+    assert_eq!(play_bytes(&packet).1.lost_unreadable, 1);
+}
+
+#[test]
 fn classic_formats_of_other_machines() {
     let frame = frames::of(&fixture("shop.pcap"))[0].clone();
     let length = frame.data.len() as u32;
