@@ -26,6 +26,8 @@ pub(super) struct FlowTable {
     flows: Recent<FlowKey, Entry>,
     fragments: Recent<FragmentKey, (u16, u16)>,
     last_update: Timestamp,
+    /// When the newest entry began.
+    newest_ns: u64,
     /// Later fragments whose first one was not seen.
     pub(super) fragments_unknown: u64,
 }
@@ -65,6 +67,7 @@ impl FlowTable {
             flows: Recent::new(FLOWS_MAX),
             fragments: Recent::new(FRAGMENTS_MAX),
             last_update: Timestamp(0),
+            newest_ns: 0,
             fragments_unknown: 0,
         }
     }
@@ -90,7 +93,10 @@ impl FlowTable {
                 (entry.val, cause)
             }
             None => {
-                let entry = Entry::first(packet, moment);
+                // Entries that follow each other under one key are told apart by their begin, also where times repeat or
+                // go back: in another round of the same recording, or in one that is not in order.
+                self.newest_ns = moment.stamp_ns.max(self.newest_ns + 1);
+                let entry = Entry::first(packet, moment, self.newest_ns);
                 if let Some((key, evicted)) = self.flows.insert(key, entry) {
                     news(News::Totals { key, val: evicted.val, gone: true });
                 }
@@ -155,9 +161,9 @@ impl FlowTable {
 }
 
 impl Entry {
-    fn first(packet: &Packet<'_>, moment: Moment) -> Self {
+    fn first(packet: &Packet<'_>, moment: Moment, first_boot_ns: u64) -> Self {
         let val = FlowVal {
-            first_boot_ns: moment.stamp_ns,
+            first_boot_ns,
             last_boot_ns: moment.stamp_ns,
             bytes: packet.bytes,
             packets: 1,

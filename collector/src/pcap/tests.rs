@@ -8,6 +8,9 @@ use ebpf_abi::{FlowKey, FlowVal, Record, SockRecord, data_direction, tcp_state};
 use flow::{FixedClock, L7Record};
 
 use super::*;
+use crate::config::DecodeConfig;
+use crate::decode::{Decoder, NodeFacts};
+use crate::enrich::small_world;
 use crate::l7::{Chunk, Datagram, Engine, L7Config, L7Event, SocketPair};
 use crate::pace::Pace;
 
@@ -278,4 +281,38 @@ fn times_follow_the_recording_or_the_present() {
         assert!(Instant::now() < deadline, "the file did not end");
     }
     assert_eq!(http(&pipeline.got).len(), expected_http().len());
+}
+
+/// For demonstrations a recording is played again and again: flows go on to have packets and bytes.
+#[test]
+fn every_round_is_counted() {
+    let frames = frames::of(&fixture("shop.pcap"));
+    let ip = frames.iter().filter(|frame| Packet::read(frame).is_ok());
+    let (round_packets, round_bytes) =
+        ip.fold((0, 0), |(packets, bytes), frame| (packets + 1, bytes + u64::from(frame.wire_bytes)));
+    let timing = Timing { repeat: true, ..Timing::default() };
+    let mut pcap = Pcap::open(&fixture("shop.pcap"), timing, Arc::new(FixedClock::new(NOW))).unwrap();
+    let node = NodeFacts { name: "node-1".into(), labels: Arc::new([]), emitter: Arc::default(), run: 7 };
+    let (mut decoder, world) = (Decoder::new(&DecodeConfig::default(), node, None), small_world());
+    let (mut packets, mut bytes) = (0, 0);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while pcap.stats().seen <= 3 * frames.len() as u64 {
+        let mut take = |captured: Captured<'_>| {
+            let decoded = match captured {
+                Captured::Record(bytes) => match Record::parse(bytes).unwrap() {
+                    Record::Flow(record) => Some(decoder.flow(&record, &world)),
+                    _ => None,
+                },
+                Captured::FlowTotals { key, val, gone } => decoder.flow_totals(&key, &val, gone, &world),
+                other => panic!("{other:?}"),
+            };
+            let Some(details) = decoded.and_then(|decoded| decoded.flow.details) else { return };
+            packets += details.packets;
+            bytes += details.bytes;
+        };
+        assert_ne!(pcap.poll(Duration::from_millis(20), &mut take).unwrap(), Progress::Finished);
+        assert!(Instant::now() < deadline, "the file does not end");
+    }
+    assert!(packets >= 3 * round_packets && bytes >= 3 * round_bytes, "{packets} {bytes}");
+    assert!(packets <= 4 * round_packets, "{packets}");
 }

@@ -1,9 +1,6 @@
 //! Headers of packets beside what Hubble's parser (1.19.4) reads of the same bytes.
 
 use super::*;
-use crate::config::DecodeConfig;
-use crate::decode::{Decoder, NodeFacts};
-use crate::enrich::small_world;
 
 /// Addresses, transport header and summary of the flow that a packet begins, as Hubble's JSON has them.
 fn told(link_type: u16, data: Vec<u8>) -> serde_json::Value {
