@@ -3,6 +3,7 @@
 
 mod drop_reason;
 mod explain;
+mod label;
 mod name;
 mod row;
 mod summary;
@@ -14,6 +15,7 @@ use crate::{AuthType, Flow, Identity, L7, L7Record, SocketTranslationPoint, Traf
 pub use crate::Side;
 pub use drop_reason::drop_reason_text;
 pub use explain::explain_drop;
+pub use label::{dns_rcode_label, dns_type_label, method_label};
 pub use name::{Name, Names, name_of};
 pub use summary::{dns_rcode_text, summary};
 

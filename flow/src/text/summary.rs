@@ -106,7 +106,7 @@ fn kafka_summary(kind: L7FlowType, kafka: &Kafka) -> String {
     }
 }
 
-/// DNS response code in words, as texts and metrics have it: `Non-Existent Domain`; `Unknown` for numbers without a name.
+/// DNS response code in words, as texts have it: `Non-Existent Domain`; `Unknown` for numbers without a name.
 #[must_use]
 pub const fn dns_rcode_text(number: u32) -> &'static str {
     match number {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flow::text::{dns_rcode_label, dns_type_label, method_label};
 use flow::{Dns, Flow, Http, Kafka, L7, L7FlowType, L7Record, TrafficDirection, Verdict};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
@@ -23,7 +24,7 @@ pub(super) struct Applications {
 }
 
 /// Response code, types asked for, number of addresses.
-type DnsKey = (u32, String, usize);
+type DnsKey = (&'static str, String, usize);
 /// Method, protocol, status, direction.
 type HttpKey = (String, String, u32, TrafficDirection);
 
@@ -79,23 +80,21 @@ impl Applications {
 
     fn count_dns(&mut self, flow: &Flow, kind: L7FlowType, dns: &Dns) {
         let denied = flow.verdict == Verdict::DROPPED;
-        let types = dns.qtypes.join(",");
-        let labels = || {
-            let rcode = match kind {
-                _ if denied => "Policy denied".to_owned(),
-                L7FlowType::RESPONSE => flow::text::dns_rcode_text(dns.rcode).to_owned(),
-                _ => String::new(),
-            };
-            [rcode, types.clone(), dns.ips.len().to_string()]
+        let types = dns.qtypes.iter().map(|name| dns_type_label(name)).collect::<Vec<_>>().join(",");
+        let rcode = match kind {
+            _ if denied => "Policy denied",
+            L7FlowType::RESPONSE => dns_rcode_label(dns.rcode),
+            _ => "",
         };
-        let key = (if denied { u32::MAX } else { dns.rcode }, types.clone(), dns.ips.len());
+        let labels = || [rcode.to_owned(), types.clone(), dns.ips.len().to_string()];
+        let key = (rcode, types.clone(), dns.ips.len());
         if denied || kind == L7FlowType::REQUEST {
             self.dns_queries.of(key, labels).inc();
         } else if kind == L7FlowType::RESPONSE {
             self.dns_responses.of(key, labels).inc();
-            for kind in &dns.rrtypes {
-                let labels = || [kind.clone(), types.clone()];
-                self.dns_response_types.of((kind.clone(), types.clone()), labels).inc();
+            for kind in dns.rrtypes.iter().map(|name| dns_type_label(name)) {
+                let labels = || [kind.to_owned(), types.clone()];
+                self.dns_response_types.of((kind.to_owned(), types.clone()), labels).inc();
             }
         }
     }
@@ -103,8 +102,9 @@ impl Applications {
     fn count_http(&mut self, way: TrafficDirection, l7: &L7, http: &Http) {
         self.http.count(way, l7.kind, http);
         if l7.kind == L7FlowType::RESPONSE {
-            let labels = || [http.method.clone(), reporter(way).to_owned()];
-            self.http_durations.of((http.method.clone(), way), labels).observe(seconds(l7));
+            let method = method_label(&http.method);
+            let labels = || [method.to_owned(), reporter(way).to_owned()];
+            self.http_durations.of((method.to_owned(), way), labels).observe(seconds(l7));
         }
     }
 
@@ -135,12 +135,13 @@ impl HttpCounters {
     }
 
     fn count(&mut self, way: TrafficDirection, kind: L7FlowType, http: &Http) {
-        let key = |code| (http.method.clone(), http.protocol.clone(), code, way);
+        let method = || method_label(&http.method).to_owned();
+        let key = |code| (method(), http.protocol.clone(), code, way);
         let by = || reporter(way).to_owned();
-        let with_status = || [http.method.clone(), http.protocol.clone(), http.code.to_string(), by()];
+        let with_status = || [method(), http.protocol.clone(), http.code.to_string(), by()];
         match (self, kind) {
             (Self::V1 { requests, .. }, L7FlowType::REQUEST) => {
-                requests.of(key(0), || [http.method.clone(), http.protocol.clone(), by()]).inc();
+                requests.of(key(0), || [method(), http.protocol.clone(), by()]).inc();
             }
             (Self::V1 { responses: counted, .. } | Self::V2 { requests: counted }, L7FlowType::RESPONSE) => {
                 counted.of(key(http.code), with_status).inc();

@@ -99,6 +99,44 @@ fn http_by_the_side_that_reports() {
     check(&v2, &flows, "hubble_http_responses_total", &[]);
 }
 
+/// A client may send any method and ask for any type.
+#[test]
+fn what_clients_make_up_is_one_series() {
+    let named = |kind, method: &str| {
+        let http = Http { code: 200, method: method.to_owned(), protocol: "HTTP/1.1".to_owned(), ..Http::default() };
+        l7(kind, TrafficDirection::EGRESS, L7Record::Http(http))
+    };
+    let methods = (0..3_000).map(|n| format!("M{n}")).chain(["GET".to_owned(), String::new()]);
+    let kinds = [L7FlowType::REQUEST, L7FlowType::RESPONSE];
+    let flows: Vec<Flow> = methods.flat_map(|method| kinds.map(|kind| named(kind, &method))).collect();
+    for (name, more) in [
+        ("requests_total", r#",protocol="HTTP/1.1""#),
+        ("responses_total", r#",protocol="HTTP/1.1",status="200""#),
+        ("request_duration_seconds_count", ""),
+    ] {
+        let line =
+            |method, count| format!(r#"hubble_http_{name}{{method="{method}"{more},reporter="client"}} {count}"#);
+        let expected = [line("Unknown", 3_000), line("GET", 1), line("", 1)];
+        check(&v1(), &flows, &format!("hubble_http_{name}"), &expected.each_ref().map(String::as_str));
+    }
+    let types = (0..3_000).map(|n| format!("TYPE{n}")).chain(["AAAA".to_owned()]);
+    let flows = types.flat_map(|name| {
+        let dns = Dns { rcode: 23, qtypes: vec![name.clone()], rrtypes: vec![name], ..Dns::default() };
+        kinds.map(|kind| l7(kind, TrafficDirection::EGRESS, L7Record::Dns(dns.clone())))
+    });
+    let flows: Vec<Flow> = flows.collect();
+    let expected = [("Unknown", 3_000), ("AAAA", 1)].map(|(name, count)| {
+        let cookie = "Bad/missing Server Cookie";
+        [
+            format!(r#"hubble_dns_queries_total{{rcode="",qtypes="{name}",ips_returned="0"}} {count}"#),
+            format!(r#"hubble_dns_responses_total{{rcode="{cookie}",qtypes="{name}",ips_returned="0"}} {count}"#),
+            format!(r#"hubble_dns_response_types_total{{type="{name}",qtypes="{name}"}} {count}"#),
+        ]
+    });
+    let expected: Vec<&str> = expected.as_flattened().iter().map(String::as_str).collect();
+    check(&v1(), &flows, "hubble_dns", &expected);
+}
+
 #[test]
 fn kafka_requests_with_their_error_and_time() {
     let kafka = Kafka { error_code: 3, api_key: "produce".to_owned(), topic: "orders".to_owned(), ..Kafka::default() };

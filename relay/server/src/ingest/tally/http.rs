@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::array::AsArray;
 use arrow::datatypes::Int16Type;
 use arrow::record_batch::RecordBatch;
+use flow::text::method_label;
 use flow::{L7FlowType, TrafficDirection};
 use table::Col;
 
@@ -40,7 +41,7 @@ pub(super) fn count(metrics: &Metrics, batch: &RecordBatch) {
     }
     for (keys, (count, times)) in counts {
         let labels = ExchangeLabels {
-            method: columns.text(keys, 2).to_owned(),
+            method: method_label(columns.text(keys, 2)).to_owned(),
             protocol: columns.text(keys, 3).to_owned(),
             status: columns.number(keys, 4).unwrap_or(0),
             reporter: reporter(columns.text(keys, 5)),
