@@ -17,7 +17,8 @@ pub struct L7Config {
     pub head_bytes_max: usize,
     /// Bytes of a URL that are kept. Default 2,048.
     pub url_bytes_max: usize,
-    /// Requests of one connection that wait for their response. Default 128; browsers and proxies pipeline less.
+    /// Requests of one connection that are remembered until their response. Default 128; browsers and proxies pipeline
+    /// less. When full, the newest is forgotten: its response tells neither method nor URL.
     pub pipeline_max: usize,
     /// Seconds of silence after which a connection is forgotten. Default 600, longer than the keep-alive of servers.
     pub idle_seconds: u64,

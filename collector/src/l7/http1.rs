@@ -26,6 +26,8 @@ pub(super) struct Http1 {
     responses: Half,
     /// Requests that wait for their response, in order.
     pending: VecDeque<Pending>,
+    /// Requests that came after those in `pending` and wait too, but are not remembered, for lack of room.
+    beyond: u64,
     failures: u8,
     /// No longer HTTP: a tunnel, an upgraded connection, or never was.
     finished: bool,
@@ -42,7 +44,7 @@ struct Pending {
 
 impl Parser for Http1 {
     fn feed(&mut self, from_client: bool, bytes: &[u8], at_start: bool, cx: &mut Context<'_>) {
-        let expects = !self.pending.is_empty();
+        let expects = self.waiting() > 0;
         let half = self.half(from_client);
         if at_start {
             half.begin_write(from_client, bytes, from_client || expects, cx);
@@ -60,7 +62,7 @@ impl Parser for Http1 {
     }
 
     fn close(&mut self, stats: &mut L7Stats) {
-        stats.http_unanswered += self.pending.len() as u64;
+        stats.http_unanswered += self.waiting();
         stats.http_unfinished += u64::from(self.requests.is_in_head()) + u64::from(self.responses.is_in_head());
         *self = Self { finished: true, ..Self::default() };
     }
@@ -78,6 +80,20 @@ impl Parser for Http1 {
 impl Http1 {
     fn half(&mut self, from_client: bool) -> &mut Half {
         if from_client { &mut self.requests } else { &mut self.responses }
+    }
+
+    /// Requests that wait for their response.
+    fn waiting(&self) -> u64 {
+        self.pending.len() as u64 + self.beyond
+    }
+
+    /// Takes out the request that is answered next; `None` where it is not known.
+    fn answer(&mut self) -> Option<Pending> {
+        let request = self.pending.pop_front();
+        if request.is_none() {
+            self.beyond = self.beyond.saturating_sub(1);
+        }
+        request
     }
 
     fn step(&mut self, from_client: bool, step: Step<'_>, cx: &mut Context<'_>) {
@@ -120,18 +136,19 @@ impl Http1 {
     /// Takes the head of a request; returns whether it is one.
     fn request(&mut self, bytes: &[u8], whole: bool, cx: &mut Context<'_>) -> bool {
         let Some(request) = head::request(bytes, whole, cx) else { return false };
-        if self.pending.len() >= cx.rules.http.pipeline_max {
-            cx.stats.pipelines_too_deep += 1;
-            cx.stats.http_unanswered += self.pending.len() as u64;
-            self.pending.clear();
-        }
         let first_byte = self.requests.first_byte;
-        self.pending.push_back(Pending {
-            method: request.http.method.clone(),
-            url: request.http.url.clone(),
-            trace_id: request.trace_id.clone(),
-            first_byte,
-        });
+        if self.beyond > 0 || self.pending.len() >= cx.rules.http.pipeline_max {
+            // Responses come in order, so what is forgotten has to be the newest.
+            cx.stats.pipelines_too_deep += 1;
+            self.beyond += 1;
+        } else {
+            self.pending.push_back(Pending {
+                method: request.http.method.clone(),
+                url: request.http.url.clone(),
+                trace_id: request.trace_id.clone(),
+                first_byte,
+            });
+        }
         self.requests.enter(request.body);
         cx.stats.http_requests += 1;
         cx.emit_request(first_byte, L7Record::Http(request.http), request.trace_id);
@@ -149,16 +166,18 @@ impl Http1 {
         }
         if found {
             // Responses may have been among the missing bytes. Without pipelining this one answers the last request.
-            let stale = self.pending.len().saturating_sub(1);
-            cx.stats.http_unanswered += stale as u64;
-            self.pending.drain(..stale);
+            cx.stats.http_unanswered += self.waiting().saturating_sub(1);
+            let last = if self.beyond == 0 { self.pending.pop_back() } else { None };
+            self.pending.clear();
+            self.pending.extend(last);
+            self.beyond = self.beyond.min(1);
         }
-        let request = self.pending.pop_front();
+        let request = self.answer();
         cx.stats.http_unpaired += u64::from(request.is_none());
         // Without its request nobody knows whether a body follows (HEAD), so the length is not to be trusted.
         self.responses.loose = request.is_none();
         // An answer before the end of the request's body: the client may leave the rest out.
-        self.requests.loosen(self.pending.is_empty());
+        self.requests.loosen(self.waiting() == 0);
         self.responses.enter(response.body);
         let (asked, trace_id) = match request {
             Some(request) => {

@@ -24,7 +24,7 @@ pub struct L7Stats {
 
     /// Interim HTTP responses (`100 Continue` and the like), which give no event.
     pub http_interim: u64,
-    /// HTTP responses whose request was not seen.
+    /// HTTP responses whose request was not seen, or is not remembered.
     pub http_unpaired: u64,
     /// HTTP requests whose response was not seen.
     pub http_unanswered: u64,
@@ -67,7 +67,7 @@ pub struct L7Stats {
     pub header_floods: u64,
     /// Heads that are none.
     pub http_malformed: u64,
-    /// Times too many requests waited for their response.
+    /// Requests that are not remembered until their response, because too many of their connection waited.
     pub pipelines_too_deep: u64,
     /// URLs cut to the limit.
     pub urls_cut: u64,

@@ -36,9 +36,43 @@ fn as_many_headers_as_are_read_are_no_flood() {
 
 #[test]
 fn too_many_requests_in_flight() {
-    let mut c = Conversation::new(L7Config { pipeline_max: 10, ..L7Config::default() });
-    c.say(Client, &"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(25));
-    assert_eq!((c.events.len(), c.engine.stats().pipelines_too_deep, c.engine.stats().http_unanswered), (25, 2, 20));
+    let config = L7Config { pipeline_max: 10, http_headers: Vec::new(), ..L7Config::default() };
+    let mut c = Conversation::new(config);
+    let request = |number: u32| format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    c.say(Client, &(1..=25).map(request).collect::<String>());
+    assert_eq!((c.events.len(), c.engine.stats().pipelines_too_deep), (25, 15));
+    c.events.clear();
+    // Room that responses make is not for those that came behind forgotten ones.
+    c.say(Server, &ok.repeat(5));
+    c.say(Client, &request(26));
+    c.events.clear();
+    c.say(Server, &ok.repeat(5));
+    let text: String = (6..=10).map(|number| format!("< HTTP/1.1 200 3ms GET http://a/{number}\n")).collect();
+    assert_eq!(c.text(), text);
+    c.events.clear();
+    c.say(Server, &ok.repeat(16));
+    assert_eq!(c.text(), "< HTTP/1.1 200 0ms ? ?\n".repeat(16));
+    assert_eq!((c.engine.stats().http_unpaired, c.engine.stats().pipelines_too_deep), (16, 16));
+    // All are answered, and pairs are known again.
+    c.say(Client, &request(27));
+    c.say(Server, ok);
+    assert!(c.text().ends_with("< HTTP/1.1 200 1ms GET http://a/27\n"), "{}", c.text());
+    c.say(Client, &(1..=25).map(request).collect::<String>());
+    c.engine.close(c.conn);
+    assert_eq!(c.engine.stats().http_unanswered, 25);
+}
+
+#[test]
+fn the_last_of_too_many_requests_is_answered_after_a_hole() {
+    let mut c = Conversation::new(L7Config { pipeline_max: 2, ..L7Config::default() });
+    c.say(Client, &"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(4));
+    c.say(Server, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+    c.lose(Server, 100);
+    c.events.clear();
+    c.say(Server, "HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(c.text(), "< HTTP/1.1 204 0ms ? ?\n");
+    assert_eq!((c.engine.stats().http_unanswered, c.engine.stats().http_unpaired), (2, 1));
 }
 
 #[test]
