@@ -12,6 +12,7 @@ mod context;
 mod detect;
 mod dns;
 mod engine;
+mod holdings;
 mod http1;
 mod stats;
 mod stream;

@@ -10,7 +10,7 @@ pub struct L7Config {
     /// When full, the connection silent for longest is forgotten.
     pub connections_max: usize,
     /// Bytes of unfinished messages and unanswered requests held by all connections together. Default 32 MiB, half of
-    /// the collector's memory. When full, the connections silent for longest are given up.
+    /// the collector's memory. When full, the connections that hold the most are given up.
     pub memory_bytes_max: usize,
     /// Bytes of one HTTP head. Default 16,384, as most servers allow 8,192. A longer head is read as far as it goes and
     /// the stream is taken up again at the next message.

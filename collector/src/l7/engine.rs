@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use super::context::{Context, Origin, Rules};
 use super::detect::{Detector, Finding, Held};
 use super::dns::{self, DnsStream, Queries};
+use super::holdings::Holdings;
 use super::http1::{Http1, HttpRules};
 use super::stream::{Addition, Parser, Stream};
 use super::{Chunk, ClientServer, Datagram, Interest, L7Config, L7Stats, Sink, SocketPair, Transport};
@@ -29,8 +30,7 @@ pub struct Engine {
     by_ends: HashMap<Ends, u64, RandomState>,
     queries: Queries,
     stats: L7Stats,
-    /// Bytes held by all connections.
-    bytes_held: usize,
+    held: Holdings,
     clock: StreamClock,
 }
 
@@ -108,7 +108,7 @@ impl Engine {
             by_ends: HashMap::default(),
             queries: Queries::new(&config),
             stats: L7Stats::default(),
-            bytes_held: 0,
+            held: Holdings::default(),
             clock: StreamClock::default(),
             rules: Rules { http: HttpRules::new(&config), dns_ports: config.dns_ports },
         }
@@ -156,8 +156,8 @@ impl Engine {
         };
         connection.take(&chunk, &addition, &mut cx);
         let held = connection.measure();
-        self.bytes_held = self.bytes_held + held - std::mem::replace(&mut connection.bytes_held, held);
-        if self.bytes_held > self.memory_bytes_max {
+        self.held.change(chunk.conn, std::mem::replace(&mut connection.bytes_held, held), held);
+        if self.is_over_memory() {
             self.relieve(chunk.conn);
         }
         match self.connections.get_mut(&chunk.conn) {
@@ -223,7 +223,7 @@ impl Engine {
     pub fn stats(&self) -> L7Stats {
         L7Stats {
             connections: self.connections.len() as u64,
-            bytes_held: self.bytes_held as u64,
+            bytes_held: self.held.bytes() as u64,
             dns_pending: self.queries.len() as u64,
             ..self.stats
         }
@@ -281,26 +281,43 @@ impl Engine {
         }
     }
 
-    /// Gives up connections that hold bytes, those silent for longest first and `current` last, until all fit.
+    /// Gives up connections until all fit: those that hold the most, so that nobody who hoards makes others pay, and
+    /// where none holds much, those silent for longest and `current` last.
     fn relieve(&mut self, current: u64) {
+        while self.is_over_memory()
+            && let Some(conn) = self.held.largest()
+        {
+            self.give_up(conn);
+        }
+        if !self.is_over_memory() {
+            return;
+        }
         let holders = self.connections.iter().take(RELIEF_SCAN_MAX).filter(|(_, c)| c.bytes_held > 0);
         let mut victims: Vec<u64> = holders.map(|(conn, _)| *conn).filter(|conn| *conn != current).collect();
         victims.push(current);
         for conn in victims {
-            if self.bytes_held <= self.memory_bytes_max {
+            if !self.is_over_memory() {
                 break;
             }
-            let Some(connection) = self.connections.get_mut(&conn) else { continue };
-            connection.finish(&mut self.stats);
-            self.bytes_held -= std::mem::take(&mut connection.bytes_held);
-            self.stats.over_memory += 1;
+            self.give_up(conn);
         }
+    }
+
+    const fn is_over_memory(&self) -> bool {
+        self.held.bytes() > self.memory_bytes_max
+    }
+
+    fn give_up(&mut self, conn: u64) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        connection.finish(&mut self.stats);
+        self.held.change(conn, std::mem::take(&mut connection.bytes_held), 0);
+        self.stats.over_memory += 1;
     }
 
     /// Lets go of a connection that is no longer in the table.
     fn forget(&mut self, conn: u64, mut connection: Connection) {
         connection.finish(&mut self.stats);
-        self.bytes_held -= connection.bytes_held;
+        self.held.change(conn, connection.bytes_held, 0);
         if self.by_ends.get(&connection.ends) == Some(&conn) {
             self.by_ends.remove(&connection.ends);
         }

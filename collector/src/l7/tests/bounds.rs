@@ -118,6 +118,43 @@ fn memory_is_bounded_for_all_connections_together() {
     assert_eq!((c.interest, c.engine.stats().over_memory, c.engine.stats().bytes_held), (Interest::Done, 1, 0));
 }
 
+/// Requests that nobody answers, with long URLs, until the memory is full.
+#[test]
+fn who_hoards_pays_and_nobody_else() {
+    let limits = L7Config { memory_bytes_max: 1 << 20, http_headers: Vec::new(), ..L7Config::default() };
+    let mut c = Conversation::new(limits);
+    let exchange = |c: &mut Conversation, conn: u64, round: u64| {
+        let (get, ok) = ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        (c.conn, c.offsets) = (conn, [get, ok].map(|text| text.len() as u64 * round));
+        c.pair.remote.set_port(conn as u16 + 1_000);
+        c.say(Client, get);
+        c.say(Server, ok);
+        c.interest
+    };
+    let idle = 0..500;
+    for conn in idle.clone() {
+        assert_eq!(exchange(&mut c, conn, 0), Interest::More);
+    }
+    let url = "x".repeat(2_000);
+    for conn in 1_000..1_050 {
+        (c.conn, c.offsets) = (conn, [0; 2]);
+        c.pair.remote.set_port(conn as u16 + 1_000);
+        c.say(Client, &format!("GET /{url} HTTP/1.1\r\nHost: a\r\n\r\n").repeat(100));
+        assert!(c.engine.stats().bytes_held <= 1 << 20);
+    }
+    let given_up = c.engine.stats().over_memory;
+    assert!((40..50).contains(&given_up), "{given_up}");
+    // Nor when it is others who ask for more.
+    for conn in 2_000..3_000 {
+        assert_eq!(exchange(&mut c, conn, 0), Interest::More, "{conn}");
+    }
+    c.events.clear();
+    for conn in idle {
+        assert_eq!(exchange(&mut c, conn, 1), Interest::More, "{conn}");
+    }
+    assert_eq!(c.events.len(), 1_000);
+}
+
 #[test]
 fn dns_queries_are_bounded() {
     let mut c = Conversation::new(L7Config { dns_pending_max: 10, ..L7Config::default() });
