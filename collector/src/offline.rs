@@ -40,7 +40,7 @@ impl Offline {
         let (_, metrics) = Metrics::new(own, &config.metrics);
         let stages = Stages {
             decoder: Decoder::new(&config.decode, node_facts(config, &*clock), None),
-            engine: Engine::new(config.l7.clone()),
+            engine: Engine::new(config.l7.clone()).with_passwords(!config.redact.hides_passwords()),
             enricher: Enricher::new(&config.enrich, config.decode.processes_max, Arc::new(names), None),
             redact: config.redact.clone(),
             policy: None,

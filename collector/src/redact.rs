@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use flow::{Flow, Http, L7Record};
 use serde::{Deserialize, Serialize};
 
-/// What stands in the place of what was taken out.
-const REDACTED: &str = "HUBBLE_REDACTED";
+/// What stands in the place of what was taken out, as in Hubble.
+pub(crate) const REDACTED: &str = "HUBBLE_REDACTED";
 
 /// What is taken out of flows. The names are those of Hubble's options.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct RedactConfig {
     pub enabled: bool,
     /// Cuts queries and fragments off URLs. Default `false`.
     pub http_url_query: bool,
-    /// Takes passwords out of URLs. Default `true`.
+    /// Takes passwords out of URLs, those of HTTP that is read from the wire included. Default `true`.
     pub http_user_info: bool,
     /// Header names whose values stay; all others are taken out. Not with `http_headers_deny`. Default none.
     pub http_headers_allow: Vec<String>,
@@ -61,9 +61,14 @@ impl RedactConfig {
         }
     }
 
+    /// Whether passwords are taken out of URLs.
+    pub(crate) const fn hides_passwords(&self) -> bool {
+        self.http_user_info || !self.enabled
+    }
+
     fn url<'a>(&self, url: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(url);
-        if self.http_user_info || !self.enabled {
+        if self.hides_passwords() {
             text = without_password(url);
         }
         if self.enabled
@@ -96,7 +101,7 @@ impl RedactConfig {
 }
 
 /// A URL whose password, if it has one, is replaced.
-fn without_password(url: &str) -> Cow<'_, str> {
+pub(crate) fn without_password(url: &str) -> Cow<'_, str> {
     // A URL that begins with the host has a user, too.
     let Some((scheme, rest)) = url.strip_prefix("//").map(|rest| ("", rest)).or_else(|| url.split_once("://")) else {
         return Cow::Borrowed(url);
@@ -106,7 +111,10 @@ fn without_password(url: &str) -> Cow<'_, str> {
     }
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let Some((user_info, _)) = authority.rsplit_once('@') else { return Cow::Borrowed(url) };
-    let Some((user, _)) = user_info.split_once(':') else { return Cow::Borrowed(url) };
+    let Some((user, password)) = user_info.split_once(':') else { return Cow::Borrowed(url) };
+    if password == REDACTED {
+        return Cow::Borrowed(url);
+    }
     let before = &url[..url.len() - rest.len()];
     Cow::Owned(format!("{before}{user}:{REDACTED}{}", &rest[user_info.len()..]))
 }
@@ -146,6 +154,13 @@ mod tests {
             assert_eq!(http.url, expected);
             assert_eq!(flow.summary, format!("HTTP/1.1 GET {expected}"));
         }
+    }
+
+    #[test]
+    fn what_is_taken_out_is_left_alone() {
+        let once = without_password("http://u:p@q:r@h/").into_owned();
+        assert_eq!(once, "http://u:HUBBLE_REDACTED@h/");
+        assert!(matches!(without_password(&once), Cow::Borrowed(_)));
     }
 
     #[test]

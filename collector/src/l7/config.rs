@@ -31,7 +31,8 @@ pub struct L7Config {
     /// Names of the HTTP headers that are kept, in any case. Credentials (`Authorization`, `Cookie`, `Set-Cookie`,
     /// `Proxy-Authorization` and the like) are redacted even when named here.
     pub http_headers: Vec<String>,
-    /// Whether the query part of URLs is cut off. Default false, as in Hubble. Passwords in URLs are always redacted.
+    /// Whether the query part of URLs is cut off. Default false, as in Hubble. For passwords there is
+    /// `redact.http_user_info`.
     pub redact_url_query: bool,
 }
 

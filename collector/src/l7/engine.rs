@@ -114,6 +114,13 @@ impl Engine {
         }
     }
 
+    /// Leaves passwords in URLs if they are to be `shown`; else they are taken out.
+    #[must_use]
+    pub fn with_passwords(mut self, shown: bool) -> Self {
+        self.rules.http.shows_passwords = shown;
+        self
+    }
+
     /// Tells of a connection before its first chunk.
     ///
     /// Not needed for parsing. When both sockets of a connection are on this node, it lets the engine know of the

@@ -2,11 +2,10 @@
 
 use httparse::Header;
 
+use crate::redact::REDACTED;
+
 /// Bytes of one header value that are kept.
 const VALUE_BYTES_MAX: usize = 1_024;
-
-/// What stands for a secret, as in Hubble.
-pub(super) const REDACTED: &str = "HUBBLE_REDACTED";
 
 /// Parts of header names that say that the value is a credential.
 const SECRET_MARKS: [&str; 8] =

@@ -11,6 +11,7 @@ use super::framing::{Chunked, State};
 use super::url;
 use crate::l7::L7Config;
 use crate::l7::context::Context;
+use crate::redact::without_password;
 
 /// Header lines of one head that are read; a longer head is read as far as these.
 const LINES_MAX: usize = 128;
@@ -29,6 +30,8 @@ pub(in crate::l7) struct HttpRules {
     pub(super) url_bytes_max: usize,
     /// Whether the query of a URL is cut off.
     pub(super) redact_url_query: bool,
+    /// Whether the passwords of URLs stay.
+    pub(in crate::l7) shows_passwords: bool,
     /// Which headers are kept.
     pub(super) headers: HeaderRules,
 }
@@ -41,6 +44,7 @@ impl HttpRules {
             pipeline_max: config.pipeline_max.max(1),
             url_bytes_max: config.url_bytes_max.max(16),
             redact_url_query: config.redact_url_query,
+            shows_passwords: false,
             headers: HeaderRules::new(&config.http_headers),
         }
     }
@@ -78,8 +82,16 @@ pub(super) fn request(bytes: &[u8], whole: bool, cx: &mut Context<'_>) -> Option
     let (method, target) = (head.method?, head.path?);
     let rules = &cx.rules.http;
     let fields = Fields::read(head.headers, &rules.headers);
-    let full = url::escaped(url::absolute(method, target, fields.host, cx.origin.tuple.server));
-    let mut full = url::without_secrets(full, rules.redact_url_query);
+    let mut full = url::escaped(url::absolute(method, target, fields.host, cx.origin.tuple.server));
+    // Before it is cut: what was half of a password would stay.
+    if !rules.shows_passwords
+        && let Cow::Owned(without) = without_password(&full)
+    {
+        full = without;
+    }
+    if rules.redact_url_query {
+        url::cut_query(&mut full);
+    }
     cx.stats.urls_cut += u64::from(url::cut(&mut full, rules.url_bytes_max));
     let body = match fields.body {
         _ if !whole => State::Lost,

@@ -1,6 +1,7 @@
 //! HTTP/1 exchanges.
 
 use super::*;
+use crate::redact::RedactConfig;
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: shop\r\nAccept: */*\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -277,4 +278,25 @@ fn headers_and_secrets() {
          < HTTP/1.1 200 1ms GET http://me:HUBBLE_REDACTED@shop/x [Content-Length: 0] [Server: nginx]";
     assert_eq!(c.text(), unindent(expected));
     assert!(!c.text().contains("secret"));
+}
+
+#[test]
+fn passwords_stay_for_those_who_ask_for_them() {
+    let request = |password: &str| format!("GET http://me:{password}@shop/x?a=b HTTP/1.1\r\nHost: shop\r\n\r\n");
+    let redact = |enabled, http_user_info| RedactConfig { enabled, http_user_info, ..RedactConfig::default() };
+    for (redact, shown) in [
+        (redact(false, true), "HUBBLE_REDACTED"),
+        (redact(false, false), "HUBBLE_REDACTED"),
+        (redact(true, true), "HUBBLE_REDACTED"),
+        (redact(true, false), "secret"),
+    ] {
+        let mut c = Conversation::new(L7Config { http_headers: Vec::new(), ..L7Config::default() });
+        c.engine = c.engine.with_passwords(!redact.hides_passwords());
+        c.say(Client, &request("secret"));
+        assert_eq!(c.text(), format!("> HTTP/1.1 GET http://me:{shown}@shop/x?a=b\n"), "{redact:?}");
+    }
+    // One that is longer than what is kept of a URL leaves nothing behind.
+    let mut c = Conversation::new(L7Config { http_headers: Vec::new(), ..L7Config::default() });
+    c.say(Client, &request(&"secret".repeat(1_000)));
+    assert_eq!(c.text(), "> HTTP/1.1 GET http://me:HUBBLE_REDACTED@shop/x?a=b\n");
 }
