@@ -82,6 +82,15 @@ enum Stage {
     Done,
 }
 
+/// Which of the two sockets of a connection leaves its records to the other.
+enum Yields {
+    Nobody,
+    /// The one just met, which begins in this stage.
+    New(Stage),
+    /// The one known already.
+    Known(u64),
+}
+
 #[derive(Debug)]
 enum Protocol {
     Http1(Http1),
@@ -238,9 +247,23 @@ impl Engine {
 
     fn add(&mut self, conn: u64, pair: SocketPair, local_is_server: Option<bool>, time: Timestamp) {
         let ends = Ends::of(pair);
-        let mut connection = Connection {
+        let mut stage = self.first_stage(ends, local_is_server);
+        match self.who_yields(ends, local_is_server) {
+            Yields::Nobody => {}
+            Yields::New(begin) => {
+                self.stats.mirrored += u64::from(matches!(begin, Stage::Mirrored));
+                stage = begin;
+            }
+            Yields::Known(other) => {
+                self.stats.mirrored += 1;
+                if let Some(other) = self.connections.get_mut(&other) {
+                    other.stage = Stage::Mirrored;
+                }
+            }
+        }
+        let connection = Connection {
             ends,
-            stage: self.first_stage(ends, local_is_server),
+            stage,
             sent: Stream::default(),
             received: Stream::default(),
             local_is_server,
@@ -248,7 +271,6 @@ impl Engine {
             last: time,
             bytes_held: 0,
         };
-        self.settle_mirror(&mut connection);
         self.by_ends.insert(ends, conn);
         if let Some((evicted, connection)) = self.connections.insert(conn, connection) {
             self.stats.evicted += 1;
@@ -267,24 +289,21 @@ impl Engine {
         Stage::Parsed { local_is_client, parser: Box::new(Protocol::Dns(DnsStream::default())) }
     }
 
-    /// Where the other socket of the connection is on this node too, lets one of both do nothing: the client's, unless
+    /// Where the other socket of a new connection is on this node too: which of both does nothing. The client's, unless
     /// it has begun already.
-    fn settle_mirror(&mut self, connection: &mut Connection) {
-        let ends = connection.ends;
+    fn who_yields(&mut self, ends: Ends, local_is_server: Option<bool>) -> Yields {
         let mirror = Ends { local: ends.remote, remote: ends.local, ..ends };
-        let Some(conn) = self.by_ends.get(&mirror).filter(|_| mirror != ends) else { return };
-        let Some(other) = self.connections.get_mut(conn) else { return };
+        let Some(&conn) = self.by_ends.get(&mirror).filter(|_| mirror != ends) else { return Yields::Nobody };
+        let Some(other) = self.connections.get_mut(&conn) else { return Yields::Nobody };
         match other.stage {
             // Left over from an earlier connection of the same ends.
-            Stage::Mirrored => {}
+            Stage::Mirrored => Yields::Nobody,
             // This side would find out the same.
-            Stage::Done => connection.stage = Stage::Done,
-            Stage::Unknown(_) | Stage::Parsed { .. } => {
-                let other_yields = connection.local_is_server == Some(true) && !other.begun;
-                let yields = if other_yields { other } else { connection };
-                yields.stage = Stage::Mirrored;
-                self.stats.mirrored += 1;
+            Stage::Done => Yields::New(Stage::Done),
+            Stage::Unknown(_) | Stage::Parsed { .. } if local_is_server == Some(true) && !other.begun => {
+                Yields::Known(conn)
             }
+            Stage::Unknown(_) | Stage::Parsed { .. } => Yields::New(Stage::Mirrored),
         }
     }
 
