@@ -4,7 +4,6 @@ mod flows;
 mod own;
 mod series;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,11 +12,9 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::serve::Listener;
-use connections::{Connection, Connections};
 use prometheus_client::registry::Registry;
 use proto::Exposition;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::MetricsConfig;
@@ -51,39 +48,53 @@ impl Metrics {
 }
 
 /// Serves `/metrics` until `shutdown`.
-///
-/// # Errors
-/// The listener failed.
-pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, shutdown: CancellationToken) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, shutdown: CancellationToken) {
     let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
-    let page = Page(Connections::new(listener, CONNECTIONS_MAX, "metrics page"));
-    axum::serve(page, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
-}
-
-/// The connections of scrapers.
-struct Page(Connections<TcpListener>);
-
-impl Listener for Page {
-    type Io = Connection<Connection<TcpStream>>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            let connection = self.0.next().await;
-            // A client that is gone again has no address.
-            if let Ok(peer) = connection.stream().peer_addr() {
-                return (Connection::prompt(connection), peer);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.0.door().local_addr()
-    }
+    connections::http::serve(listener, router, ("metrics page", CONNECTIONS_MAX), shutdown).await;
 }
 
 async fn scrape(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = Exposition::negotiate(accept);
     ([(CONTENT_TYPE, form.content_type())], metrics.write(form))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::ring::ring;
+    use crate::ship::ShipStats;
+    use crate::status::Status;
+
+    async fn say(to: std::net::SocketAddr, words: &str) -> TcpStream {
+        let mut client = TcpStream::connect(to).await.unwrap();
+        client.write_all(words.as_bytes()).await.unwrap();
+        client
+    }
+
+    /// The clock is one that jumps ahead where all wait for it.
+    #[tokio::test(start_paused = true)]
+    async fn scrapes_go_on_beside_clients_that_stop_talking() {
+        let own =
+            OwnMetrics { status: Arc::new(Status::default()), ring: ring(8).1, ship: Arc::new(ShipStats::default()) };
+        let (metrics, _) = Metrics::new(own, &MetricsConfig::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let served = tokio::spawn(serve(listener, metrics, shutdown.clone()));
+        for words in ["GET /metrics HTTP", "GET /none HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            let mut silent = Vec::new();
+            for _ in 0..CONNECTIONS_MAX {
+                silent.push(say(address, words).await);
+            }
+            let mut text = String::new();
+            let mut scraper = say(address, "GET /metrics HTTP/1.0\r\n\r\n").await;
+            scraper.read_to_string(&mut text).await.unwrap();
+            assert!(text.contains("weir_collector_flows_total"), "{words:?}: {text}");
+        }
+        shutdown.cancel();
+        served.await.unwrap();
+    }
 }

@@ -308,7 +308,10 @@ fn serve(
     }
     if let Some(listener) = listeners.metrics {
         let served = metrics::serve(listener, page, stop.clone());
-        servers.spawn(async { served.await.map_err(|cause| RunError::Server("metrics page", cause.into())) });
+        servers.spawn(async {
+            served.await;
+            Ok(())
+        });
     }
     servers
 }

@@ -1,4 +1,5 @@
-//! Accepting connections, for the doors of collector and relay: a bounded number at a time, and none that says nothing.
+//! Accepting connections, for the doors of collector and relay: a bounded number at a time, and none that says nothing;
+//! and serving HTTP on them.
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 mod connection;
+pub mod http;
 
 pub use connection::Connection;
 

@@ -7,7 +7,6 @@
 mod api;
 mod assets;
 mod config;
-mod http_server;
 mod ingest;
 mod listen;
 mod losses;

@@ -12,7 +12,6 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::config::{Config, ConfigError};
-use crate::http_server;
 use crate::ingest::{self, Queue};
 use crate::listen::{ListenError, listen};
 use crate::memory;
@@ -232,13 +231,13 @@ fn open_doors(
     let (router, stop) = (api::http::router(relay), relay.stages.doors.stop.clone());
     let connections_max = relay.config.http.connections_max;
     doors.spawn(async move {
-        http_server::serve(http, router, ("HTTP", connections_max), stop).await;
+        connections::http::serve(http, router, ("HTTP", connections_max), stop).await;
         ("HTTP", Ok(()))
     });
     if let Some(listener) = metrics {
         let (router, stop) = (api::metrics::router(relay), relay.stages.doors.stop.clone());
         doors.spawn(async move {
-            http_server::serve(listener, router, ("metrics", METRICS_CONNECTIONS_MAX), stop).await;
+            connections::http::serve(listener, router, ("metrics", METRICS_CONNECTIONS_MAX), stop).await;
             ("metrics", Ok(()))
         });
     }

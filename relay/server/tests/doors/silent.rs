@@ -65,7 +65,8 @@ async fn a_body_that_stands_still_is_refused() {
 async fn scrapes_go_on_beside_silent_connections() {
     let relay = TestRelay::start().await;
     let mut silent = Vec::new();
-    for words in [&b""[..], b"PRI * HT"].iter().cycle().take(METRICS_CONNECTIONS) {
+    let words = [&b""[..], b"PRI * HT", b"GET /metrics HTTP", b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n"];
+    for words in words.iter().cycle().take(METRICS_CONNECTIONS) {
         silent.push(say(relay.metrics(), words).await);
     }
     let answer = crate::http::get(relay.metrics(), "/metrics").await;

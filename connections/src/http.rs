@@ -7,7 +7,6 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::middleware::map_request;
 use axum::{BoxError, Router};
-use connections::{Connection, Connections, PING_EVERY};
 use futures::stream::unfold;
 use futures::{Stream, StreamExt as _};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,6 +17,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
+
+use crate::{Connection, Connections, PING_EVERY};
 
 /// Time a client has to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -32,11 +33,12 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Streams one HTTP/2 connection may have open.
 const STREAMS_PER_CONNECTION_MAX: u32 = 100;
 
-/// Serves `router` on `listener` until `stop`, then closes the port and waits for the answers under way.
+/// Serves `router` on `listener`, which is for this purpose and has at most so many connections at a time, until `stop`;
+/// then closes the port and waits for the answers under way.
 ///
 /// # Cancel safety
 /// Dropping the future closes the port and cuts all connections.
-pub(crate) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     router: Router,
     (purpose, connections_max): (&'static str, usize),
@@ -115,4 +117,73 @@ fn chunks_in_time(body: Body) -> impl Stream<Item = Result<Bytes, BoxError>> {
             Err(_) => Some((Err(SlowBody.into()), None)),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Connections of the server under test.
+    const CONNECTIONS_MAX: usize = 4;
+
+    async fn started() -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let router = Router::new().route("/", get(async || "hello"));
+        let served = tokio::spawn(serve(listener, router, ("test", CONNECTIONS_MAX), stop.clone()));
+        (address, stop, served)
+    }
+
+    async fn say(to: SocketAddr, words: &str) -> TcpStream {
+        let mut client = TcpStream::connect(to).await.unwrap();
+        client.write_all(words.as_bytes()).await.unwrap();
+        client
+    }
+
+    async fn rest(mut client: TcpStream) -> String {
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_keeps_others_out() {
+        let (address, stop, served) = started().await;
+        for words in ["", "GET / HTTP/1.1\r\nHos", REQUEST] {
+            let mut silent = Vec::new();
+            for _ in 0..CONNECTIONS_MAX {
+                silent.push(say(address, words).await);
+            }
+            // There is no place for this one until one of those has ended.
+            let begun = Instant::now();
+            let answer = rest(say(address, &REQUEST.replace("Host", "Connection: close\r\nHost")).await).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+            assert!(begun.elapsed() <= 2 * HEAD_TIME, "{words:?}: {:?}", begun.elapsed());
+            for client in silent {
+                let answer = rest(client).await;
+                assert_eq!(answer.ends_with("hello"), words == REQUEST, "{answer}");
+            }
+        }
+        stop.cancel();
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn answers_under_way_are_given_at_the_end() {
+        let (address, stop, served) = started().await;
+        let mut client = say(address, REQUEST).await;
+        let mut byte = [0];
+        client.read_exact(&mut byte).await.unwrap();
+        stop.cancel();
+        assert!(rest(client).await.ends_with("hello"));
+        served.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
+    }
 }
