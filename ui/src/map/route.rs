@@ -16,6 +16,8 @@ pub(crate) type End = ((f32, f32), Side);
 
 /// Room a curve keeps from boxes.
 const CLEAR: f32 = 5.0;
+/// What rounding may move a point of a curve by: one that is led along the border of that room keeps it.
+const HAIR: f32 = 0.01;
 /// Room between two curves that share a gap.
 const LANE: f32 = 5.0;
 /// Points of a curve that are looked at.
@@ -78,8 +80,8 @@ impl Router {
 
     fn is_inside(&self, x: f32, y: f32) -> bool {
         let inside = |column: &Column| {
-            let next = column.tops.partition_point(|top| *top - CLEAR < y);
-            next > 0 && y < column.tops[next - 1] + CARD.1 + CLEAR
+            let next = column.tops.partition_point(|top| *top - CLEAR + HAIR < y);
+            next > 0 && y < column.tops[next - 1] + CARD.1 + CLEAR - HAIR
         };
         self.columns.iter().any(|c| x > c.x - CLEAR && x < c.x + CARD.0 + CLEAR && inside(c))
     }
