@@ -139,15 +139,29 @@ pub(super) enum Shape {
 #[derive(Debug)]
 pub(super) struct Links {
     socket: LinkSocket,
+    /// With the number of the dump that mentioned them last.
     known: BTreeMap<u32, (Link, u64)>,
-    /// Number of the dump; what a dump does not mention is gone.
-    dump: u64,
+    dump: Dump,
+}
+
+/// The dump that runs, or was the last. The kernel refuses to begin one while another runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Dump {
+    /// Counts dumps; what one does not mention is gone.
+    number: u64,
+    is_running: bool,
+    /// Whether it does not tell all: another has to follow.
+    is_stale: bool,
 }
 
 impl Links {
     /// Opens in the namespace of the calling thread and reads the first list.
     pub(super) fn open(take: &mut dyn FnMut(&LinkMessage) -> Observation) -> io::Result<Self> {
-        let mut links = Self { socket: LinkSocket::open()?, known: BTreeMap::new(), dump: 0 };
+        Self::begin(LinkSocket::open()?, take)
+    }
+
+    fn begin(socket: LinkSocket, take: &mut dyn FnMut(&LinkMessage) -> Observation) -> io::Result<Self> {
+        let mut links = Self { socket, known: BTreeMap::new(), dump: Dump::default() };
         links.request()?;
         let deadline = Instant::now() + LIST_DEADLINE;
         let mut done = false;
@@ -176,30 +190,46 @@ impl Links {
     ) -> io::Result<bool> {
         let mut messages = Vec::new();
         let mut completed = false;
+        if self.dump.is_stale && !self.dump.is_running {
+            // The last request failed.
+            self.request()?;
+        }
         loop {
             match self.socket.receive(&mut |message| messages.push(message))? {
                 Received::Nothing => return Ok(completed),
                 Received::Some => {}
                 Received::Overrun => self.request()?,
             }
+            let mut refused = None;
             for message in messages.drain(..) {
                 match message {
                     Message::New(link) => self.learn(&link, observe, tell),
                     Message::Gone { ifindex } => self.forget(ifindex, tell),
-                    Message::DumpDone { torn: true } => self.request()?,
-                    Message::DumpDone { torn: false } => {
+                    Message::DumpDone { torn } if self.dump.end(torn) => {
                         self.forget_unmentioned(tell);
                         completed = true;
                     }
-                    Message::Refused(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    Message::DumpDone { .. } => self.request()?,
+                    Message::Refused(errno) => {
+                        self.dump.end(true);
+                        refused = Some(io::Error::from_raw_os_error(errno));
+                    }
                 }
+            }
+            if let Some(error) = refused {
+                return Err(error);
             }
         }
     }
 
+    /// Asks for all links, now or once the dump that runs is done.
     fn request(&mut self) -> io::Result<()> {
-        self.dump += 1;
-        self.socket.request_dump()
+        if self.dump.begin() {
+            self.socket.request_dump().inspect_err(|_| {
+                self.dump.end(true);
+            })?;
+        }
+        Ok(())
     }
 
     fn learn(
@@ -219,7 +249,7 @@ impl Links {
             Some(_) => tell(LinkEvent::Changed(link.clone())),
             None => tell(LinkEvent::Added(link.clone())),
         }
-        self.known.insert(message.ifindex, (link, self.dump));
+        self.known.insert(message.ifindex, (link, self.dump.number));
     }
 
     fn forget(&mut self, ifindex: u32, tell: &mut dyn FnMut(LinkEvent)) {
@@ -229,11 +259,30 @@ impl Links {
     }
 
     fn forget_unmentioned(&mut self, tell: &mut dyn FnMut(LinkEvent)) {
-        let dump = self.dump;
+        let dump = self.dump.number;
         let gone = self.known.iter().filter(|(_, (_, mentioned))| *mentioned < dump).map(|(ifindex, _)| *ifindex);
         for ifindex in gone.collect::<Vec<_>>() {
             self.forget(ifindex, tell);
         }
+    }
+}
+
+impl Dump {
+    /// Says whether to ask for one now.
+    const fn begin(&mut self) -> bool {
+        if self.is_running {
+            self.is_stale = true;
+            return false;
+        }
+        *self = Self { number: self.number + 1, is_running: true, is_stale: false };
+        true
+    }
+
+    /// Takes its end; says whether it told all. If not, another is to begin.
+    const fn end(&mut self, torn: bool) -> bool {
+        self.is_running = false;
+        self.is_stale |= torn;
+        !self.is_stale
     }
 }
 
@@ -355,6 +404,23 @@ mod tests {
         ] {
             assert_eq!(matches_pattern(pattern, name), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn one_dump_follows_the_other() {
+        let mut dump = Dump::default();
+        assert!(dump.begin());
+        assert!(dump.end(false));
+        assert!(dump.begin());
+        // Messages were lost while it runs.
+        assert!(!dump.begin());
+        assert_eq!(dump.number, 2, "what it has mentioned is not gone when it ends");
+        assert!(!dump.end(false), "another has to follow");
+        assert!(dump.begin());
+        assert!(!dump.end(true));
+        assert!(dump.begin());
+        assert_eq!(dump, Dump { number: 4, is_running: true, is_stale: false });
+        assert!(dump.end(false));
     }
 
     #[test]

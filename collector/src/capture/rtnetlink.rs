@@ -65,7 +65,7 @@ pub(super) enum Message {
         /// Which.
         ifindex: u32,
     },
-    /// The dump is complete; `torn` if links changed while it was made.
+    /// The dump has ended; `torn` if links changed while it was made.
     DumpDone {
         /// Whether it must be asked for again.
         torn: bool,
@@ -80,6 +80,8 @@ pub(super) struct LinkSocket {
     socket: OwnedFd,
     buffer: Vec<u8>,
     sequence: u32,
+    /// Whether a part of the dump that runs said that links changed while it was made.
+    torn: bool,
 }
 
 /// What came of reading.
@@ -96,12 +98,16 @@ pub(super) enum Received {
 impl LinkSocket {
     /// Opens a socket in the namespace of the calling thread.
     pub(super) fn open() -> io::Result<Self> {
+        Self::with_room(SOCKET_BYTES)
+    }
+
+    fn with_room(bytes: usize) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
         // The kernel may grant less; an overrun is noticed and repaired.
-        let _granted = setsockopt(&socket, RcvBuf, &SOCKET_BYTES);
+        let _granted = setsockopt(&socket, RcvBuf, &bytes);
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, RTMGRP_LINK))?;
-        Ok(Self { socket, buffer: vec![0; RECEIVE_BYTES], sequence: 0 })
+        Ok(Self { socket, buffer: vec![0; RECEIVE_BYTES], sequence: 0, torn: false })
     }
 
     /// Asks for all links.
@@ -121,7 +127,7 @@ impl LinkSocket {
     pub(super) fn receive(&mut self, take: &mut dyn FnMut(Message)) -> io::Result<Received> {
         match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
             Ok(len) => {
-                messages(self.buffer.get(..len).unwrap_or_default(), take);
+                messages(self.buffer.get(..len).unwrap_or_default(), &mut self.torn, take);
                 Ok(Received::Some)
             }
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(Received::Nothing),
@@ -137,15 +143,17 @@ impl AsFd for LinkSocket {
     }
 }
 
-/// Takes a datagram apart. What is damaged or of no interest is passed over.
-fn messages(mut bytes: &[u8], take: &mut dyn FnMut(Message)) {
+/// Takes a datagram apart. What is damaged or of no interest is passed over. Any message of a dump may say that it is
+/// torn, and only one does.
+fn messages(mut bytes: &[u8], torn: &mut bool, take: &mut dyn FnMut(Message)) {
     while let (Some(len), Some(kind), Some(flags)) = (u32_at(bytes, 0), u16_at(bytes, 4), u16_at(bytes, 6)) {
         let len = len as usize;
         let Some(body) = bytes.get(HEADER_BYTES..len) else { return };
+        *torn |= flags & NLM_F_DUMP_INTR != 0;
         match kind {
             RTM_NEWLINK => link(body).into_iter().for_each(|link| take(Message::New(link))),
             RTM_DELLINK => link(body).into_iter().for_each(|link| take(Message::Gone { ifindex: link.ifindex })),
-            NLMSG_DONE => take(Message::DumpDone { torn: flags & NLM_F_DUMP_INTR != 0 }),
+            NLMSG_DONE => take(Message::DumpDone { torn: std::mem::take(torn) }),
             NLMSG_ERROR => {
                 let errno = u32_at(body, 0).unwrap_or(0).cast_signed().saturating_neg();
                 if errno != 0 {
@@ -237,7 +245,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Vec<Message> {
         let mut all = Vec::new();
-        messages(bytes, &mut |message| all.push(message));
+        messages(bytes, &mut false, &mut |message| all.push(message));
         all
     }
 
@@ -277,6 +285,25 @@ mod tests {
         bytes.extend(message(RTM_DELLINK, 0, &[attribute(IFLA_IFNAME, b"x\0")]));
         bytes.extend(message(NLMSG_DONE, 0, &[]));
         assert_eq!(read(&bytes), [Message::Gone { ifindex: 7 }, Message::DumpDone { torn: false }]);
+    }
+
+    #[test]
+    fn one_part_of_a_dump_says_that_it_is_torn() {
+        let mut part = message(RTM_NEWLINK, 0, &[attribute(IFLA_IFNAME, b"x\0")]);
+        part[6..8].copy_from_slice(&NLM_F_DUMP_INTR.to_ne_bytes());
+        let done = message(NLMSG_DONE, 0, &[]);
+        let mut torn = false;
+        let mut ends = Vec::new();
+        for bytes in [&part, &done, &done] {
+            messages(bytes, &mut torn, &mut |message| {
+                ends.extend(matches!(message, Message::DumpDone { .. }).then_some(message));
+            });
+        }
+        assert_eq!(
+            ends,
+            [Message::DumpDone { torn: true }, Message::DumpDone { torn: false }],
+            "the next one is whole"
+        );
     }
 
     proptest! {
