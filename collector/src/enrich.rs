@@ -38,6 +38,8 @@ pub(crate) struct TableStats {
     pub(crate) endpoints_evicted: u64,
     pub(crate) processes: usize,
     pub(crate) processes_evicted: u64,
+    pub(crate) units: usize,
+    pub(crate) units_evicted: u64,
     pub(crate) dns_names: usize,
     pub(crate) dns_names_evicted: u64,
     /// Processes not looked up because there were too many in that second.
@@ -132,6 +134,8 @@ impl Enricher {
             endpoints_evicted: self.endpoints.evicted(),
             processes: self.processes.len(),
             processes_evicted: self.processes.evicted(),
+            units: self.processes.units(),
+            units_evicted: self.processes.units_evicted(),
             dns_names: self.dns.len(),
             dns_names_evicted: self.dns.evicted(),
             lookups_skipped: self.processes.over_budget(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ebpf_abi::ProcRecord;
 use flow::{Process, Timestamp};
@@ -12,12 +13,12 @@ use super::world::World;
 use crate::decode::Owner;
 use crate::generations::Generations;
 
-/// Units that get a number; flows of any more have none.
+/// Units that have a number at once. When one more needs one, all are forgotten: most are those of containers long gone.
 const UNITS_MAX: usize = 65_536;
 /// Cgroups remembered beside those of the walk, because they were made after it.
 const CGROUPS_MAX: usize = 4_096;
 /// Time after which a process that could not be looked up is looked up again.
-const RETRY_NS: i64 = Timestamp::NANOS_PER_SECOND;
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Number of a unit, 0 for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -89,11 +90,14 @@ struct Known {
     retry_at: Option<Timestamp>,
 }
 
-/// Units by number, so that they can be part of small keys.
-#[derive(Debug, Default)]
+/// Units by number, so that they can be part of small keys. No number is given twice.
+#[derive(Debug)]
 struct Units {
     numbers: HashMap<Unit, u32, foldhash::fast::RandomState>,
     all: Vec<Unit>,
+    capacity: usize,
+    /// Numbers of units that were forgotten: all up to this one.
+    forgotten: u32,
 }
 
 /// So many look-ups a second.
@@ -111,7 +115,7 @@ impl Processes {
             source,
             known: Generations::new(capacity),
             cgroups: Generations::new(CGROUPS_MAX),
-            units: Units::default(),
+            units: Units::new(UNITS_MAX),
             budget: Budget { per_second, second: 0, used: 0 },
             over_budget: 0,
         }
@@ -121,7 +125,8 @@ impl Processes {
     pub(crate) fn find(&mut self, owner: &Owner, world: &World, now: Timestamp) -> (Arc<Process>, UnitId) {
         if let Some(known) = self.known.get(&owner.tgid)
             && known.owner == *owner
-            && known.retry_at.is_none_or(|at| at > now)
+            // Far ahead only where the clock was set back.
+            && known.retry_at.is_none_or(|at| at > now && at.before(RETRY) <= now)
         {
             return (known.process.clone(), known.unit);
         }
@@ -144,7 +149,17 @@ impl Processes {
 
     /// The unit with this number.
     pub(crate) fn unit(&self, id: UnitId) -> Option<&Unit> {
-        self.units.all.get((id.0 as usize).checked_sub(1)?)
+        self.units.get(id)
+    }
+
+    /// Units known.
+    pub(crate) fn units(&self) -> usize {
+        self.units.all.len()
+    }
+
+    /// Units forgotten for lack of room.
+    pub(crate) const fn units_evicted(&self) -> u64 {
+        self.units.forgotten as u64
     }
 
     /// Processes known.
@@ -164,7 +179,9 @@ impl Processes {
 
     fn make(&mut self, owner: &Owner, world: &World, now: Timestamp) -> Known {
         let exec_path = self.known.get(&owner.tgid).map(|known| known.exe.clone()).unwrap_or_default();
-        let told = world.cgroup(owner.cgroup).or_else(|| self.cgroups.peek(&owner.cgroup)).cloned();
+        // Without a unified tree all processes are in its root, which says nothing of any.
+        let has_ids = world.has_cgroups();
+        let told = world.cgroup(owner.cgroup).or_else(|| self.cgroups.peek(&owner.cgroup).filter(|_| has_ids)).cloned();
         let mut retry_at = None;
         let mut facts = ProcFacts::default();
         if exec_path.is_empty() || told.as_ref().is_none_or(|cgroup| cgroup.unit.is_none()) {
@@ -172,7 +189,7 @@ impl Processes {
                 facts = self.source.facts(owner.tgid).unwrap_or_default();
             } else {
                 self.over_budget += 1;
-                retry_at = Some(Timestamp(now.0.saturating_add(RETRY_NS)));
+                retry_at = Some(now.after(RETRY));
             }
         }
         let cgroup = match told {
@@ -180,7 +197,9 @@ impl Processes {
             Some(cgroup) if cgroup.unit.is_some() || facts.cgroup.is_empty() => cgroup,
             _ if !facts.cgroup.is_empty() => {
                 let cgroup = cgroup_of(&facts.cgroup);
-                self.cgroups.insert(owner.cgroup, cgroup.clone());
+                if has_ids {
+                    self.cgroups.insert(owner.cgroup, cgroup.clone());
+                }
                 cgroup
             }
             Some(cgroup) => cgroup,
@@ -196,22 +215,43 @@ impl Processes {
             unit: cgroup.unit.as_ref().map_or_else(String::new, |unit| unit.name.to_string()),
             netns: netns.map_or_else(String::new, |place| place.netns.to_string()),
         };
+        if cgroup.unit.as_ref().is_some_and(|unit| self.units.is_full_for(unit)) {
+            self.units.forget();
+            // They have the numbers that were forgotten.
+            self.known.clear();
+        }
         let unit = self.units.number(cgroup.unit);
         Known { owner: *owner, process: Arc::new(process), unit, exe: exec_path, retry_at }
     }
 }
 
 impl Units {
+    fn new(capacity: usize) -> Self {
+        Self { numbers: HashMap::default(), all: Vec::new(), capacity, forgotten: 0 }
+    }
+
+    fn get(&self, id: UnitId) -> Option<&Unit> {
+        self.all.get(id.0.checked_sub(self.forgotten)?.checked_sub(1)? as usize)
+    }
+
+    fn is_full_for(&self, unit: &Unit) -> bool {
+        self.all.len() >= self.capacity && !self.numbers.contains_key(unit)
+    }
+
+    fn forget(&mut self) {
+        self.forgotten = self.forgotten.saturating_add(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.numbers.clear();
+        self.all.clear();
+    }
+
+    /// Number of a unit; there is room, or it is known.
     fn number(&mut self, unit: Option<Unit>) -> UnitId {
         let Some(unit) = unit else { return UnitId(0) };
         if let Some(number) = self.numbers.get(&unit) {
             return UnitId(*number);
         }
-        if self.all.len() >= UNITS_MAX {
-            return UnitId(0);
-        }
         self.all.push(unit.clone());
-        let number = u32::try_from(self.all.len()).expect("below the limit");
+        let number = self.forgotten.saturating_add(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
         self.numbers.insert(unit, number);
         UnitId(number)
     }
@@ -255,7 +295,10 @@ mod tests {
     impl ProcSource for Fake {
         fn facts(&self, pid: u32) -> Option<ProcFacts> {
             self.asked.fetch_add(1, Ordering::Relaxed);
-            let cgroup = "/system.slice/nginx.service".to_owned();
+            let cgroup = match pid {
+                100.. => format!("/system.slice/s{pid}.service"),
+                _ => "/system.slice/nginx.service".to_owned(),
+            };
             (pid < 1000).then(|| ProcFacts { exe: format!("/usr/bin/p{pid}"), cgroup })
         }
     }
@@ -307,6 +350,27 @@ mod tests {
             (process.comm.as_str(), process.exe.as_str(), process.cgroup.as_str()),
             ("curl", "/usr/bin/curl", "")
         );
+    }
+
+    #[test]
+    fn cgroups_without_a_unified_tree_are_told_apart() {
+        let (mut all, _) = processes(10);
+        let unit = |all: &mut Processes, pid| all.find(&owner(pid, "a"), &small_world(), Timestamp(0)).0.unit.clone();
+        assert_eq!([7, 100, 101].map(|pid| unit(&mut all, pid)), ["nginx.service", "s100.service", "s101.service"]);
+    }
+
+    #[test]
+    fn units_beyond_the_limit_have_names() {
+        let (mut all, _) = processes(10);
+        all.units = Units::new(2);
+        let world = small_world();
+        let ids = [100, 101, 102, 103].map(|pid| all.find(&owner(pid, "a"), &world, Timestamp(0)).1);
+        let name = |id| all.unit(id).map(|unit| unit.name.to_string());
+        assert_eq!(ids.map(name), [None, None, Some("s102.service".into()), Some("s103.service".into())]);
+        assert_eq!((all.units(), all.units_evicted()), (2, 2));
+        let again = all.find(&owner(100, "a"), &world, Timestamp(0)).1;
+        assert_eq!(&*all.unit(again).unwrap().name, "s100.service");
+        assert!(!ids.contains(&again), "no number is given twice");
     }
 
     #[test]

@@ -145,6 +145,11 @@ impl World {
         self.links.get(&index)
     }
 
+    /// Whether cgroups have ids: where no unified tree is mounted they have none.
+    pub(crate) fn has_cgroups(&self) -> bool {
+        !self.cgroups.is_empty()
+    }
+
     /// The cgroup with this id.
     pub(crate) fn cgroup(&self, id: u64) -> Option<&Cgroup> {
         self.cgroups.get(&id)

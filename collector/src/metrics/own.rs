@@ -73,6 +73,7 @@ impl OwnMetrics {
             ("sockets", decode.sockets, decode.sockets_evicted),
             ("endpoints", enrich.endpoints, enrich.endpoints_evicted),
             ("processes", enrich.processes, enrich.processes_evicted),
+            ("units", enrich.units, enrich.units_evicted),
             ("dns_names", enrich.dns_names, enrich.dns_names_evicted),
         ];
         let entries = sizes.map(|(table, entries, _)| ([("table", table)], entries as u64));
