@@ -98,7 +98,8 @@ impl Decoder {
         flow.kind = FlowType::L7;
         flow.event_type = Some(EventType { kind: event_type::L7, sub_kind: 0 });
         flow.is_reply = Some(!event.from_client);
-        let server_here = world.locate(event.tuple.server.ip(), netns).is_some();
+        let is_servers = socket.is_some_and(|socket| socket.pair.from == event.tuple.server.into());
+        let server_here = world.locate(event.tuple.server.ip(), if is_servers { netns } else { 0 }).is_some();
         flow.traffic_direction = match event.local_is_server.unwrap_or(server_here) {
             true => TrafficDirection::INGRESS,
             false => TrafficDirection::EGRESS,

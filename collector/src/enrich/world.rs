@@ -131,6 +131,8 @@ impl World {
         let by_address = self.by_address.get(&address).copied();
         match by_cookie {
             Some(number) if by_address.is_none() || self.has_address(number, address) => Some(number),
+            // In a namespace younger than the snapshot: the address was another's before.
+            None if cookie != 0 => by_address.filter(|number| self.may_be(*number, cookie)),
             _ => by_address,
         }
     }
@@ -153,6 +155,12 @@ impl World {
     /// The cgroup with this id.
     pub(crate) fn cgroup(&self, id: u64) -> Option<&Cgroup> {
         self.cgroups.get(&id)
+    }
+
+    /// Whether an address of this place may be in the namespace of this cookie, which is that of no place. The host gives
+    /// none of its own away.
+    fn may_be(&self, number: u32, cookie: u64) -> bool {
+        number == HOST || self.place(number).is_none_or(|place| place.cookie == 0 || place.cookie == cookie)
     }
 
     fn has_address(&self, number: u32, address: IpAddr) -> bool {
@@ -184,7 +192,8 @@ fn place(netns: &Netns, container: &mut dyn FnMut(&Unit) -> Option<Arc<Container
 fn links(host: &Netns) -> HashMap<u32, Link, RandomState> {
     let link = |device: &super::netlink::Device| {
         let role = match device.kind.as_str() {
-            "veth" | "netkit" => LinkRole::Endpoint,
+            // With both ends on the host, as between two bridges, nobody lives behind it.
+            "veth" | "netkit" if device.peer_elsewhere => LinkRole::Endpoint,
             kind if TUNNEL_KINDS.contains(&kind) => LinkRole::Overlay,
             // A tap device leads to a virtual machine, which is no namespace; its packets are another machine's.
             _ => LinkRole::Network,
@@ -205,6 +214,7 @@ pub(crate) mod tests {
             index: *index,
             name: (*name).to_owned(),
             kind: (*kind).to_owned(),
+            peer_elsewhere: *kind == "veth",
             ..Device::default()
         });
         let mut addresses: Vec<IpAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
@@ -237,6 +247,8 @@ pub(crate) mod tests {
         assert_eq!(world.locate(ip("10.0.0.2"), 31), Some(1), "a cookie does not overrule a known address");
         assert_eq!(world.locate(ip("10.0.0.99"), 31), Some(2), "an address not read yet is where its socket is");
         assert_eq!(world.locate(ip("10.0.0.99"), 0), None);
+        assert_eq!(world.locate(ip("10.0.0.2"), 32), None, "the address was given to another namespace");
+        assert_eq!(world.locate(ip("10.0.0.1"), 32), Some(HOST));
         assert_eq!(world.locate(ip("127.0.0.1"), 31), Some(2));
         assert_eq!(world.locate(ip("::1"), 0), Some(HOST));
     }
@@ -258,6 +270,14 @@ pub(crate) mod tests {
         assert_eq!(role(5), Some(LinkRole::Endpoint));
         assert_eq!(role(7), Some(LinkRole::Overlay));
         assert_eq!(role(9), None);
+    }
+
+    #[test]
+    fn a_pair_between_bridges_leads_to_nobody() {
+        let mut host = netns("", 1, &[], &[(8, "fwpr100p0", "veth")]);
+        host.devices.devices[0].peer_elsewhere = false;
+        let world = World::assemble("n", &[host], Cgroups::default(), &mut |_| None);
+        assert_eq!(world.link(8).unwrap().role, LinkRole::Network);
     }
 
     #[test]
