@@ -222,14 +222,16 @@ pub struct DecodeConfig {
     /// Connections remembered. Default 131,072, as many as the kernel's flow map holds.
     pub conversations_max: usize,
     /// Observations (connection, device, direction) whose running totals are remembered. Default 262,144: twice the
-    /// kernel's flow map, so that a total is never forgotten before the kernel forgets it.
+    /// kernel's flow map, so that a total is never forgotten before the kernel forgets it. Where the kernel's maps are
+    /// larger, this is too.
     pub observations_max: usize,
     /// Sockets remembered with their owner. Default 131,072.
     pub sockets_max: usize,
     /// Processes remembered. Default 16,384.
     pub processes_max: usize,
     /// Seconds of silence after which a connection or observation is forgotten. Default 120: the kernel reports a live
-    /// one every few seconds.
+    /// one every few seconds. What the kernel may still tell of, as `capture` and `source.update_interval_ms` say, is
+    /// remembered for longer.
     pub idle_seconds: u64,
     /// Seconds a socket may be silent before it is forgotten. Default 3,600: an idle connection still has its owner.
     pub socket_idle_seconds: u64,
@@ -354,6 +356,24 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// Settings of the tables, which hold the totals of whatever is in the kernel's maps: an entry that is told of again
+    /// after its totals were forgotten would count once more from 0.
+    pub(crate) fn tables(&self) -> DecodeConfig {
+        let CaptureConfig { flow_idle_ms, flow_closed_ms, drop_idle_ms, flows_max, drops_max, .. } = self.capture;
+        let mut tables = self.decode.clone();
+        if self.source.kind == SourceKind::Kernel {
+            // Silent for so long, an entry leaves with the next sweep, which may be late by another.
+            let silence_ms = flow_idle_ms.max(flow_closed_ms).max(drop_idle_ms);
+            let told_ms = silence_ms.saturating_add(self.source.update_interval_ms.saturating_mul(2));
+            // Half of the time is what a table promises.
+            tables.idle_seconds = tables.idle_seconds.max(told_ms.div_ceil(1_000).saturating_mul(2));
+            // As is half of the room, of which drops have an eighth.
+            let entries = (flows_max as usize).max((drops_max as usize).saturating_mul(8));
+            tables.observations_max = tables.observations_max.max(entries.saturating_mul(2));
+        }
+        tables
+    }
+
     /// Checks what the types do not.
     ///
     /// # Errors
@@ -411,6 +431,20 @@ mod tests {
         let text = serde_norway::to_string(&config).unwrap();
         assert_eq!(serde_norway::from_str::<Config>(&text).unwrap(), config);
         assert_eq!(serde_norway::from_str::<Config>("{}").unwrap(), config);
+    }
+
+    #[test]
+    fn tables_remember_what_the_kernel_may_still_tell_of() {
+        let tables = |text: &str| serde_norway::from_str::<Config>(text).unwrap().tables();
+        let room = |text| (tables(text).idle_seconds, tables(text).observations_max);
+        assert_eq!(room("{}"), (140, 262_144), "a drop is told of for a minute and one more sweep");
+        assert_eq!(room("source: {update_interval_ms: 180000}").0, 840);
+        assert_eq!(room("capture: {flow_idle_ms: 600000}").0, 1_220);
+        assert_eq!(room("decode: {idle_seconds: 9000}").0, 9_000);
+        assert_eq!(room("capture: {flows_max: 1000000}").1, 2_000_000);
+        assert_eq!(room("capture: {drops_max: 100000}").1, 1_600_000);
+        assert_eq!(tables("capture: {flow_idle_ms: 18446744073709551615}").idle_seconds, u64::MAX / 1_000 * 2 + 2);
+        assert_eq!(tables("{source: {kind: replay}, decode: {idle_seconds: 5}}").idle_seconds, 5);
     }
 
     #[test]

@@ -190,7 +190,7 @@ async fn start_pipeline(
             }
         };
         let stages = Stages {
-            decoder: Decoder::new(&config.decode, node, source.kernel_names()),
+            decoder: Decoder::new(&config.tables(), node, source.kernel_names()),
             engine: Engine::new(config.l7.clone()).with_passwords(!config.redact.hides_passwords()),
             enricher: Enricher::new(&config.enrich, config.decode.processes_max, names, watch),
             redact: config.redact.clone(),
