@@ -11,6 +11,8 @@ pub(crate) enum Cause {
     RingFull,
     /// The kernel's flow map had no room.
     MapFull,
+    /// A packet was too short for its own header, so that it is in no flow.
+    PacketsCut,
     /// A line or packet of a file could not be read.
     Unreadable,
     /// Bytes of the kernel are no record.
@@ -37,9 +39,10 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// All causes in the order of the stages.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::RingFull,
         Self::MapFull,
+        Self::PacketsCut,
         Self::Unreadable,
         Self::Malformed,
         Self::NoSocket,
@@ -56,7 +59,7 @@ impl Cause {
     /// Stage at which it happens.
     pub(crate) const fn stage(self) -> LossStage {
         match self {
-            Self::RingFull | Self::MapFull => LossStage::Kernel,
+            Self::RingFull | Self::MapFull | Self::PacketsCut => LossStage::Kernel,
             Self::Unreadable | Self::Malformed => LossStage::Decode,
             Self::NoSocket | Self::Payload => LossStage::L7,
             Self::ShipperOvertaken | Self::ClientOvertaken | Self::ExporterOvertaken | Self::ExportFailed => {
@@ -71,6 +74,7 @@ impl Cause {
         match self {
             Self::RingFull => "ring_full",
             Self::MapFull => "map_full",
+            Self::PacketsCut => "packets_cut",
             Self::Unreadable => "unreadable",
             Self::Malformed => "malformed",
             Self::NoSocket => "no_socket",

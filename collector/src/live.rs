@@ -178,6 +178,7 @@ impl Source for Live {
             lost_ring_full: total.lost,
             lost_map_full: self.stats.flows_evicted + self.stats.drops_evicted,
             lost_unreadable: 0,
+            kernel: self.stats.counters,
         }
     }
 

@@ -277,13 +277,20 @@ impl Stages {
     }
 
     /// Tells of losses and of changes of the policy, lets tables forget, shows their sizes.
-    pub(crate) fn every_second(&mut self, now: Timestamp, source: SourceStats) {
+    pub(crate) fn every_second(&mut self, source: SourceStats) {
+        let now = self.clock.now();
         self.tell_policy(now);
-        self.decoder.expire(now);
-        self.engine.expire(now);
+        let uptime = self.scratch.uptime.now();
+        self.decoder.expire(uptime);
+        self.engine.expire(uptime);
         self.scratch.seen.expire(now, &self.status.namespaces);
         self.tell_losses(source);
-        let tables = Tables { decode: self.decoder.stats(), enrich: self.enricher.stats(), l7: self.engine.stats() };
+        let tables = Tables {
+            kernel: source.kernel,
+            decode: self.decoder.stats(),
+            enrich: self.enricher.stats(),
+            l7: self.engine.stats(),
+        };
         self.tally(source, &tables);
         *self.status.tables() = tables;
     }
@@ -316,6 +323,9 @@ impl Stages {
         let tallies = &self.status.tallies;
         tallies.set(Cause::RingFull, source.seen, source.lost_ring_full);
         tallies.set(Cause::MapFull, source.seen, source.lost_map_full);
+        // What is cut wanted no record yet.
+        let cut = source.kernel.packets_cut;
+        tallies.set(Cause::PacketsCut, source.seen + cut, cut);
         tallies.set(Cause::Unreadable, source.seen, source.lost_unreadable);
         tallies.set(Cause::Malformed, self.scratch.records, self.scratch.malformed);
         let l7 = &tables.l7;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use ebpf_abi::{DropKey, DropVal, FlowKey, FlowVal};
 use flow::{Flow, LostEvent};
 
+use crate::capture::KernelCounters;
+
 /// One thing a source hands over.
 #[derive(Debug)]
 pub enum Captured<'a> {
@@ -68,6 +70,8 @@ pub struct SourceStats {
     pub lost_map_full: u64,
     /// Events that could not be read at all, such as damaged lines of a file.
     pub lost_unreadable: u64,
+    /// What the programs in the kernel counted; zero for sources that are no kernel.
+    pub kernel: KernelCounters,
 }
 
 /// Something that gives records, read by the one pipeline thread.

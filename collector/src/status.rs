@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::capture::KernelCounters;
 use crate::export::FlowLogStatus;
 use crate::ledger::Tallies;
 use crate::namespaces::Namespaces;
@@ -27,9 +28,10 @@ pub(crate) struct Status {
     pub(crate) flow_logs: FlowLogStatus,
 }
 
-/// Sizes of the tables of all stages.
+/// Sizes of the tables of all stages, and what the programs in the kernel counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tables {
+    pub(crate) kernel: KernelCounters,
     pub(crate) decode: decode::TableStats,
     pub(crate) enrich: enrich::TableStats,
     pub(crate) l7: l7::L7Stats,

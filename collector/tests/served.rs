@@ -240,6 +240,8 @@ async fn metrics_are_hubbles() {
         "# TYPE weir_collector_flows_total counter",
         "weir_collector_flows_total 20",
         "weir_collector_ring_flows 20",
+        r#"weir_collector_kernel_events_total{event="packet_cut"} 0"#,
+        r#"weir_collector_events_lost_total{stage="kernel",cause="packets_cut"} 0"#,
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }

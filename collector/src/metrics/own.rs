@@ -34,6 +34,7 @@ impl Collector for OwnMetrics {
             &[([("version", env!("CARGO_PKG_VERSION"))], 1)],
         )?;
         self.stages(&mut out)?;
+        self.kernel(&mut out)?;
         self.tables(&mut out)?;
         self.ship(&mut out)?;
         self.flow_logs(&mut out)?;
@@ -62,6 +63,23 @@ impl OwnMetrics {
         out.gauge("weir_collector_ring_packed_flows", "Flows of the history that are kept as rows", &[none(packed)])?;
         let capacity = self.ring.capacity() as u64;
         out.gauge("weir_collector_ring_capacity_flows", "Flows the history can hold", &[none(capacity)])
+    }
+
+    fn kernel(&self, out: &mut Out<'_>) -> fmt::Result {
+        let kernel = self.status.tables().kernel;
+        let events = [
+            ("flow_new", kernel.flows_new),
+            ("flow_insert_failed", kernel.flow_insert_failed),
+            ("drop_new", kernel.drops_new),
+            ("drop_insert_failed", kernel.drop_insert_failed),
+            ("packet_cut", kernel.packets_cut),
+            ("packet_not_ip", kernel.packets_not_ip),
+            ("fragment_unknown", kernel.fragments_unknown),
+            ("payload_unreadable", kernel.payload_unreadable),
+            ("sock_storage_failed", kernel.sock_storage_failed),
+        ];
+        let events = events.map(|(event, count)| ([("event", event)], count));
+        out.counter("weir_collector_kernel_events", "What the programs in the kernel met, by event", &events)
     }
 
     fn tables(&self, out: &mut Out<'_>) -> fmt::Result {
