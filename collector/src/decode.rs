@@ -27,7 +27,7 @@ use conversation::Conversations;
 use ids::FlowIds;
 use pair::Pair;
 pub(crate) use sockets::Owner;
-use sockets::{Change, Role, Socket, Sockets};
+use sockets::{Change, Role, Sockets};
 use totals::Totals;
 
 /// A flow without names, and what is known to find them.
@@ -81,8 +81,10 @@ pub(crate) struct Decoder {
     sockets: Sockets,
     names: Option<Arc<dyn KernelNames>>,
     clock_offset_ns: i64,
-    /// Time of the newest record.
-    latest: Timestamp,
+    /// Time of the newest record, in nanoseconds since boot: the wall clock may be set back.
+    latest_ns: u64,
+    /// Time of the last call of [`Decoder::expire`].
+    now: Timestamp,
     chunks_without_socket: u64,
     turns: Turns,
 }
@@ -108,7 +110,8 @@ impl Decoder {
             node,
             names,
             clock_offset_ns: 0,
-            latest: Timestamp(i64::MIN),
+            latest_ns: 0,
+            now: Timestamp(0),
             chunks_without_socket: 0,
             turns: Turns {
                 // A generation lasts half the time, because an entry survives one turn after its last use.
@@ -125,29 +128,31 @@ impl Decoder {
         self.clock_offset_ns = offset_ns;
     }
 
-    /// Wall-clock time of a record.
-    pub(crate) fn time_of(&self, boot_ns: u64) -> Timestamp {
-        Timestamp(i64::try_from(boot_ns).unwrap_or(i64::MAX).saturating_add(self.clock_offset_ns))
+    /// Time of a record for the application parsers, which must not see the wall clock set back: that since boot.
+    pub(crate) fn source_time(boot_ns: u64) -> Timestamp {
+        Timestamp(i64::try_from(boot_ns).unwrap_or(i64::MAX))
+    }
+
+    /// Wall-clock time of what happened at a time of [`Decoder::source_time`].
+    const fn wall_time(&self, source_time: Timestamp) -> Timestamp {
+        Timestamp(source_time.0.saturating_add(self.clock_offset_ns))
     }
 
     /// Time of a flow that a record with news of this time makes.
     fn news_time(&mut self, boot_ns: u64) -> Timestamp {
-        let time = self.time_of(boot_ns);
-        self.latest = self.latest.max(time);
-        time
+        self.latest_ns = self.latest_ns.max(boot_ns);
+        self.wall_time(Self::source_time(boot_ns))
     }
 
     /// Time of a flow made of totals whose last packet came then. Totals are read seconds later, and readers of the
     /// history count on its order, so they are as new as the newest record.
     fn totals_time(&mut self, boot_ns: u64) -> Timestamp {
-        self.news_time(boot_ns);
-        self.latest
+        self.news_time(self.latest_ns.max(boot_ns))
     }
 
     /// Takes what is told of a socket; says what it means for the connection's payload.
     pub(crate) fn socket(&mut self, record: &SockRecord) -> Opened {
-        let now = self.time_of(record.header.at_boot_ns);
-        let change = self.sockets.learn(record, now);
+        let change = self.sockets.learn(record, self.now);
         let Some(socket) = self.sockets.find(record.header.cookie) else { return Opened::Nothing };
         let from_client = match socket.role {
             Role::Client => Some(true),
@@ -160,8 +165,14 @@ impl Decoder {
         application::opened(change, record.header.cookie, socket.pair, from_client)
     }
 
-    /// Forgets what was silent for too long. Call it about once a second.
+    /// Takes the end of a process.
+    pub(crate) fn process_ended(&mut self, tgid: u32, boot_ns: u64) {
+        self.sockets.process_ended(tgid, boot_ns);
+    }
+
+    /// Forgets what was silent for too long. Call it about once a second. `now` is of a clock that nobody sets.
     pub(crate) fn expire(&mut self, now: Timestamp) {
+        self.now = now;
         self.sockets.expire(now);
         if self.turns.last.0 == 0 {
             self.turns.last = now;
@@ -204,8 +215,9 @@ impl Decoder {
         }
     }
 
-    /// Owners of the sockets at both ends of a packet. `sender` is the sender's socket, where known.
-    fn parties(&mut self, pair: &Pair, sender: Option<Socket>, world: &World) -> (Party, Party) {
+    /// Owners of the sockets at both ends of a packet of this time. `cookie` is that of the sender's socket, 0 where the
+    /// packet does not tell it.
+    fn parties(&mut self, pair: &Pair, cookie: u64, boot_ns: u64, world: &World) -> (Party, Party) {
         let netns = |address| match pair.scope {
             0 => world.locate(address, 0).map(|number| world.place(number).map_or(0, |place| place.cookie)),
             loopback => Some(loopback),
@@ -215,8 +227,8 @@ impl Decoder {
             Party { owner: owner.filter(|owner| owner.tgid != 0), netns: told.or(netns).unwrap_or(0) }
         };
         let (from, to) = (netns(pair.from.address()), netns(pair.to.address()));
-        let source = party(self.sockets.owner(sender, pair, from), from);
-        let destination = party(self.sockets.owner(None, &pair.reversed(), to), to);
+        let source = party(self.sockets.owner(cookie, pair, from, boot_ns), from);
+        let destination = party(self.sockets.owner(0, &pair.reversed(), to, boot_ns), to);
         (source, destination)
     }
 }

@@ -61,8 +61,7 @@ impl Offline {
 
     /// Shows readers of the history what was taken, and lets tables forget.
     pub fn publish(&mut self) {
-        let now = self.stages.clock.now();
-        self.stages.every_second(now, SourceStats::default());
+        self.stages.every_second(SourceStats::default());
         self.stages.publish();
         self.stages.end_connections(u64::MAX);
     }

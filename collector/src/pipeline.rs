@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ebpf_abi::{ProcRecord, Record, process_event};
 use flow::{Clock, Flow, LostEvent, LostEventSource, Timestamp};
@@ -47,6 +47,7 @@ pub(crate) struct Stages {
 /// What is gathered in a batch and in a second.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
+    uptime: Uptime,
     world: Arc<World>,
     now: Timestamp,
     events: Vec<L7Event>,
@@ -67,6 +68,24 @@ pub(crate) struct Scratch {
     malformed_told: u64,
 }
 
+/// A clock that nobody sets.
+#[derive(Debug)]
+struct Uptime(Instant);
+
+impl Default for Uptime {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Uptime {
+    /// Time since it was made. Not the time since boot, which goes on while the machine sleeps: what is silent is what
+    /// could have spoken.
+    fn now(&self) -> Timestamp {
+        Timestamp(0).after(self.0.elapsed())
+    }
+}
+
 /// Runs until `shutdown`, then takes what the source still holds, publishes it and ends the history.
 ///
 /// # Errors
@@ -78,7 +97,8 @@ pub(crate) fn run(
 ) -> Result<(), SourceError> {
     tracing::info!(source = source.name(), "observing");
     stages.start();
-    let mut next_second = stages.clock.now();
+    // Not by the wall clock: set back by an hour, it would stop all upkeep for as long.
+    let mut next_second = Instant::now();
     let mut ended = false;
     while !shutdown.is_cancelled() {
         stages.begin(&*source);
@@ -95,15 +115,15 @@ pub(crate) fn run(
         for cookie in stages.scratch.stop_payload.drain(..) {
             source.stop_payload(cookie);
         }
-        let now = stages.clock.now();
+        let now = Instant::now();
         if now >= next_second {
-            next_second = now.after(Duration::from_secs(1));
-            stages.every_second(now, source.stats());
+            next_second = now + Duration::from_secs(1);
+            stages.every_second(source.stats());
         }
     }
     stages.begin(&*source);
     source.drain(&mut |captured| stages.take(captured))?;
-    stages.every_second(stages.clock.now(), source.stats());
+    stages.every_second(source.stats());
     stages.end(&*source);
     Ok(())
 }
@@ -215,14 +235,14 @@ impl Stages {
             }
             Record::Dns(head, data) => {
                 let events = &mut self.scratch.events;
-                self.engine.datagram(self.decoder.datagram(head, data), &mut |event| events.push(event));
+                self.engine.datagram(Decoder::datagram(head, data), &mut |event| events.push(event));
                 self.application();
             }
         }
     }
 
     fn socket(&mut self, record: &ebpf_abi::SockRecord) {
-        let time = self.decoder.time_of(record.header.at_boot_ns);
+        let time = Decoder::source_time(record.header.at_boot_ns);
         match self.decoder.socket(record) {
             Opened::Nothing => {}
             Opened::Connection { cookie, pair, is_server } => self.engine.open(cookie, pair, is_server, time),
@@ -231,8 +251,10 @@ impl Stages {
     }
 
     fn process(&mut self, record: &ProcRecord) {
-        if record.event == process_event::EXEC {
-            self.enricher.executed(record);
+        match record.event {
+            process_event::EXEC => self.enricher.executed(record),
+            process_event::EXIT => self.decoder.process_ended(record.tgid, record.header.at_boot_ns),
+            _ => {}
         }
     }
 

@@ -54,7 +54,7 @@ impl Decoder {
             offset: head.offset,
             len: head.len,
             data,
-            time: self.time_of(head.header.at_boot_ns),
+            time: Self::source_time(head.header.at_boot_ns),
             local_is_server: match socket.role {
                 Role::Client => Some(false),
                 Role::Server => Some(true),
@@ -64,7 +64,7 @@ impl Decoder {
     }
 
     /// Makes a DNS message of a record.
-    pub(crate) fn datagram<'a>(&self, head: &DnsHead, data: &'a [u8]) -> Datagram<'a> {
+    pub(crate) fn datagram<'a>(head: &DnsHead, data: &'a [u8]) -> Datagram<'a> {
         let pair = Pair::of_tuple(&head.tuple, head.netns);
         Datagram {
             conn: head.header.cookie,
@@ -74,7 +74,7 @@ impl Decoder {
             point: u64::from(head.ifindex) << 1 | u64::from(head.direction & 1),
             len: u32::from(head.len),
             data,
-            time: self.time_of(head.header.at_boot_ns),
+            time: Self::source_time(head.header.at_boot_ns),
         }
     }
 
@@ -88,12 +88,13 @@ impl Decoder {
         let netns = socket.map_or(0, |socket| socket.owner.netns);
         let pair = Pair::new(event.source().into(), event.destination().into(), number, netns);
         let seen = Seen { from_client: Some(event.from_client), ..Seen::default() };
-        let (conversation, _) = self.conversations.observe(pair, seen);
-        // The socket's cookie belongs to its own side, which sent only half of the records.
-        let from_owner = socket.is_some_and(|socket| socket.pair.from == pair.from);
-        let sender = self.sockets.find(if from_owner { event.conn } else { 0 });
-        let (source, destination) = self.parties(&pair, sender, world);
-        let mut flow = self.blank(event.time);
+        let (conversation, ..) = self.conversations.observe(pair, seen);
+        // A datagram has its sender's cookie. That of a connection belongs to one side, which sent only half of it.
+        let is_senders =
+            event.transport == Transport::Udp || socket.is_some_and(|socket| socket.pair.from == pair.from);
+        let boot_ns = u64::try_from(event.time.0).unwrap_or(0);
+        let (source, destination) = self.parties(&pair, if is_senders { event.conn } else { 0 }, boot_ns, world);
+        let mut flow = self.blank(self.wall_time(event.time));
         flow.verdict = Verdict::FORWARDED;
         flow.kind = FlowType::L7;
         flow.event_type = Some(EventType { kind: event_type::L7, sub_kind: 0 });

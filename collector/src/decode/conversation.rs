@@ -78,8 +78,9 @@ impl Conversations {
         Self { table: Generations::new(capacity), salt, made: 0 }
     }
 
-    /// Finds or makes the conversation a packet belongs to, learns from the packet, and says whether it is a reply.
-    pub(crate) fn observe(&mut self, pair: Pair, seen: Seen) -> (Conversation, Option<bool>) {
+    /// Finds or makes the conversation a packet belongs to, learns from the packet, and says whether it is a reply, and
+    /// whether the conversation was made.
+    pub(crate) fn observe(&mut self, pair: Pair, seen: Seen) -> (Conversation, Option<bool>, bool) {
         let (key, turned) = pair.undirected();
         let sender = if turned { Side::Upper } else { Side::Lower };
         let opening = pair.protocol == protocol::TCP && seen.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
@@ -92,7 +93,7 @@ impl Conversations {
         }
         conversation.learn(&pair, sender, seen);
         let reply = if pair.is_icmp() { icmp_reply(&pair) } else { conversation.client.map(|client| client != sender) };
-        (*conversation, reply)
+        (*conversation, reply, made)
     }
 
     /// Takes what a socket knows at its end. `pair` has the socket's own end first.
@@ -287,9 +288,9 @@ mod tests {
     #[test]
     fn icmp_requests_and_replies_share_a_conversation() {
         let mut all = Conversations::new(64, 1);
-        let (request, is_reply) = all.observe(pair("10.0.0.2:8", "10.0.0.3:0", protocol::ICMP), Seen::default());
+        let (request, is_reply, _) = all.observe(pair("10.0.0.2:8", "10.0.0.3:0", protocol::ICMP), Seen::default());
         assert_eq!(is_reply, Some(false));
-        let (reply, is_reply) = all.observe(pair("10.0.0.3:0", "10.0.0.2:0", protocol::ICMP), Seen::default());
+        let (reply, is_reply, _) = all.observe(pair("10.0.0.3:0", "10.0.0.2:0", protocol::ICMP), Seen::default());
         assert_eq!((reply.id, is_reply), (request.id, Some(true)));
         let unreachable = pair("10.0.0.3:3", "10.0.0.2:1", protocol::ICMP);
         assert_eq!(all.observe(unreachable, Seen::default()).1, None);

@@ -20,6 +20,8 @@ use crate::enrich::{HOST, LinkRole, World};
 
 /// TCP flags that begin or end a connection. Each is reported by a record of its own, so totals do not repeat them.
 const NEWS_FLAGS: u16 = (tcp::SYN | tcp::FIN | tcp::RST) as u16;
+/// TCP flags that end a connection.
+const CLOSING_FLAGS: u8 = tcp::FIN | tcp::RST;
 
 /// What the kernel told of a flow, record and sweep alike.
 struct Told<'a> {
@@ -28,6 +30,9 @@ struct Told<'a> {
     time: Timestamp,
     phase: FlowPhase,
     tcp_flags: u8,
+    /// Whether nothing was told before of this direction at this device. The kernel forgets sooner, and then takes the
+    /// next packet for the first.
+    is_new_here: bool,
 }
 
 impl Decoder {
@@ -39,10 +44,12 @@ impl Decoder {
             _ => FlowPhase::Update,
         };
         let key = FlowKey { cause: 0, packet_flags: 0, fragment: 0, reserved: 0, ..record.key };
+        let is_new_here = !self.observations.knows(&key);
         let added = self.observations.difference(key, record.val.first_boot_ns, count(&record.val));
         let time = self.news_time(record.header.at_boot_ns);
-        let told = Told { key: &record.key, val: &record.val, time, phase, tcp_flags: record.key.packet_flags };
-        self.passed(&told, added, world)
+        let tcp_flags = record.key.packet_flags;
+        let told = Told { key: &record.key, val: &record.val, time, phase, tcp_flags, is_new_here };
+        self.passed(told, added, world)
     }
 
     /// Takes totals of a sweep; `None` where nothing was added to what was reported before.
@@ -56,7 +63,7 @@ impl Decoder {
         let flags = if val.flags & !NEWS_FLAGS == 0 { val.flags } else { val.flags & !NEWS_FLAGS };
         let tcp_flags = flags.to_le_bytes()[0];
         let time = self.totals_time(val.last_boot_ns);
-        Some(self.passed(&Told { key, val, time, phase, tcp_flags }, added, world))
+        Some(self.passed(Told { key, val, time, phase, tcp_flags, is_new_here: false }, added, world))
     }
 
     /// Takes the first drop of its kind; `None` for other signs of trouble, which are no drops.
@@ -113,8 +120,8 @@ impl Decoder {
         let netns_name = netns.map_or_else(String::new, |place| place.netns.to_string());
         let account = kernel_drop(self.names.as_deref(), key.reason, val.location, netns_name);
         let reason = counterpart(&account.reason, val.ttl);
-        let sender = self.sockets.find(val.cookie);
-        let (source, destination) = self.parties(&pair, sender, world);
+        let cookie = if self.is_receivers(key, val.cookie) { 0 } else { val.cookie };
+        let (source, destination) = self.parties(&pair, cookie, val.last_boot_ns, world);
         let conversation = self.conversations.id_of(&pair);
         let time = match phase {
             FlowPhase::New => self.news_time(val.first_boot_ns),
@@ -132,7 +139,8 @@ impl Decoder {
             // Another namespace counts its devices by itself.
             _ => (key.ifindex != 0).then(|| Interface { index: key.ifindex, name: "".into() }),
         };
-        set_headers(&mut flow, &pair, val.tcp_flags, fragment::NONE);
+        // Of a freed packet `aux` is the part of it that this was.
+        set_headers(&mut flow, &pair, val.tcp_flags, key.aux);
         flow.details = Some(Box::new(FlowDetails {
             phase,
             bytes: added.bytes,
@@ -145,7 +153,14 @@ impl Decoder {
         Some(Decoded { flow, source, destination })
     }
 
-    fn passed(&mut self, told: &Told<'_>, added: Count, world: &World) -> Decoded {
+    /// Whether the socket of a dropped packet is the one it was for: the kernel looks that up before filters of packets
+    /// see them.
+    fn is_receivers(&mut self, key: &DropKey, cookie: u64) -> bool {
+        let port = self.sockets.find(cookie).map(|socket| socket.pair.from.port);
+        port.is_some_and(|port| port == key.destination_port && port != key.source_port)
+    }
+
+    fn passed(&mut self, mut told: Told<'_>, added: Count, world: &World) -> Decoded {
         let Told { key, val, .. } = told;
         let pair = Pair::of_flow(key, val.netns);
         let first = told.phase == FlowPhase::New;
@@ -159,10 +174,14 @@ impl Decoder {
             _ => None,
         };
         let seen = Seen { tcp_flags: told.tcp_flags, first, from_client };
-        let (conversation, is_reply) = self.conversations.observe(pair, seen);
+        let (conversation, is_reply, made) = self.conversations.observe(pair, seen);
+        if first && !begins(&told, pair.protocol, made) {
+            let is_last = told.tcp_flags & CLOSING_FLAGS != 0 && pair.protocol == protocol::TCP;
+            told.phase = if is_last { FlowPhase::Close } else { FlowPhase::Update };
+        }
         // What no header says is neither question nor answer.
         let is_reply = is_reply.filter(|_| !is_headless(&pair, key.fragment));
-        let (mut source, destination) = self.parties(&pair, sender, world);
+        let (mut source, destination) = self.parties(&pair, val.cookie, val.last_boot_ns, world);
         if val.cookie != 0 && val.netns != 0 {
             source.netns = val.netns;
         }
@@ -171,15 +190,24 @@ impl Decoder {
         flow.verdict = Verdict::FORWARDED;
         flow.is_reply = is_reply;
         (flow.trace_point, flow.event_type) = observation_point(role, key.direction);
-        flow.trace_reason = trace_reason(is_reply, first);
+        flow.trace_reason = trace_reason(is_reply, told.phase == FlowPhase::New);
         flow.traffic_direction = passing_direction(role, key.direction, is_reply);
         flow.interface = interface(key.ifindex, world);
         flow.socket_cookie = val.cookie;
         flow.cgroup_id = val.cgroup;
         set_headers(&mut flow, &pair, told.tcp_flags, key.fragment);
-        flow.details = Some(Box::new(details(told, added, &conversation)));
+        flow.details = Some(Box::new(details(&told, added, &conversation)));
         flow.summary = flow::text::summary(&flow);
         Decoded { flow, source, destination }
+    }
+}
+
+/// Whether the first packet of the kernel's entry begins something: a TCP connection does with a SYN, or with the first
+/// of its packets that we see at all; anything else with the first packet in this direction at this device.
+const fn begins(told: &Told<'_>, protocol: u8, is_new_conversation: bool) -> bool {
+    match protocol {
+        protocol::TCP => is_new_conversation || told.tcp_flags & tcp::SYN != 0,
+        _ => told.is_new_here,
     }
 }
 

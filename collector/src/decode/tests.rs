@@ -270,6 +270,97 @@ fn drops_that_happen_again_are_counted_exactly() {
 }
 
 #[test]
+fn totals_that_leave_the_kernel_late_are_not_counted_again() {
+    for text in ["{}", "source: {update_interval_ms: 180000}", "capture: {drop_idle_ms: 900000}"] {
+        let config = serde_norway::from_str::<crate::config::Config>(text).unwrap();
+        let mut decoder = Decoder::new(&config.tables(), Bed::new().decoder.node, None);
+        let val = DropVal { packets: 5, bytes: 300, first_boot_ns: 6, last_boot_ns: 9, ..DropVal::ZERO };
+        let key = DropKey { source: drop_source::FREED, ..DropKey::ZERO };
+        // Told just before the tables turn.
+        let idle = Duration::from_secs(config.tables().idle_seconds) / 2;
+        decoder.expire(Timestamp(1));
+        assert!(decoder.drop_totals(&key, &val, &World::default()).is_some());
+        let leaves = Duration::from_millis(config.capture.drop_idle_ms + 2 * config.source.update_interval_ms);
+        for second in 0..leaves.as_secs() {
+            decoder.expire(Timestamp(1).after(idle + Duration::from_secs(second)));
+        }
+        assert!(decoder.drop_totals(&key, &val, &World::default()).is_none(), "{text}");
+    }
+}
+
+#[test]
+fn later_fragments_that_are_dropped_have_no_ports() {
+    let mut bed = Bed::new();
+    let mut dropped = |number, part| {
+        let (source_port, destination_port) = if part == fragment::FIRST { (8, 0) } else { (0, 0) };
+        let tuple = Tuple { protocol: number, source_port, destination_port, ..socket(0, WEB, DB, 0, 0).tuple };
+        let record = DropRecord { tuple, aux: part, bytes: 60, source: drop_source::FREED, ..DropRecord::ZERO };
+        bed.decoder.dropped(&record, &bed.world).unwrap().flow.l4
+    };
+    assert_eq!(dropped(protocol::UDP, fragment::LATER), None);
+    assert_eq!(dropped(protocol::ICMP, fragment::LATER), None);
+    assert_eq!(dropped(protocol::ICMP, fragment::CUT), None);
+    assert_eq!(dropped(protocol::ICMP, fragment::FIRST), Some(L4::Icmpv4 { kind: 8, code: 0 }));
+    assert_eq!(dropped(protocol::ICMP, fragment::NONE), Some(L4::Icmpv4 { kind: 0, code: 0 }));
+}
+
+#[test]
+fn a_filter_drops_a_packet_that_has_its_receivers_socket() {
+    let mut bed = Bed::new();
+    bed.decoder.socket(&SockRecord { role: role::SERVER, ..socket(8, DB, WEB, NETNS_DB, 9) });
+    let header = Header { cookie: 8, ..Header::ZERO };
+    let tuple = socket(0, WEB, DB, 0, 0).tuple;
+    let record = DropRecord { header, tuple, netns: NETNS_DB, source: drop_source::FREED, ..DropRecord::ZERO };
+    let Decoded { source, destination, .. } = bed.decoder.dropped(&record, &bed.world).unwrap();
+    assert_eq!((source.owner, destination.owner.map(|owner| owner.tgid)), (None, Some(9)));
+}
+
+/// The kernel's entry is gone after half a minute of silence, and the next packet makes another.
+#[test]
+fn what_paused_is_not_new_again() {
+    let mut bed = Bed::new();
+    #[track_caller]
+    fn check(bed: &mut Bed, mut record: FlowRecord, first_boot_ns: u64, phase: FlowPhase, reason: TraceReason) {
+        record.key.cause = cause::NEW;
+        record.val.first_boot_ns = first_boot_ns;
+        let flow = bed.flow(&record).flow;
+        assert_eq!((flow.details.unwrap().phase, flow.trace_reason), (phase, reason));
+    }
+    let tcp = |flags| packet((VETH_WEB, direction::IN), WEB, DB, flags);
+    check(&mut bed, tcp(tcp::SYN), 5, FlowPhase::New, TraceReason::NEW);
+    check(&mut bed, tcp(tcp::ACK), 50, FlowPhase::Update, TraceReason::ESTABLISHED);
+    check(&mut bed, tcp(tcp::RST), 60, FlowPhase::Close, TraceReason::ESTABLISHED);
+    check(&mut bed, tcp(tcp::SYN), 70, FlowPhase::New, TraceReason::NEW);
+    let older = packet((VETH_WEB, direction::IN), "10.0.0.2:40001", DB, tcp::ACK);
+    check(&mut bed, older, 5, FlowPhase::New, TraceReason::NEW);
+    let udp = |at: (u32, u8)| {
+        let mut record = packet(at, "10.0.0.2:40000", "10.0.0.3:53", 0);
+        record.key.protocol = protocol::UDP;
+        record
+    };
+    check(&mut bed, udp((VETH_WEB, direction::IN)), 5, FlowPhase::New, TraceReason::NEW);
+    check(&mut bed, udp((VETH_DB, direction::OUT)), 6, FlowPhase::New, TraceReason::NEW);
+    check(&mut bed, udp((VETH_WEB, direction::IN)), 50, FlowPhase::Update, TraceReason::ESTABLISHED);
+}
+
+#[test]
+fn flows_follow_a_wall_clock_that_is_set_back() {
+    const HOUR: i64 = 3_600 * Timestamp::NANOS_PER_SECOND;
+    let mut bed = Bed::new();
+    bed.decoder.set_clock_offset(2 * HOUR);
+    let record = packet((VETH_WEB, direction::IN), WEB, DB, tcp::SYN);
+    assert_eq!(bed.flow(&record).flow.time, Timestamp(2 * HOUR + 5));
+    bed.decoder.set_clock_offset(HOUR);
+    let key = FlowKey { cause: 0, packet_flags: 0, ..record.key };
+    let val = FlowVal { last_boot_ns: 3, packets: 9, ..record.val };
+    let update = bed.decoder.flow_totals(&key, &val, false, &bed.world).unwrap().flow;
+    assert_eq!(update.time, Timestamp(HOUR + 5), "as new as the newest record");
+    // The parsers know nothing of the wall clock.
+    let head = ebpf_abi::DnsHead { header: Header { at_boot_ns: 7, ..Header::ZERO }, ..ebpf_abi::DnsHead::ZERO };
+    assert_eq!(Decoder::datagram(&head, &[]).time, Timestamp(7));
+}
+
+#[test]
 fn round_trip_time_and_retransmits_come_with_the_close() {
     let mut bed = Bed::new();
     let ends = socket(77, WEB, DB, NETNS_WEB, 4242);
@@ -338,7 +429,7 @@ proptest! {
                 Ok(Record::Drop(record)) => drop(bed.decoder.dropped(&record, &bed.world)),
                 Ok(Record::Sock(record)) => drop(bed.decoder.socket(&record)),
                 Ok(Record::Data(head, data)) => drop(bed.decoder.chunk(&head, data)),
-                Ok(Record::Dns(head, data)) => drop(bed.decoder.datagram(&head, data)),
+                Ok(Record::Dns(head, data)) => drop(Decoder::datagram(&head, data)),
                 Ok(Record::Proc(_)) | Err(_) => {}
             }
             bed.decoder.expire(Timestamp(1));

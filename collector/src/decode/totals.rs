@@ -54,6 +54,11 @@ impl<K: Copy + Eq + Hash> Totals<K> {
         added
     }
 
+    /// Whether something was reported for this key.
+    pub(crate) fn knows(&self, key: &K) -> bool {
+        self.table.peek(key).is_some()
+    }
+
     /// Ends a generation.
     pub(crate) fn turn(&mut self) {
         self.table.turn();
