@@ -4,7 +4,8 @@ use crate::{Header, Tuple, abi_struct};
 
 /// Which hook tells of the trouble, in [`DropRecord::source`]. Only [`FREED`](drop_source::FREED) is a drop.
 pub mod drop_source {
-    /// The kernel freed the packet; `reason` is an `enum skb_drop_reason`.
+    /// The kernel freed the packet; `reason` is an `enum skb_drop_reason`, `aux` one of [`crate::fragment`]: a later
+    /// fragment has no ports here, whether or not the first was seen.
     pub const FREED: u8 = 1;
     /// The kernel answered the packet with a reset; `reason` is an `enum sk_rst_reason`.
     pub const RESET_SENT: u8 = 2;

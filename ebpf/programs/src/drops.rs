@@ -1,6 +1,6 @@
 //! The drop map: exact totals per tuple and reason, a record for the first.
 
-use ebpf_abi::{DropKey, DropRecord, DropVal, Tuple, counter, kind};
+use ebpf_abi::{DropKey, DropRecord, DropVal, Tuple, counter, fragment, kind};
 
 use crate::{
     atomic,
@@ -34,6 +34,8 @@ pub struct Victim {
     ifindex: u32,
     bytes: u32,
     ethertype: u16,
+    /// One of [`ebpf_abi::fragment`].
+    pub fragment: u8,
 }
 
 impl Victim {
@@ -59,6 +61,7 @@ impl Victim {
             ifindex: place.ifindex,
             bytes: kernel_or_zero(skb, offset!(skb_len)),
             ethertype: kind,
+            fragment: packet.fragment,
         })
     }
 
@@ -75,6 +78,7 @@ impl Victim {
             ifindex: 0,
             bytes: 0,
             ethertype: if tuple.ip_version == 4 { ethertype::IPV4 } else { ethertype::IPV6 },
+            fragment: fragment::NONE,
             tuple,
         })
     }

@@ -21,7 +21,8 @@ pub fn skb_drop(context: BtfTracePointContext) -> i32 {
         return 0;
     }
     if let Some(victim) = Victim::packet(arguments.get(0)) {
-        drops::account(&victim, Trouble { source: drop_source::FREED, aux: 0, reason, location: arguments.get(1) });
+        let aux = victim.fragment;
+        drops::account(&victim, Trouble { source: drop_source::FREED, aux, reason, location: arguments.get(1) });
     }
     0
 }

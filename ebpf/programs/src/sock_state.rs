@@ -45,7 +45,8 @@ fn follow(socket: Socket, change: Change) {
             SocketState::own(state, Task::Current);
         }
         let cookie = socket.cookie();
-        (*state).cookie = cookie;
-        socket::tell(socket, cookie, Some(state), change);
+        let told = socket::tell(socket, cookie, Some(state), change);
+        // What did not fit is told at the next use of the socket, or by a walk.
+        (*state).cookie = if told { cookie } else { 0 };
     }
 }

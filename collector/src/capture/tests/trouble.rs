@@ -5,7 +5,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use ebpf_abi::{DropKey, DropRecord, DropVal, Record, drop_source, protocol, tcp};
+use ebpf_abi::{DropKey, DropRecord, DropVal, Record, drop_source, fragment, protocol, tcp};
 
 use super::super::{BootClock, Kernel, SweepKind};
 use super::lab::{Lab, Pod};
@@ -36,14 +36,18 @@ fn reason(kernel: &Kernel, record: &DropRecord) -> String {
 
 /// Denies a port in the server's namespace; false where there is no nft.
 fn deny(lab: &Lab, rule: &str) -> bool {
+    deny_at(lab, "input priority 0", rule)
+}
+
+/// Denies what a rule says at a hook of the server's namespace.
+fn deny_at(lab: &Lab, hook: &str, rule: &str) -> bool {
     if Command::new("nft").arg("--version").output().is_err() {
         skip("nft is not installed");
         return false;
     }
     let namespace = lab.namespace(SERVER);
-    let rules = format!(
-        "add table inet f; add chain inet f i {{ type filter hook input priority 0; }}; add rule inet f i {rule}"
-    );
+    let rules =
+        format!("add table inet f; add chain inet f i {{ type filter hook {hook}; }}; add rule inet f i {rule}");
     let status = Command::new("nsenter").arg(format!("--net=/run/netns/{namespace}")).args(["nft", &rules]).status();
     assert!(status.unwrap().success());
     true
@@ -99,6 +103,35 @@ fn a_denied_packet_is_told_once_and_counted_always() {
         })
         .unwrap();
     assert_eq!(gone, 2);
+}
+
+#[test]
+fn later_fragments_that_are_denied_are_told_as_such() {
+    let Some(_turn) = require_ebpf() else { return };
+    let lab = Lab::new(&[CLIENT, SERVER]);
+    // Before fragments are put together.
+    if !deny_at(&lab, "prerouting priority -450", "ip frag-off & 0x1fff != 0 drop") {
+        return;
+    }
+    lab.enter_node();
+    let mut kernel = load(|_| {});
+    lab.within(CLIENT, || {
+        UdpSocket::bind((CLIENT.v4(), 0)).unwrap().send_to(&[7; 4_000], (SERVER.v4(), 9998)).unwrap();
+    });
+    let from = CLIENT.v4().to_ipv6_mapped().octets();
+    let (key, _) = wait_for("two later fragments", || {
+        let mut all = totals(&mut kernel, drop_source::FREED, 0);
+        all.retain(|(key, val)| key.source_ip == from && key.protocol == protocol::UDP && val.packets == 2);
+        all.pop()
+    });
+    assert_eq!((key.aux, key.source_port, key.destination_port), (fragment::LATER, 0, 0));
+    let mut all = Vec::new();
+    records(&mut kernel, &mut all);
+    let told: Vec<_> = all.iter().filter(|it| it.tuple.source_ip == from && it.source == drop_source::FREED).collect();
+    assert_eq!(
+        told.iter().map(|it| (it.aux, reason(&kernel, it))).collect::<Vec<_>>(),
+        [(fragment::LATER, "NETFILTER_DROP".to_owned())]
+    );
 }
 
 #[test]
