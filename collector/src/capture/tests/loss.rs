@@ -1,6 +1,7 @@
 //! Nothing is lost in silence: with a ring far too small and a reader that does not come, the sums still hold.
 
-use std::net::{TcpListener, UdpSocket};
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ebpf_abi::{Record, kind, protocol};
@@ -83,6 +84,36 @@ fn seen_is_delivered_and_lost() {
         }
         let lost = kernel.stats().unwrap().of_kind(kind::FLOW).lost;
         (told == lost).then_some(())
+    });
+}
+
+#[test]
+fn a_socket_whose_record_was_lost_is_told_of_at_its_next_use() {
+    let Some(_turn) = require_ebpf() else { return };
+    let lab = Lab::new(&[CLIENT, SERVER]);
+    lab.enter_node();
+    let mut kernel = load(|config| config.ctrl_ring_bytes = 0);
+    let listener = lab.within(SERVER, || TcpListener::bind((SERVER.v4(), 0)).unwrap());
+    let to = listener.local_addr().unwrap();
+    let mut stream = lab.within(CLIENT, || {
+        for _ in 0..DATAGRAMS {
+            UdpSocket::bind((CLIENT.v4(), 0)).unwrap().send_to(b"x", (SERVER.v4(), 9)).unwrap();
+        }
+        TcpStream::connect(to).unwrap()
+    });
+    let from = stream.local_addr().unwrap().port();
+    let mut is_told = || {
+        let ours = |record: &Record<'_>| match record {
+            Record::Sock(sock) => (sock.tuple.source_port, sock.tuple.destination_port) == (from, to.port()),
+            _ => false,
+        };
+        parsed(&drain(&mut kernel)).iter().any(ours)
+    };
+    assert!(!is_told(), "there was room in the ring of one page");
+    // The ring is the whole machine's, and may be full just then.
+    wait_for("the socket to be told of", || {
+        stream.write_all(b"x").unwrap();
+        is_told().then_some(())
     });
 }
 
