@@ -187,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn packed_buffers_that_claim_too_much_are_refused() {
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
-        let encoder = FlightDataEncoderBuilder::new().with_options(options);
+        let encoder = FlightDataEncoderBuilder::new().with_options(options).with_max_flight_data_size(usize::MAX);
         let encoder = encoder.with_dictionary_handling(DictionaryHandling::Resend);
         let mut sent: Vec<_> = encoder.build(stream::iter([Ok(batch())])).map(Result::unwrap).collect().await;
         let messages = |sent: &[FlightData]| sent.iter().cloned().map(Message::from).collect::<Vec<_>>();
