@@ -98,10 +98,8 @@ impl Drops {
             };
             self.total = self.total.saturating_add(packets);
             self.timeline.add(time, alike.reason, packets);
-            self.groups.count(alike, || {
-                let Seen { seq, shown } = seen(row);
-                Counts { packets, first: time, last: time, seq, shown }
-            });
+            let Seen { seq, shown } = seen(row);
+            self.groups.count(alike, Counts { packets, first: time, last: time, seq, shown });
         }
     }
 

@@ -26,6 +26,12 @@ pub(super) struct Alike {
     pub(super) is_reply: bool,
 }
 
+impl Alike {
+    const fn with_any_port(self) -> Self {
+        Self { port: 0, ..self }
+    }
+}
+
 /// Counts of drops that are alike.
 #[derive(Debug)]
 pub(super) struct Counts {
@@ -50,39 +56,40 @@ impl Counts {
 }
 
 /// Groups, a bounded number.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Groups {
     groups: HashMap<Alike, Counts, RandomState>,
     /// What has so many ports that they are counted together, under port 0.
     folded: HashSet<Alike, RandomState>,
-    groups_max: usize,
-}
-
-impl Default for Groups {
-    fn default() -> Self {
-        Self { groups: HashMap::default(), folded: HashSet::default(), groups_max: GROUPS_MAX }
-    }
 }
 
 impl Groups {
-    /// Counts drops that are alike. `counts` is called where they are kept.
-    pub(super) fn count(&mut self, alike: Alike, counts: impl FnOnce() -> Counts) {
-        if self.groups.len() >= self.groups_max && !self.groups.contains_key(&alike) {
+    /// Counts drops that are alike.
+    pub(super) fn count(&mut self, alike: Alike, counts: Counts) {
+        if self.groups.len() >= GROUPS_MAX && !self.groups.contains_key(&self.group_of(alike)) {
             self.make_room();
         }
-        let any_port = Alike { port: 0, ..alike };
-        let alike = if self.folded.contains(&any_port) { any_port } else { alike };
-        match self.groups.entry(alike) {
-            Entry::Occupied(mut known) => known.get_mut().add(counts()),
-            Entry::Vacant(place) => drop(place.insert(counts())),
+        self.put(alike, counts);
+    }
+
+    fn put(&mut self, alike: Alike, counts: Counts) {
+        match self.groups.entry(self.group_of(alike)) {
+            Entry::Occupied(mut known) => known.get_mut().add(counts),
+            Entry::Vacant(place) => drop(place.insert(counts)),
         }
+    }
+
+    /// The group that drops are counted in.
+    fn group_of(&self, alike: Alike) -> Alike {
+        let any_port = alike.with_any_port();
+        if self.folded.contains(&any_port) { any_port } else { alike }
     }
 
     /// Adds the groups of another; `renamed` gives a group its numbers here.
     pub(super) fn join(&mut self, other: Self, renamed: impl Fn(Alike) -> Alike) {
         self.fold(other.folded.into_iter().map(&renamed).collect());
         for (alike, counts) in other.groups {
-            self.count(renamed(alike), || counts);
+            self.count(renamed(alike), counts);
         }
     }
 
@@ -97,10 +104,10 @@ impl Groups {
     fn make_room(&mut self) {
         let mut ports: HashMap<Alike, usize, RandomState> = HashMap::default();
         for alike in self.groups.keys() {
-            *ports.entry(Alike { port: 0, ..*alike }).or_default() += 1;
+            *ports.entry(alike.with_any_port()).or_default() += 1;
         }
         self.fold(ports.into_iter().filter(|(_, ports)| *ports > PORTS_MAX).map(|(any_port, _)| any_port).collect());
-        if self.groups.len() <= self.groups_max / 2 {
+        if self.groups.len() <= GROUPS_MAX / 2 {
             return;
         }
         let mut packets: Vec<u64> = self.groups.values().map(|counts| counts.packets).collect();
@@ -122,12 +129,7 @@ impl Groups {
         }
         self.folded.extend(any_port);
         for (alike, counts) in std::mem::take(&mut self.groups) {
-            let any_port = Alike { port: 0, ..alike };
-            let alike = if self.folded.contains(&any_port) { any_port } else { alike };
-            match self.groups.entry(alike) {
-                Entry::Occupied(mut known) => known.get_mut().add(counts),
-                Entry::Vacant(place) => drop(place.insert(counts)),
-            }
+            self.put(alike, counts);
         }
     }
 }

@@ -177,21 +177,9 @@ impl<'a> EdgeRows<'a> {
     }
 
     pub(crate) fn row(&self, row: usize) -> EdgeRow {
-        let [
-            flows,
-            reports,
-            packets,
-            sent,
-            received,
-            drops,
-            dropped,
-            requests,
-            responses,
-            samples,
-            errors_4xx,
-            errors_5xx,
-            dns_errors,
-        ] = self.counts.map(|counts| counts.value(row).cast_unsigned());
+        // In the order of `COUNTS`.
+        let mut counts = self.counts.iter().map(|counts| counts.value(row).cast_unsigned());
+        let mut next = || counts.next().unwrap_or_default();
         let seen_at = SeenAt(self.seen_at[row]);
         EdgeRow {
             port: u16::try_from(self.port.value(row)).unwrap_or_default(),
@@ -200,19 +188,19 @@ impl<'a> EdgeRows<'a> {
             seen_at: if self.repeated.value(row) { seen_at.repeated() } else { seen_at },
             client_key: self.client_key.value(row),
             counts: EdgeCounts {
-                flows,
-                reports,
-                packets,
-                sent,
-                received,
-                drops,
-                dropped,
-                requests,
-                responses,
-                samples,
-                errors_4xx,
-                errors_5xx,
-                dns_errors,
+                flows: next(),
+                reports: next(),
+                packets: next(),
+                sent: next(),
+                received: next(),
+                drops: next(),
+                dropped: next(),
+                requests: next(),
+                responses: next(),
+                samples: next(),
+                errors_4xx: next(),
+                errors_5xx: next(),
+                dns_errors: next(),
                 latency: Latency::default(),
             },
         }
